@@ -1,0 +1,169 @@
+"""The command line: `python -m imexnet …`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+UsageError: Any = typer.BadParameter.__base__  # typer carries its own click, privately
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="See what semi-implicit residual networks do.",
+)
+evaluate = typer.Typer(help="Scores of a network over a data set.")
+train = typer.Typer(help="Train a network.")
+app.add_typer(evaluate, name="evaluate")
+app.add_typer(train, name="train")
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the shipped one.")]
+Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
+Seed = Annotated[int, typer.Option(min=0)]
+Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
+
+
+@evaluate.command("qtips")
+def evaluate_qtips(
+    model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
+    data: Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")] = None,
+    images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips to draw without --data.")] = 1000,
+    seed: Seed = 0,
+    weights: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """IoU and accuracy on Q-tips: fresh ones, or those of a folder."""
+    from imexnet import evaluation
+    from imexnet.data import qtips
+
+    network = _network(f"qtips-{model}", weights)
+    pairs = qtips.read_qtips(data) if data else qtips.qtips(seed, range(images))
+    _print(
+        {"model": model, **_size(network), **evaluation.evaluate_qtips(network, *pairs)}, as_json
+    )
+
+
+@evaluate.command("indoor")
+def evaluate_indoor(
+    model: Annotated[str, typer.Option(help="resnet or imexnet")],
+    data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
+    split: Annotated[str, typer.Option(help="val or test")] = "val",
+    trunk: Annotated[str, typer.Option(help="plain")] = "plain",
+    weights: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """Depth and 13-class scores on NYU Depth V2, all rooms and kitchens apart."""
+    from imexnet import evaluation
+    from imexnet.data import nyu
+
+    trunks = {"plain": "indoor", "pyramid": "indoor-pyramid"}
+    if trunk not in trunks:
+        raise ValueError(f"--trunk must be one of {', '.join(trunks)}, got {trunk!r}")
+    network = _network(f"{trunks[trunk]}-{model}", weights)
+    rooms = nyu.read_rooms(data, split)
+    _print(
+        {"model": model, **_size(network), **evaluation.evaluate_indoor(network, rooms)}, as_json
+    )
+
+
+@train.command("qtips")
+def train_qtips(
+    model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
+    out: Out,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    images: Annotated[int | None, typer.Option(help="Fresh Q-tips per epoch.")] = None,
+    resume: Resume = False,
+) -> None:
+    """Train on Q-tips that are drawn afresh in every epoch."""
+    from imexnet import training
+
+    config = training.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
+    _report(training.fit(config, out, resume=resume))
+
+
+@train.command("indoor")
+def train_indoor(
+    model: Annotated[str, typer.Option(help="resnet or imexnet")],
+    out: Out,
+    data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    resume: Resume = False,
+) -> None:
+    """Train depth and segmentation together on NYU Depth V2."""
+    from imexnet import training
+
+    config = training.recipe(f"indoor-{model}", seed=seed, epochs=epochs)
+    _report(training.fit(config, out, data, resume))
+
+
+@app.command("prepare-nyu")
+def prepare_nyu(
+    mat: Annotated[Path, typer.Argument(help="nyu_depth_v2_labeled.mat")],
+    splits: Annotated[Path, typer.Argument(help="splits.mat")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+) -> None:
+    """Convert the official NYU Depth V2 files into a folder of pictures."""
+    from imexnet.data.nyu_mat import prepare_nyu
+
+    print(f"{prepare_nyu(mat, splits, out)} images written to {out}")
+
+
+def _network(name: str, weights: Path | None):
+    from imexnet.checkpoints import load, load_pretrained
+
+    return load(weights) if weights else load_pretrained(name)
+
+
+def _size(network) -> dict:
+    from imexnet.models import parameter_count
+
+    return {"parameters": parameter_count(network)}
+
+
+def _report(metrics: dict | None) -> None:
+    if metrics is not None:
+        print(json.dumps(metrics))
+
+
+def _print(result: dict, as_json: bool, indent: str = "") -> None:
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            _print(value, False, indent + "  ")
+        else:
+            print(
+                f"{indent}{name}: {value:.4f}"
+                if isinstance(value, float)
+                else f"{indent}{name}: {value}"
+            )
+
+
+def main() -> None:
+    """Runs a command; bad input ends in one line on stderr and exit status 2."""
+    try:
+        app(standalone_mode=False)
+    except UsageError as error:
+        _fail(error.format_message())
+    except (ValueError, OSError) as error:
+        _fail(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"imexnet: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

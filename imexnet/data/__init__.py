@@ -1,0 +1,1 @@
+"""Data sets: Q-tips made on the fly, NYU Depth V2 from its folder."""

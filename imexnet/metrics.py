@@ -1,0 +1,82 @@
+"""Scores of dense predictions, in numpy."""
+
+from typing import TypedDict
+
+import numpy as np
+
+MIN_DEPTH, MAX_DEPTH = 0.1, 10.0  # metres
+
+
+class DepthScores(TypedDict):
+    """Errors are better when small, δ shares when large."""
+
+    abs_rel: float
+    rmse: float
+    log10: float
+    delta1: float
+    delta2: float
+    delta3: float
+
+
+def eigen_crop(size: tuple[int, int]) -> tuple[slice, slice]:
+    """Rows 45:471 and columns 41:601 of 480×640, scaled to `size` (H, W).
+
+    The region in which NYU depths are scored (Eigen et al. 2014): the pictures have a white frame.
+    """
+    rows, columns = size[0] / 480, size[1] / 640
+    return (
+        slice(int(45 * rows), int(np.ceil(471 * rows))),
+        slice(int(41 * columns), int(np.ceil(601 * columns))),
+    )
+
+
+def depth_scores(predicted: np.ndarray, true: np.ndarray) -> DepthScores:
+    """AbsRel, RMSE (m), log10 and δ_k = share of max(d/d*, d*/d) < 1.25^k, of one picture.
+
+    Args:
+        predicted: (H, W) metres; clamped to 0.1…10 m.
+        true: (H, W) metres; pixels outside 0.1…10 m are unknown and do not count.
+
+    Raises:
+        ValueError: if shapes differ or no pixel of `true` is known.
+    """
+    if predicted.shape != true.shape:
+        raise ValueError(f"predicted {predicted.shape} and true {true.shape} differ in shape")
+    known = (true >= MIN_DEPTH) & (true <= MAX_DEPTH)
+    if not known.any():
+        raise ValueError("no pixel with a known depth")
+    t = true[known].astype(np.float64)
+    p = np.clip(predicted[known].astype(np.float64), MIN_DEPTH, MAX_DEPTH)
+    ratio = np.maximum(p / t, t / p)
+    return DepthScores(
+        abs_rel=float(np.mean(np.abs(p - t) / t)),
+        rmse=float(np.sqrt(np.mean((p - t) ** 2))),
+        log10=float(np.mean(np.abs(np.log10(p / t)))),
+        delta1=float(np.mean(ratio < 1.25)),
+        delta2=float(np.mean(ratio < 1.25**2)),
+        delta3=float(np.mean(ratio < 1.25**3)),
+    )
+
+
+def mean_depth_scores(scores: list[DepthScores]) -> DepthScores:
+    """The mean over pictures of each score."""
+    means = {name: float(np.mean([score[name] for score in scores])) for name in scores[0]}
+    return DepthScores(**means)
+
+
+def confusion_matrix(predicted: np.ndarray, true: np.ndarray, classes: int) -> np.ndarray:
+    """(classes, classes) counts, row = true class, column = predicted; add them over a split."""
+    pairs = true.astype(np.int64).ravel() * classes + predicted.ravel()
+    return np.bincount(pairs, minlength=classes**2).reshape(classes, classes)
+
+
+def iou(confusion: np.ndarray) -> np.ndarray:
+    """|predicted ∩ true| / |predicted ∪ true| per class; NaN for a class that never occurs."""
+    hits = np.diag(confusion).astype(np.float64)
+    union = confusion.sum(0) + confusion.sum(1) - hits
+    return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
+
+
+def pixel_accuracy(confusion: np.ndarray) -> float:
+    """Share of pixels whose class is right."""
+    return float(np.trace(confusion) / confusion.sum())

@@ -1,0 +1,177 @@
+"""The networks: one architecture, explicit (ResNet) or with the implicit solve (IMEXNet)."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+
+STEPS = {
+    "explicit": ExplicitStep,
+    "imex": IMEXStep,
+    "diffusion-reaction": DiffusionReactionStep,
+}
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An opening to `channels` with its stride, then `steps` time steps at that width."""
+
+    channels: int
+    stride: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that defines a network and the pictures that it takes.
+
+    Attributes:
+        step: kind of time step, a key of `STEPS`.
+        stages: from the input on.
+        heads: (task, outputs per pixel); "depth" has one output, the logarithm of metres.
+        channels: of the input, 1 grey or 3 RGB.
+        mean, std: per input channel, of pictures on the scale [0, 1].
+        size: (H, W) of training pictures; others are resized to as many pixels.
+        step_size: h.
+        operator: L of the implicit steps, see `IMEXStep`.
+    """
+
+    step: str
+    stages: tuple[Stage, ...]
+    heads: tuple[tuple[str, int], ...]
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
+    step_size: float = 1.0
+    operator: str = "learned"
+
+    def to_dict(self) -> dict:
+        """Plain types for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ModelConfig":
+        """The inverse of `to_dict`, also after a way through JSON, which knows no tuples."""
+        return cls(
+            **{
+                **values,
+                "stages": tuple(Stage(**stage) for stage in values["stages"]),
+                "heads": tuple((task, outputs) for task, outputs in values["heads"]),
+                "mean": tuple(values["mean"]),
+                "std": tuple(values["std"]),
+                "size": tuple(values["size"]),
+            }
+        )
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the input per pixel of the last grid, along either axis."""
+        return math.prod(stage.stride for stage in self.stages)
+
+
+class Network(nn.Module):
+    """Openings and time steps, then a 1×1 convolution per task.
+
+    Takes pictures (B, channels, H, W) on the scale [0, 1], of any size from one 3×3 stencil up on
+    the last grid; normalisation is part of the network. Returns {task: (B, outputs, H, W)} in
+    float32 at the input's size, bilinearly enlarged: "depth" in metres, other tasks in logits.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        step = STEPS[config.step]
+        options = {} if step is ExplicitStep else {"operator": config.operator}
+        self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
+        layers: list[nn.Module] = []
+        channels = config.channels
+        for stage in config.stages:
+            layers.append(Opening(channels, stage.channels, stage.stride))
+            channels = stage.channels
+            layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
+        self.layers = nn.Sequential(*layers)
+        self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        y = self.layers((picture - self.mean) / self.std)  # (B, C, H / stride, W / stride)
+        size = (picture.shape[-2], picture.shape[-1])
+        return {task: self._output(task, head(y), size) for task, head in self.heads.items()}
+
+    def _output(self, task: str, y: Tensor, size: tuple[int, int]) -> Tensor:
+        y = y.float() if y.dtype == torch.bfloat16 else y
+        if (y.shape[-2], y.shape[-1]) != size:
+            y = F.interpolate(y, size, mode="bilinear", align_corners=False)
+        return y.clamp(*LOG_DEPTH_RANGE).exp() if task == "depth" else y
+
+
+def _head(channels: int, outputs: int) -> nn.Conv2d:
+    """Started small: the first predictions are 1 m, and equal classes, everywhere."""
+    head = nn.Conv2d(channels, outputs, 1)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(cast(Tensor, head.bias))
+    return head
+
+
+LOG_DEPTH_RANGE = (math.log(0.01), math.log(100.0))
+"""Far outside any room; keeps exp finite while an untrained network still wanders."""
+
+
+class ResNet(Network):
+    """Explicit steps only: Y⁺ = Y + h f(Y)."""
+
+
+class IMEXNet(Network):
+    """Implicit steps: Y⁺ = Y + h (I + hL)⁻¹ f(Y)."""
+
+
+def build(config: ModelConfig) -> Network:
+    """The network of a configuration, with fresh weights from the global generator."""
+    return (ResNet if config.step == "explicit" else IMEXNet)(config)
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+_QTIPS = ModelConfig(
+    step="explicit",
+    stages=(Stage(channels=16, stride=1, steps=6),),
+    heads=(("qtips", 4),),
+    channels=1,
+    mean=(0.266,),
+    std=(0.082,),
+    size=(64, 64),
+)
+_INDOOR = ModelConfig(
+    step="explicit",
+    stages=(
+        Stage(channels=32, stride=2, steps=0),
+        Stage(channels=64, stride=2, steps=2),
+        Stage(channels=96, stride=1, steps=2),
+    ),
+    heads=(("depth", 1), ("segmentation", 13)),
+    channels=3,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    size=(120, 160),
+)
+
+MODELS = {
+    "qtips-resnet": _QTIPS,
+    "qtips-imexnet": replace(_QTIPS, step="imex"),
+    # 31 steps: the first depth whose window of 3 + 4 · 31 = 127 pixels spans the whole picture.
+    "qtips-resnet-deep": replace(_QTIPS, stages=(Stage(channels=16, stride=1, steps=31),)),
+    "indoor-resnet": _INDOOR,
+    "indoor-imexnet": replace(_INDOOR, step="imex"),
+}

@@ -1,0 +1,112 @@
+"""One time step of Ẏ = f(Y): explicit, IMEX, diffusion-reaction; and the openings between them.
+
+All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Haber (2018): K a 3×3
+convolution with zero padding, N batch normalisation (local at inference), σ = ReLU.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imexnet.spectral import LAPLACIAN, gram_eigenvalues, solve_eigenvalues, symbol, zero_mean
+
+STENCIL_SIZE = 3
+
+
+class Opening(nn.Module):
+    """Y⁺ = σ(N(K Y)), K from C_in to C_out channels: changes width, and resolution by its stride.
+
+    (B, C_in, H, W) → (B, C_out, ⌈H / stride⌉, ⌈W / stride⌉).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(y))).to(self.conv.weight.dtype)
+
+
+class ExplicitStep(nn.Module):
+    """Y⁺ = Y + h f(Y): forward Euler, a ResNet block. (B, C, H, W) → same.
+
+    Each step widens the window of a pixel by 4: two 3×3 convolutions.
+
+    Args:
+        channels: C.
+        step_size: h > 0.
+    """
+
+    def __init__(self, channels: int, step_size: float = 1.0) -> None:
+        super().__init__()
+        self.step_size = step_size
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    def rhs(self, y: Tensor) -> Tensor:
+        """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
+        transpose = self.conv.weight.transpose(0, 1).flip(2, 3)  # Kᵀ as a convolution
+        f = -F.conv2d(F.relu(self.norm(self.conv(y))), transpose, padding=1)
+        return f.to(self.conv.weight.dtype)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y + self.step_size * self.rhs(y)
+
+
+class IMEXStep(ExplicitStep):
+    """(I + hL) Y⁺ = Y + hLY + h f(Y), in its one-solve form Y⁺ = Y + h (I + hL)⁻¹ f(Y).
+
+    The two are equal because (I + hL)⁻¹ (I + hL) Y = Y. Haber et al., "IMEXnet", ICML 2019.
+
+    Args:
+        channels: C.
+        step_size: h > 0.
+        operator: L ⪰ 0, periodic and depthwise: "learned" is BᵀB with a trainable zero-mean 3×3
+            stencil B per channel, "laplacian" the fixed nine-point −Δ, "identity" is αI.
+        alpha: α ≥ 0 of the "identity" operator.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        step_size: float = 1.0,
+        operator: str = "learned",
+        alpha: float = 1.0,
+    ) -> None:
+        super().__init__(channels, step_size)
+        if operator not in OPERATORS:
+            raise ValueError(f"operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
+        self.operator = operator
+        self.alpha = alpha
+        if operator == "learned":
+            with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed
+                self.stencil = nn.Parameter(torch.rand(channels, STENCIL_SIZE, STENCIL_SIZE))
+
+    def eigenvalues(self, y: Tensor) -> Tensor:
+        """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W // 2 + 1)."""
+        size = (y.shape[-2], y.shape[-1])
+        if self.operator == "identity":
+            return y.new_full((1, 1, 1), self.alpha)
+        if self.operator == "laplacian":
+            return symbol(y.new_tensor(LAPLACIAN).unsqueeze(0), size).real
+        return gram_eigenvalues(zero_mean(self.stencil), size)
+
+    def solve(self, r: Tensor) -> Tensor:
+        """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
+        with torch.autocast(r.device.type, enabled=False):
+            return solve_eigenvalues(r, self.eigenvalues(r), self.step_size)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y + self.step_size * self.solve(self.rhs(y))
+
+
+class DiffusionReactionStep(IMEXStep):
+    """(I + hL) Y⁺ = Y + h f(Y): backward Euler for Ẏ = −LY, forward Euler for f; Y is smoothed."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.solve(y + self.step_size * self.rhs(y))
+
+
+OPERATORS = ("learned", "laplacian", "identity")

@@ -1,0 +1,375 @@
+"""Training: the same recipe for every kind of step.
+
+Everything random follows from (seed, epoch, process), so a run that was killed and resumed ends
+at the very weights of an uninterrupted one. Several processes share a batch under
+`accelerate launch`.
+"""
+
+import math
+import sys
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from imexnet.checkpoints import read_tensors, save, write_tensors
+from imexnet.data import nyu, qtips
+from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.models import MODELS, ModelConfig, Network, build
+from imexnet.predict import resize
+
+TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks for
+VALIDATION_STREAM = 2**33
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A recipe: AdamW, one cycle of the learning rate, averaged weights.
+
+    Attributes:
+        model: a key of `MODELS`.
+        epochs: passes over the data set.
+        seed: of weights, order and augmentation.
+        batch: images per step, over all processes.
+        learning_rate: peak of the cycle.
+        weight_decay: of the convolution kernels; the stencils have none, as decay would pull B to
+            0 and with it the IMEXNet back to the ResNet.
+        average: decay of the exponential moving average of the weights.
+        images: Q-tips per epoch; each is seen once.
+    """
+
+    model: str
+    epochs: int
+    seed: int = 0
+    batch: int = 16
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    average: float = 0.995
+    images: int = 1024
+
+
+RECIPES = {
+    "qtips": TrainConfig("qtips-imexnet", epochs=30),
+    "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
+}
+
+
+class Task(Protocol):
+    """What `fit` needs to know of a data set."""
+
+    images: int
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pictures (B, C, H, W) on [0, 1] and targets; randomness from the global generator."""
+        ...
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        """A scalar."""
+        ...
+
+    def validate(self, network: Network) -> dict:
+        """Scores on the validation split."""
+        ...
+
+
+class QtipsTask:
+    """Fresh Q-tips in every epoch; cross-entropy, background weighted 0.1 for its 94 % of pixels."""
+
+    def __init__(self, config: TrainConfig) -> None:
+        self.images = config.images
+        self.seed = config.seed
+        self.weights = torch.tensor([0.1, 1.0, 1.0, 1.0])
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        first = epoch * self.images
+        pairs = [qtips.qtip(TRAINING_STREAM + self.seed, first + i) for i in indices.tolist()]
+        pictures = torch.from_numpy(np.stack([picture for picture, _ in pairs]))
+        labels = torch.from_numpy(np.stack([label for _, label in pairs]))
+        return pictures.unsqueeze(1) / 255, {"qtips": labels.long()}
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        logits = outputs["qtips"]
+        return F.cross_entropy(logits, targets["qtips"], weight=self.weights.to(logits.device))
+
+    def validate(self, network: Network) -> dict:
+        return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(256)))
+
+
+class IndoorTask:
+    """Rooms of NYU Depth V2 at the network's size, held in memory, augmented in batches.
+
+    Image, depth and labels are flipped, zoomed, rotated and shifted together. A zoom by s brings
+    everything nearer: depth is divided by s, and s spreads around 1 in both directions so that
+    the mean log-depth of the stream stays that of the photos.
+    """
+
+    def __init__(self, config: TrainConfig, size: tuple[int, int], folder: Path) -> None:
+        import kornia.augmentation as augmentation
+
+        rooms = nyu.read_rooms(folder, "train")
+        self.images = len(rooms)
+        self.validation = nyu.read_rooms(folder, "val")
+        self.photos = torch.stack([_photo(room.photo, size) for room in rooms])
+        self.depth = torch.stack([_nearest(room.depth, size) for room in rooms])
+        self.labels = torch.stack([_nearest(room.labels, size) for room in rooms])
+        counts = torch.bincount(self.labels.flatten().long(), minlength=14)[1:].float()
+        self.weights = (counts.median() / counts).sqrt()
+        self.geometry = augmentation.AugmentationSequential(
+            augmentation.RandomHorizontalFlip(p=0.5),
+            augmentation.RandomAffine(
+                degrees=5.0,
+                translate=(0.1, 0.1),
+                scale=(0.72, 1.33),
+                padding_mode="reflection",
+                p=1.0,
+            ),
+            data_keys=["input", "mask", "mask"],
+        )
+        self.colour = augmentation.ColorJiggle(0.3, 0.3, 0.3, 0.05, p=0.8)
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        photos = self.photos[indices].float() / 255
+        truth = (self.depth[indices], self.labels[indices].float())
+        photos, depth, labels = self.geometry(photos, *truth)
+        matrix = cast(Tensor, self.geometry.transform_matrix)
+        zoom = torch.linalg.det(matrix[:, :2, :2]).abs().sqrt()
+        targets = {"depth": depth / zoom.view(-1, 1, 1, 1), "segmentation": labels[:, 0].long()}
+        return self.colour(photos).clamp(0, 1), targets
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        depth = log_depth_loss(outputs["depth"], targets["depth"])
+        logits = outputs["segmentation"]
+        classes = F.cross_entropy(
+            logits,
+            targets["segmentation"] - 1,  # 0 = unlabelled becomes -1
+            weight=self.weights.to(logits.device),
+            ignore_index=-1,
+        )
+        return depth + SEGMENTATION_WEIGHT * classes
+
+    def validate(self, network: Network) -> dict:
+        return evaluate_indoor(network, self.validation)
+
+
+SEGMENTATION_WEIGHT = 0.3
+
+
+def log_depth_loss(predicted: Tensor, true: Tensor) -> Tensor:
+    """mean |e| + ½ Σ_axes mean |∂e|, e = log ŷ − log y where y > 0; all (B, 1, H, W) metres.
+
+    The second term asks for edges where the truth has them, whatever the scale of the room.
+    """
+    known = true > 0
+    e = torch.where(known, predicted.log() - true.clamp(min=1e-3).log(), 0)
+    rows, columns = known[..., 1:, :] & known[..., :-1, :], known[..., 1:] & known[..., :-1]
+    return (
+        _mean_where(e.abs(), known)
+        + 0.5 * _mean_where(e.diff(dim=-2).abs(), rows)
+        + 0.5 * _mean_where(e.diff(dim=-1).abs(), columns)
+    )
+
+
+def one_cycle(step: int, total: int, peak: float) -> float:
+    """Learning rate: cosine from peak/25 up over the first 30 %, then down to peak/10⁴."""
+    rise = max(1, round(0.3 * total))
+    if step < rise:
+        low, fraction = peak / 25, 1 - step / rise
+    else:
+        low, fraction = peak / 1e4, (step - rise) / max(1, total - rise)
+    return low + (peak - low) * (1 + math.cos(math.pi * fraction)) / 2
+
+
+def fit(
+    config: TrainConfig, out: Path, data: Path | None = None, resume: bool = False
+) -> dict | None:
+    """Trains a network and writes it to `out`; a state to resume from beside it after each epoch.
+
+    Args:
+        config: the recipe.
+        out: the safetensors file to write.
+        data: the NYU folder, for the indoor networks.
+        resume: go on from the state beside `out`; with none there, start.
+
+    Returns:
+        The scores on the validation split; None on other processes than the first.
+
+    Raises:
+        ValueError: if data are missing, or a state is there that does not fit.
+    """
+    from accelerate import Accelerator
+    from tqdm import tqdm
+
+    state_file = out.with_name(f"{out.stem}.training.safetensors")
+    if state_file.exists() and not resume:
+        raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
+    accelerator = Accelerator(mixed_precision="bf16" if _has_bfloat16() else "no")
+    rank, processes = accelerator.process_index, accelerator.num_processes
+    torch.manual_seed(config.seed)
+    network = build(MODELS[config.model])
+    task = make_task(config, network.config, data)
+    optimizer = torch.optim.AdamW(_parameter_groups(network, config.weight_decay))
+    average = AveragedModel(
+        network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
+    ).to(accelerator.device)
+    first_epoch = 0
+    if resume and state_file.exists():
+        first_epoch = _load_state(state_file, config, network, average, optimizer)
+    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    model, optimizer = accelerator.prepare(network, optimizer)
+
+    steps = task.images // config.batch
+    if steps == 0:
+        raise ValueError(f"{task.images} images are less than one batch of {config.batch}")
+    for epoch in range(first_epoch, config.epochs):
+        model.train()
+        torch.manual_seed(_epoch_seed(config.seed, epoch))
+        order = torch.randperm(task.images)  # the same in all processes
+        torch.manual_seed(_epoch_seed(config.seed, epoch) + 1 + rank)
+        bar = tqdm(
+            total=steps * config.batch,
+            desc=f"{config.model} epoch {epoch + 1}/{config.epochs}",
+            unit="images",
+            disable=rank != 0,
+            file=sys.stderr,
+        )
+        for i in range(steps):
+            for group in optimizer.param_groups:
+                group["lr"] = one_cycle(
+                    epoch * steps + i, config.epochs * steps, config.learning_rate
+                )
+            indices = order[i * config.batch : (i + 1) * config.batch][rank::processes]
+            pictures, targets = task.batch(epoch, indices)
+            targets = {name: target.to(accelerator.device) for name, target in targets.items()}
+            pictures = pictures.to(accelerator.device, memory_format=torch.channels_last)
+            loss = task.loss(model(pictures), targets)
+            accelerator.backward(loss)
+            optimizer.step()
+            optimizer.zero_grad()
+            average.update_parameters(network)
+            bar.update(config.batch)
+            bar.set_postfix(loss=f"{loss.item():.4f}")
+        bar.close()
+        if rank == 0:
+            _save_state(state_file, config, epoch + 1, network, average, optimizer)
+    accelerator.wait_for_everyone()
+    if rank != 0:
+        return None
+    averaged = cast(Network, average.module).eval()
+    metrics = task.validate(averaged)
+    save(averaged, out, {"command": _command(config, out), **asdict(config)}, metrics)
+    state_file.unlink(missing_ok=True)
+    return metrics
+
+
+def recipe(model: str, **changes: int | None) -> TrainConfig:
+    """The recipe of a network; changes that are None count as not given.
+
+    Raises:
+        ValueError: for an unknown model or a number out of range.
+    """
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r}; there are {', '.join(MODELS)}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if value < (0 if name == "seed" else 1):
+            raise ValueError(f"{name} must be positive, got {value}")
+    return replace(RECIPES[model.split("-")[0]], model=model, **given)
+
+
+def make_task(config: TrainConfig, model: ModelConfig, data: Path | None) -> Task:
+    """The data set that a model is trained on."""
+    if config.model.startswith("qtips"):
+        return QtipsTask(config)
+    if data is None:
+        raise ValueError("the indoor networks need --data, the folder that prepare-nyu writes")
+    return IndoorTask(config, model.size, data)
+
+
+def _command(config: TrainConfig, out: Path) -> str:
+    task, model = config.model.split("-", 1)
+    data = " --data NYU" if task == "indoor" else ""
+    return (
+        f"python -m imexnet train {task} --model {model}{data} --seed {config.seed} "
+        f"--epochs {config.epochs} --out {out.name}"
+    )
+
+
+def _parameter_groups(network: Network, weight_decay: float) -> list[dict]:
+    """Decay for convolution kernels; none for stencils, norms and biases."""
+    kernels = [p for p in network.parameters() if p.dim() == 4]
+    others = [p for p in network.parameters() if p.dim() != 4]
+    return [
+        {"params": kernels, "weight_decay": weight_decay},
+        {"params": others, "weight_decay": 0.0},
+    ]
+
+
+def _epoch_seed(seed: int, epoch: int) -> int:
+    return (seed * 10_007 + epoch + 1) * 1_009  # leaves room for a seed per process
+
+
+def _has_bfloat16() -> bool:
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def _save_state(
+    path: Path,
+    config: TrainConfig,
+    epoch: int,
+    network: Network,
+    average: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+) -> None:
+    tensors = {f"network.{name}": t for name, t in network.state_dict().items()}
+    tensors |= {f"average.{name}": t for name, t in average.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
+        tensors |= {f"optimizer.{index}.{name}": t for name, t in moments.items()}
+    tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
+    write_tensors(path, {"config": asdict(config), "epoch": epoch}, tensors)
+
+
+def _load_state(
+    path: Path,
+    config: TrainConfig,
+    network: Network,
+    average: AveragedModel,
+    optimizer: torch.optim.Optimizer,
+) -> int:
+    """Fills network, average and optimizer from the state file; the number of epochs done."""
+    header, tensors = read_tensors(path)
+    if header.get("config") != asdict(config):
+        raise ValueError(f"{path.name} belongs to another recipe: {header.get('config')}")
+    parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
+    for name, tensor in tensors.items():
+        part, _, rest = name.partition(".")
+        parts[part][rest] = tensor
+    network.load_state_dict(parts["network"])
+    average.load_state_dict(parts["average"])
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in parts["optimizer"].items():
+        index, _, moment = name.partition(".")
+        moments.setdefault(int(index), {})[moment] = tensor
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})
+    return int(header["epoch"])
+
+
+def _photo(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
+    return torch.from_numpy(np.array(resize(Image.fromarray(photo), size))).permute(2, 0, 1)
+
+
+def _nearest(plane: np.ndarray, size: tuple[int, int]) -> Tensor:
+    tensor = torch.from_numpy(plane)[None, None]
+    return F.interpolate(tensor, size, mode="nearest")[0]
+
+
+def _mean_where(values: Tensor, where: Tensor) -> Tensor:
+    return (values * where).sum() / where.sum().clamp(min=1)

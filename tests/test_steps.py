@@ -1,0 +1,151 @@
+"""One step: the literal update, its order in time, and what it shares with the explicit step."""
+
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from imexnet.spectral import LAPLACIAN, solve_eigenvalues
+from imexnet.steps import OPERATORS, DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+
+
+def prepared(step: nn.Module) -> nn.Module:
+    """In float64 and eval mode, with batch norm statistics unlike 0 and 1."""
+    for module in step.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.running_mean, -0.5, 0.5)
+            nn.init.uniform_(module.running_var, 0.5, 2)
+            nn.init.uniform_(module.weight, 0.5, 2)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
+    return step.double().eval()
+
+
+def apply_operator(step: IMEXStep, y: torch.Tensor) -> torch.Tensor:
+    """L y in space."""
+    if step.operator == "identity":
+        return step.alpha * y
+    channels = y.shape[1]
+    if step.operator == "laplacian":
+        kernels = [torch.tensor(LAPLACIAN, dtype=y.dtype).expand(channels, 3, 3)]
+    else:
+        b = step.stencil - step.stencil.mean((1, 2), keepdim=True)
+        kernels = [b, b.flip(1, 2)]
+    for kernel in kernels:
+        padded = F.pad(y, (1, 1, 1, 1), mode="circular")
+        y = F.conv2d(padded, kernel.unsqueeze(1), groups=channels)
+    return y
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("size", [(8, 8), (7, 10)])
+def test_one_solve_form_equals_the_literal_update(operator, size):
+    torch.manual_seed(0)
+    step = prepared(IMEXStep(4, step_size=0.6, operator=operator, alpha=2.0))
+    y = torch.randn(2, 4, *size, dtype=torch.float64)
+    h = step.step_size
+    right = y + h * apply_operator(step, y) + h * step.rhs(y)
+    literal = solve_eigenvalues(right, step.eigenvalues(y), h)
+    torch.testing.assert_close(step(y), literal, rtol=0, atol=1e-10)
+    left = step(y) + h * apply_operator(step, step(y))
+    torch.testing.assert_close(left, right, rtol=0, atol=1e-10)
+    assert (step(y) - y).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_diffusion_reaction_solves_its_equation(operator):
+    torch.manual_seed(0)
+    step = prepared(DiffusionReactionStep(3, step_size=0.6, operator=operator))
+    y = torch.randn(2, 3, 6, 9, dtype=torch.float64)
+    left = step(y) + 0.6 * apply_operator(step, step(y))
+    torch.testing.assert_close(left, y + 0.6 * step.rhs(y), rtol=0, atol=1e-10)
+
+
+def test_right_hand_side_is_minus_the_transpose():
+    """⟨−Kᵀ σ(N(K y)), v⟩ = −⟨σ(N(K y)), K v⟩ for every v."""
+    torch.manual_seed(0)
+    step = prepared(ExplicitStep(5))
+    y, v = torch.randn(2, 2, 5, 7, 6, dtype=torch.float64)
+    left = (step.rhs(y) * v).sum()
+    right = -(F.relu(step.norm(step.conv(y))) * step.conv(v)).sum()
+    assert left.item() == pytest.approx(right.item(), abs=1e-11)
+
+
+def test_first_order_in_time():
+    """Ẏ = (M − L) Y + L Y = M Y, L implicit and M Y explicit, against exp(M) by eigenvalues.
+
+    With f(Y) = M Y linear and periodic, every Fourier mode has the closed form exp(μ). The error
+    at time 1 must fall with the first power of h.
+    """
+
+    class Linear(IMEXStep):
+        def rhs(self, y):
+            return -apply_operator(self, y) * 0.3
+
+    torch.manual_seed(0)
+    y0 = torch.randn(1, 2, 12, 10, dtype=torch.float64)
+    errors, sizes = [], [1 / n for n in (16, 32, 64, 128, 256)]
+    for h in sizes:
+        torch.manual_seed(1)
+        step = Linear(2, step_size=h).double()
+        with torch.no_grad():
+            mu = -0.3 * step.eigenvalues(y0)
+            exact = torch.fft.irfft2(torch.fft.rfft2(y0) * mu.exp(), s=y0.shape[-2:])
+            y = y0
+            for _ in range(round(1 / h)):
+                y = step(y)
+        errors.append((y - exact).norm().item())
+    slopes = [
+        math.log(errors[i] / errors[i + 1]) / math.log(sizes[i] / sizes[i + 1])
+        for i in range(len(sizes) - 1)
+    ]
+    assert 0.9 < slopes[-1] < 1.1
+    assert 0.9 < sum(slopes[1:]) / len(slopes[1:]) < 1.1
+
+
+def test_explicit_step_diverges_where_the_implicit_one_stays():
+    """ẏ = −λy with hλ = 3: forward Euler grows by |1 − 3| a step, IMEX with α = λ does not."""
+
+    class Decay(IMEXStep):
+        def rhs(self, y):
+            return -3 * y
+
+    y = torch.ones(1, 1, 4, 4, dtype=torch.float64)
+    implicit = Decay(1, step_size=1.0, operator="identity", alpha=3.0).double()
+    assert implicit(y)[0, 0, 0, 0].item() == pytest.approx(1 - 3 / 4)
+    assert ExplicitStep.forward(implicit, y)[0, 0, 0, 0].item() == pytest.approx(-2)
+
+
+def test_same_seed_gives_the_same_kernels_with_and_without_stencils():
+    torch.manual_seed(3)
+    explicit = nn.Sequential(*[ExplicitStep(4) for _ in range(3)])
+    torch.manual_seed(3)
+    implicit = nn.Sequential(*[IMEXStep(4) for _ in range(3)])
+    expected = explicit.state_dict()
+    extra = {name: value for name, value in implicit.state_dict().items() if name not in expected}
+    assert sorted(extra) == ["0.stencil", "1.stencil", "2.stencil"]
+    assert not torch.equal(extra["0.stencil"], extra["1.stencil"])
+    assert sum(value.numel() for value in extra.values()) == 3 * 9 * 4
+    for name, value in expected.items():
+        assert torch.equal(value, implicit.state_dict()[name])
+
+
+@pytest.mark.parametrize("step", [ExplicitStep, IMEXStep, DiffusionReactionStep])
+def test_state_and_solve_stay_float32_under_bfloat16_autocast(step):
+    layers = nn.Sequential(Opening(3, 4), step(4))
+    with torch.autocast("cpu", torch.bfloat16):
+        opened = layers[0](torch.rand(1, 3, 8, 8))
+        y = layers[1](opened)
+    assert opened.dtype == y.dtype == torch.float32
+    y.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layers.parameters())
+
+
+def test_unknown_operator_is_named():
+    with pytest.raises(ValueError, match="one of learned, laplacian, identity, got 'heat'"):
+        IMEXStep(4, operator="heat")
+
+
+def test_opening_changes_width_and_resolution():
+    assert Opening(3, 8, stride=2)(torch.rand(2, 3, 9, 12)).shape == (2, 8, 5, 6)
