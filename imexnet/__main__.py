@@ -28,6 +28,60 @@ Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
 
+Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
+Task = Annotated[str, typer.Option(help="depth, segmentation or qtips")]
+Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
+Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+
+
+@app.command("predict")
+def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both") -> None:
+    """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
+    from imexnet import files, predict, render
+
+    photo = predict.read_photo(image)
+    size = (photo.height, photo.width)
+    values = {}
+    for kind, network in _networks(task, model).items():
+        x = predict.to_input(photo, network.config, network.mean.device)
+        values[kind] = predict.predict(network, task, x, size).values
+    for kind, picture in render.pictures(task, values).items():
+        name = f"{image.stem}-{kind}-{task}"
+        print(files.write_picture(picture, out / f"{name}.png"))
+        print(*files.write_raw(task, values[kind], out / name), sep="\n")
+
+
+@app.command("field-of-view")
+def field_of_view_command(
+    image: Picture,
+    task: Task,
+    x: Annotated[int, typer.Option(help="Column of the pixel in the picture, from 0.")],
+    y: Annotated[int, typer.Option(help="Row of the pixel in the picture, from 0.")],
+    out: Folder,
+    model: Kind = "both",
+    as_json: AsJson = False,
+) -> None:
+    """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
+    import numpy as np
+
+    from imexnet import files, predict, render, sensitivity
+
+    photo = predict.read_photo(image)
+    size = (photo.height, photo.width)
+    measures = {}
+    for kind, network in _networks(task, model).items():
+        batch = predict.to_input(photo, network.config, network.mean.device)
+        cell = predict.to_grid((y, x), size, (batch.shape[-2], batch.shape[-1]))
+        view = sensitivity.field_of_view(network, task, batch, cell)
+        heat = render.heat_values(view.sensitivity, float(view.sensitivity.max()))
+        picture = render.mark(render.heat_picture(np.asarray(photo), heat), y, x)
+        name = f"{image.stem}-{kind}-{task}-field-of-view"
+        files.write_picture(picture, out / f"{name}.png")
+        files.write_array(view.sensitivity, out / f"{name}.npy")
+        measures[kind] = view.to_dict()
+    _print(measures, as_json)
+
+
 @evaluate.command("qtips")
 def evaluate_qtips(
     model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
@@ -113,6 +167,18 @@ def prepare_nyu(
     from imexnet.data.nyu_mat import prepare_nyu
 
     print(f"{prepare_nyu(mat, splits, out)} images written to {out}")
+
+
+def _networks(task: str, model: str) -> dict:
+    from imexnet.checkpoints import load_pretrained
+    from imexnet.predict import FAMILIES
+
+    if task not in FAMILIES:
+        raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
+    if model not in ("resnet", "imexnet", "both"):
+        raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
+    kinds = ("resnet", "imexnet") if model == "both" else (model,)
+    return {kind: load_pretrained(f"{FAMILIES[task]}-{kind}") for kind in kinds}
 
 
 def _network(name: str, weights: Path | None):

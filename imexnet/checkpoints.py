@@ -6,15 +6,15 @@ Nothing is ever unpickled. A file holds the weights; its header one JSON string 
 
 import hashlib
 import json
-import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save as serialize
 from torch import Tensor
 
+from imexnet.files import write_bytes
 from imexnet.models import MODELS, ModelConfig, Network, build
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
@@ -72,7 +72,10 @@ def load(path: Path, device: torch.device | str | None = None) -> Network:
     card, tensors = read(path)
     if checksum(tensors) != card.sha256:
         raise ValueError(f"{path.name} is damaged: its sha256 does not match its header")
-    network = build(card.config)
+    try:
+        network = build(card.config)
+    except (KeyError, ValueError) as error:
+        raise ValueError(f"{path.name} holds no network of this library") from error
     try:
         network.load_state_dict(tensors, strict=True)
     except RuntimeError as error:
@@ -111,13 +114,7 @@ def read_tensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
 
 def write_tensors(path: Path, header: dict, tensors: dict[str, Tensor]) -> None:
     """A safetensors file with a JSON header, moved into place when it is complete."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        save_file(tensors, temporary, metadata={"imexnet": json.dumps(header)})
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    write_bytes(path, serialize(tensors, metadata={"imexnet": json.dumps(header)}))
 
 
 def checksum(tensors: dict[str, Tensor]) -> str:

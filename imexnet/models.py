@@ -16,6 +16,9 @@ STEPS = {
     "diffusion-reaction": DiffusionReactionStep,
 }
 
+FIRST_CLASS = {"segmentation": 1, "qtips": 0}
+"""Task → number of the class that its first logit stands for."""
+
 
 @dataclass(frozen=True)
 class Stage:
@@ -132,6 +135,48 @@ class ResNet(Network):
 
 class IMEXNet(Network):
     """Implicit steps: Y⁺ = Y + h (I + hL)⁻¹ f(Y)."""
+
+
+def explicit_window(
+    config: ModelConfig, pixel: tuple[int, int], size: tuple[int, int]
+) -> tuple[slice, slice]:
+    """Input pixels that the explicit part of a network can use for one output pixel.
+
+    Interval arithmetic from the output back to the input, clipped at the borders: enlargement
+    reads two neighbours, a time step widens by 2 to either side, an opening by 1.
+
+    Args:
+        config: of the network; its implicit solves are left out.
+        pixel: (row, column) of the output.
+        size: (H, W) of input and output.
+
+    Returns:
+        Rows and columns of the input.
+    """
+    rows, columns = (_window(config, p, n) for p, n in zip(pixel, size, strict=True))
+    return rows, columns
+
+
+def window_width(config: ModelConfig) -> int:
+    """Side in input pixels of the explicit window of a pixel far from every border."""
+    size = 10_000 * config.stride
+    window = _window(config, size // 2, size)
+    return window.stop - window.start
+
+
+def _window(config: ModelConfig, position: int, size: int) -> slice:
+    sizes = [size]  # of the grids along this axis, from the input on
+    for stage in config.stages:
+        sizes.append(-(-sizes[-1] // stage.stride))
+    first = last = position
+    if sizes[-1] != size:
+        source = max(0.0, (position + 0.5) * sizes[-1] / size - 0.5)
+        first, last = int(source), min(math.ceil(source), sizes[-1] - 1)
+    for stage, n in zip(reversed(config.stages), reversed(sizes[:-1]), strict=True):
+        first, last = first - 2 * stage.steps, last + 2 * stage.steps
+        first, last = max(0, first), min(last, -(-n // stage.stride) - 1)
+        first, last = max(0, first * stage.stride - 1), min(n - 1, last * stage.stride + 1)
+    return slice(first, last + 1)
 
 
 def build(config: ModelConfig) -> Network:

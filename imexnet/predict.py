@@ -3,18 +3,24 @@
 import math
 import time
 from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
+from PIL import Image, ImageOps, UnidentifiedImageError
 from torch import Tensor
 
-from imexnet.models import ModelConfig, Network
+from imexnet.models import FIRST_CLASS, ModelConfig, Network
 
-TASKS = ("depth", "segmentation", "qtips")
-FIRST_CLASS = {"segmentation": 1, "qtips": 0}  # number of the class that logit 0 stands for
+FAMILIES = {"depth": "indoor", "segmentation": "indoor", "qtips": "qtips"}
+"""The networks of a task are `{family}-resnet` and `{family}-imexnet`."""
+
+KINDS = ("resnet", "imexnet")
+
 SMALLEST_GRID = 8  # pixels of the last grid along either axis
+MAX_MEGAPIXELS = 64
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,11 @@ class Depth:
     """metres: (H, W) float32."""
 
     metres: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """The raw values that are written to files."""
+        return self.metres
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,51 @@ class Classes:
 
     classes: np.ndarray
     probability: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """The raw values that are written to files."""
+        return self.classes
+
+
+def read_photo(file: Path | BinaryIO) -> Image.Image:
+    """The picture in a file as upright RGB: see `to_rgb`.
+
+    Raises:
+        ValueError: if it is no picture that can be read, or too large.
+    """
+    try:
+        with Image.open(file) as image:
+            return to_rgb(image)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"the picture has more than {MAX_MEGAPIXELS} megapixels") from error
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {file}") from None
+    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+        name = file.name if isinstance(file, Path) else "the file"
+        raise ValueError(f"{name} is not a picture that can be read") from error
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Upright 8-bit RGB of any picture: first frame, EXIF rotation, 16-bit scaled, on white.
+
+    Raises:
+        ValueError: for more than `MAX_MEGAPIXELS`.
+    """
+    if image.width * image.height > MAX_MEGAPIXELS * 1e6:
+        raise ValueError(
+            f"the picture has {image.width} × {image.height} pixels; "
+            f"at most {MAX_MEGAPIXELS} megapixels can be shown"
+        )
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits of grey
+        grey = np.asarray(image, np.float64)
+        image = Image.fromarray((grey / max(grey.max(), 65535) * 255).clip(0, 255).astype(np.uint8))
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image.convert("RGB")
 
 
 def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
@@ -67,6 +123,49 @@ def to_input(picture: Image.Image, config: ModelConfig, device: torch.device | s
     return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).contiguous().to(device)
 
 
+def to_grid(
+    pixel: tuple[int, int], size: tuple[int, int], grid: tuple[int, int]
+) -> tuple[int, int]:
+    """The cell of an (h, w) grid that holds the centre of a picture's pixel (row, column).
+
+    Raises:
+        ValueError: if the pixel lies outside the picture, which has `size` (H, W).
+    """
+    row, column = pixel
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise ValueError(
+            f"column {column}, row {row} lies outside the picture of {size[1]} × {size[0]} pixels"
+        )
+    return int((row + 0.5) * grid[0] / size[0]), int((column + 0.5) * grid[1] / size[1])
+
+
+def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], float]:
+    """All heads' outputs for one input, and the seconds that the network took on its device."""
+    with torch.inference_mode():
+        _synchronise(x.device)
+        start = time.perf_counter()
+        outputs = network(x)
+        _synchronise(x.device)
+        return outputs, time.perf_counter() - start
+
+
+def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Depth | Classes:
+    """The outputs of one task at (H, W), bilinear in metres or in logits."""
+    with torch.inference_mode():
+        y = outputs[task]
+        if task == "depth":
+            return Depth(_resize(y, size)[0, 0].cpu().numpy())
+        # Class by class, so that a photo of many megapixels never needs 13 planes of its size.
+        best = total = _resize(y[:, :1], size)  # total: log Σ exp of the logits so far
+        classes = torch.zeros_like(best, dtype=torch.uint8)
+        for k in range(1, y.shape[1]):
+            logit = _resize(y[:, k : k + 1], size)
+            classes.masked_fill_(logit > best, k)
+            best, total = torch.maximum(best, logit), torch.logaddexp(total, logit)
+        classes += FIRST_CLASS[task]
+        return Classes(classes[0, 0].cpu().numpy(), (best - total).exp()[0, 0].cpu().numpy())
+
+
 def predict(
     network: Network, task: str, x: Tensor, size: tuple[int, int] | None = None
 ) -> Depth | Classes:
@@ -76,41 +175,14 @@ def predict(
         network: in eval mode.
         task: one of its heads.
         x: (1, C, h, w) from `to_input`, on the network's device.
-        size: (H, W) of the answer, the input's by default; bilinear in metres or logits.
+        size: (H, W) of the answer, the input's by default.
     """
-    return predict_timed(network, task, x, size)[0]
-
-
-def predict_timed(
-    network: Network, task: str, x: Tensor, size: tuple[int, int] | None = None
-) -> tuple[Depth | Classes, float]:
-    """`predict`, and the seconds that the network itself took on its device."""
-    with torch.inference_mode():
-        _synchronise(x.device)
-        start = time.perf_counter()
-        y = network(x)[task]
-        _synchronise(x.device)
-        seconds = time.perf_counter() - start
-        return _finish(task, y, size or (x.shape[-2], x.shape[-1])), seconds
+    return answer(task, forward(network, x)[0], size or (x.shape[-2], x.shape[-1]))
 
 
 def _synchronise(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def _finish(task: str, y: Tensor, size: tuple[int, int]) -> Depth | Classes:
-    if task == "depth":
-        return Depth(_resize(y, size)[0, 0].cpu().numpy())
-    # Class by class, so that a photo of many megapixels never needs 13 planes of its size.
-    best = total = _resize(y[:, :1], size)  # total: log Σ exp of the logits so far
-    classes = torch.zeros_like(best, dtype=torch.uint8)
-    for k in range(1, y.shape[1]):
-        logit = _resize(y[:, k : k + 1], size)
-        classes.masked_fill_(logit > best, k)
-        best, total = torch.maximum(best, logit), torch.logaddexp(total, logit)
-    classes += FIRST_CLASS[task]
-    return Classes(classes[0, 0].cpu().numpy(), (best - total).exp()[0, 0].cpu().numpy())
 
 
 def _resize(y: Tensor, size: tuple[int, int]) -> Tensor:

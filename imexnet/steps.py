@@ -4,6 +4,8 @@ All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Habe
 convolution with zero padding, N batch normalisation (local at inference), σ = ReLU.
 """
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -95,7 +97,7 @@ class IMEXStep(ExplicitStep):
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
-        with torch.autocast(r.device.type, enabled=False):
+        with _without_autocast(r.device.type):
             return solve_eigenvalues(r, self.eigenvalues(r), self.step_size)
 
     def forward(self, y: Tensor) -> Tensor:
@@ -107,6 +109,12 @@ class DiffusionReactionStep(IMEXStep):
 
     def forward(self, y: Tensor) -> Tensor:
         return self.solve(y + self.step_size * self.rhs(y))
+
+
+def _without_autocast(device: str) -> AbstractContextManager:
+    if torch.amp.is_autocast_available(device):  # not on "meta"
+        return torch.autocast(device, enabled=False)
+    return nullcontext()
 
 
 OPERATORS = ("learned", "laplacian", "identity")

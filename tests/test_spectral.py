@@ -120,8 +120,8 @@ def test_gradients_equal_those_of_the_classical_recipe():
     rhs, stencil = draw((6, 7))
     gradients = []
     for solve in (implicit_solve, implicit_solve_reference):
-        leaves = [rhs.clone().requires_grad_(), stencil.clone().requires_grad_()]
-        gradients.append(torch.autograd.grad(solve(*leaves, 1.3).pow(3).sum(), leaves))
+        r, b = rhs.clone().requires_grad_(), stencil.clone().requires_grad_()
+        gradients.append(torch.autograd.grad(solve(r, b, 1.3).pow(3).sum(), (r, b)))
     torch.testing.assert_close(gradients[0], gradients[1], rtol=1e-10, atol=1e-10)
 
 

@@ -1,6 +1,7 @@
 """One step: the literal update, its order in time, and what it shares with the explicit step."""
 
 import math
+from typing import TypeVar
 
 import pytest
 import torch
@@ -10,13 +11,16 @@ from torch import nn
 from imexnet.spectral import LAPLACIAN, solve_eigenvalues
 from imexnet.steps import OPERATORS, DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 
+Step = TypeVar("Step", bound=nn.Module)
 
-def prepared(step: nn.Module) -> nn.Module:
+
+def prepared(step: Step) -> Step:
     """In float64 and eval mode, with batch norm statistics unlike 0 and 1."""
     for module in step.modules():
         if isinstance(module, nn.BatchNorm2d):
-            nn.init.uniform_(module.running_mean, -0.5, 0.5)
-            nn.init.uniform_(module.running_var, 0.5, 2)
+            for statistic, low in ((module.running_mean, -0.5), (module.running_var, 0.5)):
+                assert statistic is not None
+                nn.init.uniform_(statistic, low, low + 1)
             nn.init.uniform_(module.weight, 0.5, 2)
             nn.init.uniform_(module.bias, -0.5, 0.5)
     return step.double().eval()

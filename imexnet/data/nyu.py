@@ -63,6 +63,6 @@ def _read_room(folder: Path, row: dict[str, str]) -> Room:
             depth = np.asarray(image, np.float32) / 1000
         with Image.open(folder / "label40" / f"{row['id']}.png") as image:
             labels = NYU40_TO_13[np.asarray(image)]
-    except (OSError, IndexError) as error:
+    except (OSError, IndexError, SyntaxError) as error:
         raise ValueError(f"image {row['id']} of {folder} cannot be read: {error}") from error
     return Room(photo, depth, labels, row["scene_type"])

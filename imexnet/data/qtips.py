@@ -45,6 +45,23 @@ def qtip(seed: int, index: int) -> tuple[np.ndarray, np.ndarray]:
     return picture, np.where(picture == BACKGROUND, 0, kind).astype(np.uint8)
 
 
+def true_label(picture: np.ndarray) -> np.ndarray | None:
+    """The label that a Q-tip's own grey values give away; None if the picture is no Q-tip.
+
+    Args:
+        picture: (64, 64) uint8.
+    """
+    greys = set(np.unique(picture).tolist())
+    if picture.shape != (SIZE, SIZE) or not {BACKGROUND, BODY} < greys:
+        return None
+    kind = {(WHITE,): 1, (BLACK, WHITE): 2, (BLACK,): 3}.get(
+        tuple(sorted(greys - {BACKGROUND, BODY}))
+    )
+    if kind is None:
+        return None
+    return np.where(picture == BACKGROUND, 0, kind).astype(np.uint8)
+
+
 def qtips(seed: int, indices: range) -> tuple[np.ndarray, np.ndarray]:
     """The Q-tips `indices` of sequence `seed`: two (N, 64, 64) uint8 arrays."""
     pairs = [qtip(seed, index) for index in indices]
@@ -63,8 +80,8 @@ def read_qtips(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     missing = [name for name in names if not (folder / "labels" / name).is_file()]
     if missing:
         raise ValueError(f"{folder} lacks labels/{missing[0]} ({len(missing)} missing)")
-    pictures = [_read_grey(folder / "images" / name) for name in names]
-    labels = [_read_grey(folder / "labels" / name) for name in names]
+    pictures = [_read(folder / "images" / name) for name in names]
+    labels = [_read(folder / "labels" / name, keep="P") for name in names]
     if len({array.shape for array in pictures + labels}) > 1:
         raise ValueError(f"the pictures and labels in {folder} differ in size")
     if max(label.max() for label in labels) >= len(CLASSES):
@@ -72,6 +89,7 @@ def read_qtips(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     return np.stack(pictures), np.stack(labels)
 
 
-def _read_grey(path: Path) -> np.ndarray:
+def _read(path: Path, keep: str = "L") -> np.ndarray:
+    """Grey values; the indices of a palette if that is the mode to keep."""
     with Image.open(path) as image:
-        return np.asarray(image if image.mode == "P" else image.convert("L"), np.uint8)
+        return np.asarray(image if image.mode == keep else image.convert("L"), np.uint8)

@@ -1,0 +1,37 @@
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: run test slow check format clean
+
+run: .venv/run
+	$(BIN)/python app.py
+
+test: .venv/test check
+	$(BIN)/python -m pytest
+
+slow: .venv/test
+	$(BIN)/python -m pytest -m slow
+
+check: .venv/test
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	rm -f imexnet/ui/*.pyi  # Gradio writes one beside every component that is subclassed
+	$(BIN)/pyright
+
+format: .venv/test
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+.venv/bin/python:
+	$(PYTHON) -m venv .venv
+
+.venv/run: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install -q -e .
+	touch $@
+
+.venv/test: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install -q -e '.[test]'
+	touch $@ .venv/run
+
+clean:
+	rm -rf .venv

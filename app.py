@@ -1,0 +1,45 @@
+"""The page: `python app.py`, port from GRADIO_SERVER_PORT (7860)."""
+
+import os
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
+
+import gradio as gr
+from fastapi.routing import APIRoute
+
+from imexnet.checkpoints import load_pretrained
+from imexnet.predict import FAMILIES, KINDS
+from imexnet.ui.compare import Compare
+from imexnet.ui.style import CSS, INTRODUCTION, theme
+
+NETWORKS = {
+    name: load_pretrained(name)
+    for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
+}
+
+with gr.Blocks(
+    title="ResNet and IMEXNet: what decided this pixel?",
+    fill_width=True,
+    analytics_enabled=False,
+    delete_cache=(3600, 3600),
+) as demo:
+    gr.HTML(INTRODUCTION)
+    Compare(demo, NETWORKS)
+
+demo.queue(max_size=32, api_open=False)
+
+if __name__ == "__main__":
+    demo.launch(
+        theme=theme(),
+        css=CSS,
+        show_error=False,
+        ssr_mode=False,
+        run_history=False,
+        enable_monitoring=False,
+        max_file_size="40mb",
+        footer_links=["api", "settings"],
+        app_kwargs={
+            "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
+            "openapi_url": None,
+        },
+    )

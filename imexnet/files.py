@@ -1,0 +1,49 @@
+"""Raw values and pictures into files: complete, or not there at all."""
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+
+def write_raw(task: str, values: np.ndarray, stem: Path) -> list[Path]:
+    """`<stem>.npy`, and for depth in metres also `<stem>-mm.png`, 16-bit millimetres.
+
+    Depth is float32, other tasks are uint8 classes.
+    """
+    array = stem.with_name(f"{stem.name}.npy")
+    if task != "depth":
+        return [write_array(values.astype(np.uint8), array)]
+    millimetres = (values * 1000).round().clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+    return [
+        write_array(values.astype(np.float32), array),
+        write_picture(millimetres, stem.with_name(f"{stem.name}-mm.png")),
+    ]
+
+
+def write_array(values: np.ndarray, path: Path) -> Path:
+    """A .npy file."""
+    buffer = io.BytesIO()
+    np.save(buffer, values, allow_pickle=False)
+    return write_bytes(path, buffer.getvalue())
+
+
+def write_picture(pixels: np.ndarray, path: Path) -> Path:
+    """A PNG: (H, W, 3) uint8, or (H, W) uint8 or uint16."""
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    return write_bytes(path, buffer.getvalue())
+
+
+def write_bytes(path: Path, content: bytes) -> Path:
+    """The content at `path`, moved there when it is complete; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

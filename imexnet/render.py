@@ -1,0 +1,147 @@
+"""Arrays in, RGB pictures (uint8) and figures out."""
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import matplotlib.colors
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image, ImageDraw
+
+DEPTH_COLOURS = "turbo_r"  # near is red, far is blue
+HEAT_COLOURS = "inferno"
+DECADES = 4  # of the logarithmic heat scale
+SERIES = {"resnet": "#e4572e", "imexnet": "#2e86ab"}
+
+PALETTES = {
+    "segmentation": (
+        "#000000", "#8c564b", "#bcbd22", "#dbdb8d", "#1f77b4", "#98df8a", "#ff7f0e", "#e377c2",
+        "#c49c94", "#17becf", "#d62728", "#7f7f7f", "#aec7e8", "#f7f14a",
+    ),
+    "qtips": ("#404040", "#f7f7f7", "#e4a72e", "#2e86ab"),
+}  # fmt: skip
+"""Task → colour of each class number."""
+
+
+def display_size(size: tuple[int, int], longest: int) -> tuple[int, int]:
+    """(H, W) scaled so that the longer side is `longest`, the shorter at least 1."""
+    scale = longest / max(size)
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def enlarge(picture: np.ndarray, size: tuple[int, int], smooth: bool = True) -> np.ndarray:
+    """An RGB or grey uint8 picture at (H, W), bilinear or by nearest neighbour."""
+    method = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+    return np.asarray(Image.fromarray(picture).resize((size[1], size[0]), method))
+
+
+def depth_range(*maps: np.ndarray) -> tuple[float, float]:
+    """One colour range in metres for several maps: their joint 1st and 99th percentiles."""
+    values = np.concatenate([m[np.isfinite(m)].ravel() for m in maps])
+    low, high = np.percentile(values, (1, 99))
+    return float(low), float(max(high, low + 0.1))  # a flat map has a range too
+
+
+def pictures(task: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Network → colour picture of its metres or classes, depths on one range for all."""
+    if task != "depth":
+        return {name: class_picture(v, PALETTES[task]) for name, v in values.items()}
+    low, high = depth_range(*values.values())
+    return {name: depth_picture(v, low, high) for name, v in values.items()}
+
+
+def depth_picture(metres: np.ndarray, low: float, high: float) -> np.ndarray:
+    """(H, W) metres → (H, W, 3), colours from `low` to `high`."""
+    return colour((metres - low) / (high - low), DEPTH_COLOURS)
+
+
+def class_picture(classes: np.ndarray, palette: Sequence[str]) -> np.ndarray:
+    """(H, W) class numbers → (H, W, 3)."""
+    table = np.array([matplotlib.colors.to_rgb(c) for c in palette])
+    return (table * 255).round().astype(np.uint8)[classes]
+
+
+def colour(values: np.ndarray, name: str) -> np.ndarray:
+    """Values in [0, 1] (clipped) through a matplotlib colour map."""
+    return matplotlib.colormaps[name](np.clip(values, 0, 1), bytes=True)[..., :3]
+
+
+def colour_stops(name: str, count: int = 17) -> list[str]:
+    """Hex colours at equal distances along a colour map, for a colour bar."""
+    return [
+        matplotlib.colors.to_hex(c) for c in matplotlib.colormaps[name](np.linspace(0, 1, count))
+    ]
+
+
+def heat_values(s: np.ndarray, peak: float, logarithmic: bool = True) -> np.ndarray:
+    """S relative to `peak` on [0, 1]: linear, or logarithmic over `DECADES` decades."""
+    relative = s / peak if peak > 0 else np.zeros_like(s)
+    if not logarithmic:
+        return relative
+    floor = 10.0**-DECADES
+    return 1 + np.log10(np.maximum(relative, floor)) / DECADES
+
+
+def heat_picture(photo: np.ndarray, heat: np.ndarray, opacity: float = 0.85) -> np.ndarray:
+    """A heat map (h, w) on [0, 1] over a grey version of the photo (H, W, 3).
+
+    Heat 0 leaves the photo as it is; the stronger the heat, the more of its colour.
+    """
+    size = (photo.shape[0], photo.shape[1])
+    grey = np.asarray(Image.fromarray(photo).convert("L"), np.float32)[..., None] * 0.7
+    plane = Image.fromarray(heat.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
+    heat = np.clip(np.asarray(plane), 0, 1)
+    weight = opacity * np.minimum(1, heat * 3)[..., None]
+    return ((1 - weight) * grey + weight * colour(heat, HEAT_COLOURS)).round().astype(np.uint8)
+
+
+def mark(picture: np.ndarray, row: float, column: float) -> np.ndarray:
+    """A ring with a cross-hair at a pixel, light on dark, so that it shows on any picture."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    r = max(3, max(picture.shape[:2]) // 60)
+    for shade, width in (("black", max(3, r // 2)), ("white", max(1, r // 5))):
+        draw.ellipse((column - r, row - r, column + r, row + r), outline=shade, width=width)
+        for dy, dx in ((0, 1), (0, -1), (1, 0), (-1, 0)):
+            line = (column + dx * r, row + dy * r, column + 2 * dx * r, row + 2 * dy * r)
+            draw.line(line, fill=shade, width=width)
+    return np.asarray(image)
+
+
+def frame(
+    picture: np.ndarray, rows: tuple[float, float], columns: tuple[float, float]
+) -> np.ndarray:
+    """A thin frame round rows and columns [first, last) of the picture."""
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    box = (columns[0], rows[0], columns[1] - 1, rows[1] - 1)
+    draw.rectangle(box, outline="black", width=3)
+    draw.rectangle(box, outline="white", width=1)
+    return np.asarray(image)
+
+
+def decay_figure(profiles: dict[str, np.ndarray], unit: str) -> Figure:
+    """Mean sensitivity against distance on a logarithmic axis, one line a network.
+
+    Args:
+        profiles: network → mean S at distance 0, 1, 2, …; each is shown relative to its peak.
+        unit: of the distance.
+    """
+    figure = Figure(figsize=(7.2, 3.2), layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
+    ink = "#808890"  # readable on a light page and on a dark one
+    for name, profile in profiles.items():
+        peak = np.nanmax(profile) if np.nanmax(profile) > 0 else 1.0
+        relative = np.where(profile > 0, profile / peak, np.nan)
+        axes.semilogy(relative, color=SERIES[name], label=LABELS[name], linewidth=2)
+    axes.set_xlabel(f"distance from the pixel, {unit}", color=ink)
+    axes.set_ylabel("mean sensitivity / peak", color=ink)
+    axes.tick_params(colors=ink)
+    axes.grid(alpha=0.25, color=ink)
+    for side in axes.spines.values():
+        side.set_color(ink)
+    axes.legend(frameon=False, labelcolor=ink)
+    return figure
+
+
+LABELS = {"resnet": "ResNet", "imexnet": "IMEXNet"}

@@ -1,0 +1,419 @@
+"""The tab "Compare": a photo, both networks' answers, and the field of view of a pixel."""
+
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from imexnet import files, render
+from imexnet.data import nyu, qtips
+from imexnet.metrics import confusion_matrix, iou
+from imexnet.models import Network, window_width
+from imexnet.predict import FAMILIES, KINDS, answer, forward, read_photo, resize, to_grid, to_input
+from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
+from imexnet.ui.parts import NO_PICTURE, Photo, class_legend, colour_bar, fault, table
+
+TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
+CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
+SHOWN = 512  # longer side of every picture on the page
+RAW = 2048  # longest side of the raw values to download
+KEPT = 600  # seconds that raw files stay in our own folder; Gradio serves copies
+RAW_NOTE = (
+    '<div class="note">Raw values at the photo\'s own size, its longer side at most '
+    f"{RAW} pixels: metres as .npy (float32) and, in millimetres, as 16-bit .png, which most "
+    "viewers show nearly black; class numbers as .npy (uint8).</div>"
+)
+ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+EXAMPLES = 6
+EXAMPLE_SEED = 2019
+
+
+class Compare:
+    """Builds the tab inside an open `gr.Blocks` and answers its events.
+
+    Args:
+        demo: the open page.
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+    """
+
+    def __init__(self, demo: gr.Blocks, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        self.lock = threading.Lock()  # also for events that pass the queue by
+        self.folder = tempfile.TemporaryDirectory(prefix="imexnet-")
+        self._build(demo)
+
+    def predict(
+        self, photo: Image.Image | None, task: str
+    ) -> tuple[Any, Any, Any, Any, str, str, list[str]]:
+        """Both networks' answers for a photo, on one colour scale.
+
+        Args:
+            photo: a picture.
+            task: depth, segmentation or qtips.
+        """
+        photo, pair, x = self._input(photo, task)
+        with self.lock:
+            outputs, seconds = {}, {}
+            for kind, network in pair.items():
+                outputs[kind], seconds[kind] = forward(network, x)
+        pictures, legend = _pictures(task, photo, outputs)
+        truth, score = self._truth(photo, task, outputs)
+        raw_size = render.display_size((photo.height, photo.width), min(RAW, max(photo.size)))
+        raw = {kind: answer(task, o, raw_size).values for kind, o in outputs.items()}
+        device = str(x.device).upper()
+        summary = " · ".join(
+            [f"{render.LABELS[kind]} {1000 * s:.0f} ms" for kind, s in seconds.items()]
+            + [f"on {device}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
+        )
+        return (
+            pictures["resnet"],
+            pictures["imexnet"],
+            gr.update(value=truth, visible=truth is not None),
+            (pictures["resnet"], pictures["imexnet"]),
+            legend,
+            f'<div class="note">{summary}{score}</div>',
+            self._write_raw(task, raw),
+        )
+
+    def field_of_view(
+        self, photo: Image.Image | None, task: str, column: float, row: float
+    ) -> tuple[np.ndarray, np.ndarray, str, Figure]:
+        """What both networks' answers at one pixel depend on.
+
+        Args:
+            photo: a picture.
+            task: depth, segmentation or qtips.
+            column: of the pixel in the photo, from 0 at the left.
+            row: of the pixel in the photo, from 0 at the top.
+        """
+        photo, pair, x = self._input(photo, task)
+        if column is None or row is None:
+            raise fault("Give a column and a row, or click a picture.")
+        size, grid = (photo.height, photo.width), (x.shape[-2], x.shape[-1])
+        try:
+            cell = to_grid((int(row), int(column)), size, grid)
+        except ValueError as error:
+            raise fault(f"{str(error).capitalize()}.") from None
+        with self.lock:
+            views = {kind: field_of_view(network, task, x, cell) for kind, network in pair.items()}
+        pictures = _heat_maps(photo, views, (int(row), int(column)))
+        profiles = {kind: radial_profile(v.sensitivity, cell) for kind, v in views.items()}
+        figure = render.decay_figure(profiles, "pixels of the network's input")
+        return (
+            pictures["resnet"],
+            pictures["imexnet"],
+            _measures(task, views, self._width(task)),
+            figure,
+        )
+
+    def _input(
+        self, photo: Image.Image | None, task: str
+    ) -> tuple[Image.Image, dict[str, Network], Tensor]:
+        """The photo, the task's two networks, and the one tensor that both are shown."""
+        photo = _need(photo)
+        if task not in FAMILIES:
+            raise fault(f"There is no task {task}; choose depth, segmentation or qtips.")
+        pair = {kind: self.networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
+        network = pair["resnet"]
+        return photo, pair, to_input(photo, network.config, network.mean.device)
+
+    def _width(self, task: str) -> int:
+        return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
+
+    def _truth(self, photo: Image.Image, task: str, outputs) -> tuple[np.ndarray | None, str]:
+        """For a Q-tip its true label as a picture, and both IoUs of the rod in words."""
+        if task != "qtips":
+            return None, ""
+        label = _true_label(photo)
+        if label is None:
+            return None, (
+                "<br>This is no Q-tip: these two networks know only rods of 4 grey values on "
+                "64 × 64 pixels. Choose depth or segmentation for a photo."
+            )
+        kind = int(label.max())
+        scores = []
+        for name, o in outputs.items():
+            classes = answer(task, o, label.shape).values
+            overlap = iou(confusion_matrix(classes, label, len(qtips.CLASSES)))[kind]
+            scores.append(f"{render.LABELS[name]} {overlap:.3f}")
+        picture = render.class_picture(label, render.PALETTES[task])
+        size = render.display_size(label.shape, SHOWN)
+        return (
+            render.enlarge(picture, size, smooth=False),
+            f"<br>True label: <b>{qtips.CLASSES[kind]}</b>. IoU of the rod: {', '.join(scores)}.",
+        )
+
+    def _write_raw(self, task: str, raw: Mapping[str, np.ndarray]) -> list[str]:
+        root = Path(self.folder.name)
+        for old in root.iterdir():
+            if time.time() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+        folder = Path(tempfile.mkdtemp(dir=root))
+        return [
+            str(path)
+            for kind, values in raw.items()
+            for path in files.write_raw(task, values, folder / f"{kind}-{task}")
+        ]
+
+    def _build(self, demo: gr.Blocks) -> None:
+        size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=280):
+                photo = Photo(
+                    label="Photo",
+                    type="pil",
+                    image_mode=None,
+                    format="png",
+                    height=300,
+                    sources=["upload", "webcam", "clipboard"],
+                    webcam_options=gr.WebcamOptions(mirror=False),
+                    buttons=["fullscreen"],
+                    elem_id="photo",
+                    elem_classes="pic",
+                )
+                chosen = gr.UploadButton(
+                    "Upload a photo", file_types=["image"], variant="primary", elem_id="upload"
+                )
+                task = gr.Radio(TASKS, value="depth", label="Task", elem_id="task")
+                examples = gr.Examples(
+                    [_example(i) for i in range(EXAMPLES)],
+                    inputs=photo,
+                    label="Q-tips: is the rod white–white, white–black or black–black?",
+                    cache_examples=False,
+                    api_visibility="private",
+                )
+                fresh = gr.Button("Draw another Q-tip", size="sm", elem_id="fresh")
+            with gr.Column(scale=3, min_width=320):
+                with gr.Tabs():
+                    with gr.Tab("Side by side"), gr.Row():
+                        resnet = _picture("ResNet", "resnet")
+                        imexnet = _picture("IMEXNet", "imexnet")
+                        truth = _picture("Truth", "truth", visible=False)
+                    with gr.Tab("Slider"):
+                        slider = gr.ImageSlider(
+                            label="ResNet ↔ IMEXNet", format="png", max_height=460, buttons=[]
+                        )
+                legend = gr.HTML(label="legend", elem_id="legend")
+                summary = gr.HTML(label="summary", elem_id="summary")
+                gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")
+                with gr.Row():
+                    heat_resnet = _picture("ResNet", "heat-resnet")
+                    heat_imexnet = _picture("IMEXNet", "heat-imexnet")
+                gr.HTML(_heat_bar())
+                with gr.Row(equal_height=True):
+                    number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
+                    column = gr.Number(label="Column", elem_id="column", **number)
+                    row = gr.Number(label="Row", elem_id="row", **number)
+                    look = gr.Button("Show this pixel", elem_id="look", min_width=160)
+                with gr.Row():
+                    with gr.Column(min_width=320):
+                        measures = gr.HTML(label="measures", elem_id="measures")
+                    with gr.Column(min_width=320):
+                        decay = gr.Plot(
+                            label="decay", show_label=False, format="png", elem_id="decay"
+                        )
+                gr.HTML(RAW_NOTE)
+                raw = gr.File(
+                    label="Raw values",
+                    file_count="multiple",
+                    interactive=False,
+                    elem_id="raw",
+                )
+
+        predicted = [resnet, imexnet, truth, slider, legend, summary, raw]
+        viewed = [heat_resnet, heat_imexnet, measures, decay]
+        pixel = [column, row]
+        show_view: dict[str, Any] = {
+            "fn": self.field_of_view,
+            "inputs": [photo, task, *pixel],
+            "outputs": viewed,
+            **ON_DEVICE,
+        }
+
+        def answer_then_view(event, private: bool = True):
+            names = PRIVATE if private else {"api_name": "predict"}
+            answered = event.then(self.predict, [photo, task], predicted, **ON_DEVICE, **names)
+            answered.success(**show_view, **PRIVATE)
+
+        begin: dict[str, Any] = {
+            "fn": _begin,
+            "inputs": [photo, task],
+            "outputs": [task, size, *pixel],
+            **PRIVATE,
+        }
+        look.click(**show_view, api_name="field_of_view")
+        answer_then_view(photo.upload(**begin), private=False)
+        answer_then_view(chosen.upload(_read, chosen, photo, **PRIVATE).success(**begin))
+        answer_then_view(examples.load_input_event.then(**begin))
+        answer_then_view(fresh.click(_fresh, None, photo, **PRIVATE).success(**begin))
+        answer_then_view(demo.load(lambda: _example(0), None, photo, **PRIVATE).success(**begin))
+        answer_then_view(task.input(lambda photo: _need(photo) and None, photo, None, **PRIVATE))
+        photo.clear(lambda: [None] * 11, None, predicted + viewed, **PRIVATE)
+        gr.on([column.submit, row.submit], **show_view, **PRIVATE)
+        for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
+            where = _in_photo if picture is photo else _in_shown
+            picture.select(
+                where,
+                size,
+                pixel,
+                queue=False,
+                trigger_mode="multiple",
+                show_progress="hidden",
+                **PRIVATE,
+            ).then(**show_view, trigger_mode="always_last", show_progress="hidden", **PRIVATE)
+
+
+def _picture(label: str, name: str, visible: bool = True) -> gr.Image:
+    return gr.Image(
+        label=label,
+        format="png",
+        interactive=False,
+        buttons=["download", "fullscreen"],
+        elem_id=name,
+        elem_classes="pic",
+        min_width=280,
+        visible=visible,
+    )
+
+
+def _example(index: int) -> Image.Image:
+    picture, _ = qtips.qtip(EXAMPLE_SEED, index)
+    size = render.display_size(picture.shape, SHOWN)
+    return Image.fromarray(render.enlarge(picture, size, smooth=False))
+
+
+def _read(path: str) -> Image.Image:
+    try:
+        return read_photo(Path(path))
+    except ValueError as error:
+        reason = str(error) if "megapixels" in str(error) else NO_PICTURE
+        raise fault(reason) from None
+
+
+def _fresh() -> Image.Image:
+    return _example(time.time_ns())
+
+
+def _need(photo: Image.Image | None) -> Image.Image:
+    if photo is None:
+        raise fault("Upload a photo first, or choose an example.")
+    return photo
+
+
+def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int]:
+    """For a new photo: the task that suits it, its size, and its central pixel."""
+    photo = _need(photo)
+    if _true_label(photo) is not None:
+        task = "qtips"
+    elif task == "qtips":
+        task = "depth"
+    return task, photo.size, photo.width // 2, photo.height // 2
+
+
+def _true_label(photo: Image.Image) -> np.ndarray | None:
+    """The label of a Q-tip, at any whole enlargement."""
+    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
+
+
+def _in_photo(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
+    column, row = event.index
+    return min(column, size[0] - 1), min(row, size[1] - 1)
+
+
+def _in_shown(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
+    """From the picture on the page, whose longer side is `SHOWN`, to the photo's own pixels."""
+    scale = max(size) / SHOWN
+    column, row = ((i + 0.5) * scale for i in event.index)
+    return min(int(column), size[0] - 1), min(int(row), size[1] - 1)
+
+
+def _pictures(
+    task: str, photo: Image.Image, outputs: Mapping[str, dict[str, Tensor]]
+) -> tuple[dict[str, np.ndarray], str]:
+    """Both answers as pictures of the page's size, and their colour bar or legend."""
+    size = render.display_size((photo.height, photo.width), SHOWN)
+    if task == "depth":
+        metres = {kind: answer(task, o, size).values for kind, o in outputs.items()}
+        low, high = render.depth_range(*metres.values())
+        ticks = [f"{v:.1f} m" for v in np.linspace(low, high, 5)]
+        bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for both")
+        return render.pictures(task, metres), bar
+    # Q-tips are pixel art: their answers are enlarged as they are.
+    grid = None if task == "qtips" else size
+    classes = {
+        kind: answer(task, o, grid or (o[task].shape[-2], o[task].shape[-1])).values
+        for kind, o in outputs.items()
+    }
+    pictures = {
+        kind: render.enlarge(picture, size, smooth=False)
+        for kind, picture in render.pictures(task, classes).items()
+    }
+    present = sorted({int(k) for values in classes.values() for k in np.unique(values)})
+    return pictures, class_legend(CLASS_NAMES[task], render.PALETTES[task], present)
+
+
+def _heat_bar() -> str:
+    ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(render.DECADES, 0, -1)), "1"]
+    title = "Share of the sensitivity a pixel, relative to the peak of both; one scale"
+    return colour_bar(render.HEAT_COLOURS, ticks, title)
+
+
+def _heat_maps(
+    photo: Image.Image, views: Mapping[str, FieldOfView], pixel: tuple[int, int]
+) -> dict[str, np.ndarray]:
+    """Both maps as shares of their sums, on one scale, over the photo, with the marker."""
+    shares = {k: v.sensitivity / max(v.sensitivity.sum(), 1e-30) for k, v in views.items()}
+    peak = max(float(share.max()) for share in shares.values())
+    size = render.display_size((photo.height, photo.width), SHOWN)
+    backdrop = np.asarray(photo.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    scale = size[0] / photo.height, size[1] / photo.width
+    row, column = (pixel[0] + 0.5) * scale[0], (pixel[1] + 0.5) * scale[1]
+    pictures = {}
+    for kind, share in shares.items():
+        picture = render.heat_picture(backdrop, render.heat_values(share, peak))
+        if kind == "resnet":
+            edges = [
+                (window.start * side / n, window.stop * side / n)
+                for window, side, n in zip(views[kind].window, size, share.shape, strict=True)
+            ]
+            picture = render.frame(picture, *edges)
+        pictures[kind] = render.mark(picture, row, column)
+    return pictures
+
+
+def _measures(task: str, views: Mapping[str, FieldOfView], width: int) -> str:
+    def row(label: str, words) -> tuple[str, dict[str, str]]:
+        return label, {kind: words(view) for kind, view in views.items()}
+
+    def share(name: str):
+        return lambda view: f"{100 * getattr(view.measures, name):.1f} %"
+
+    def value(view: FieldOfView) -> str:
+        if view.probability is None:
+            return f"{view.value:.2f} m"
+        return f"{CLASS_NAMES[task][int(view.value)]}, p = {view.probability:.2f}"
+
+    rows = [
+        row("Answer at the pixel", value),
+        row("50 % of the sensitivity lies in", share("area50")),
+        row("95 % lies in", share("area95")),
+        row("99 % lies in", share("area99")),
+        row("RMS radius", lambda view: f"{view.measures.rms_radius:.1f} px"),
+        row(f"Outside the ResNet's window ({width} px)", share("outside_window")),
+        row("… of it round the edges", share("wrap_around")),
+    ]
+    note = (
+        '<div class="note">Areas are shares of the picture; px are pixels of the network\'s input. '
+        "The frame is all that the ResNet can see.</div>"
+    )
+    return table(rows, KINDS) + note

@@ -1,0 +1,66 @@
+"""Pieces of the page: the upload component, colour bars, legends and tables as HTML."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import gradio as gr
+from PIL import Image
+
+from imexnet import render
+from imexnet.predict import MAX_MEGAPIXELS, to_rgb
+
+NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG or WebP file."
+
+
+class Photo(gr.Image):
+    """An upload that arrives as upright RGB whatever the file, or as one clear sentence."""
+
+    is_template = True  # the front end knows it as "image"
+
+    def preprocess(self, payload) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The picture as `to_rgb` gives it."""
+        try:
+            picture = super().preprocess(payload)
+            return None if picture is None else to_rgb(picture)  # pyright: ignore[reportArgumentType]
+        except Image.DecompressionBombError:
+            raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
+        except (OSError, ValueError, SyntaxError) as error:
+            reason = str(error) if "megapixels" in str(error) else NO_PICTURE
+            raise fault(reason) from None
+
+
+def fault(message: str) -> gr.Error:
+    """An error toast for a person: no traceback, no path."""
+    return gr.Error(message, title="That did not work", print_exception=False)
+
+
+def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
+    """A horizontal colour bar with labels at equal distances."""
+    stops = ", ".join(render.colour_stops(colours))
+    ticks = "".join(f"<span>{escape(label)}</span>" for label in labels)
+    return (
+        f'<div class="bar"><div class="bar-title">{escape(title)}</div>'
+        f'<div class="bar-colours" style="background:linear-gradient(90deg,{stops})"></div>'
+        f'<div class="bar-ticks">{ticks}</div></div>'
+    )
+
+
+def class_legend(names: Sequence[str], palette: Sequence[str], present: Sequence[int]) -> str:
+    """Chips with colour and name of the classes that occur."""
+    chips = "".join(
+        f'<span class="chip"><i style="background:{palette[k]}"></i>{escape(names[k])}</span>'
+        for k in present
+    )
+    return f'<div class="chips">{chips}</div>'
+
+
+def table(rows: Sequence[tuple[str, Mapping[str, str]]], columns: Sequence[str]) -> str:
+    """A small table: a label a row, a column a network."""
+    head = "".join(f"<th>{render.LABELS[name]}</th>" for name in columns)
+    body = "".join(
+        f"<tr><td>{escape(label)}</td>"
+        + "".join(f"<td>{escape(values[name])}</td>" for name in columns)
+        + "</tr>"
+        for label, values in rows
+    )
+    return f'<table class="measures"><tr><th></th>{head}</tr>{body}</table>'

@@ -1,0 +1,59 @@
+"""What several test files share: one thread, and a tiny folder in the layout of NYU Depth V2."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+torch.set_num_threads(1)
+
+
+class Made(NamedTuple):
+    """One made-up room: (H, W, 3) uint8, (H, W) uint16 millimetres, (H, W) uint8 NYU40 classes."""
+
+    split: str
+    photo: np.ndarray
+    millimetres: np.ndarray
+    label40: np.ndarray
+    scene_type: str = "kitchen"
+
+
+def made_room(split: str, seed: int, scene_type: str = "kitchen") -> Made:
+    """Random flat blocks of 40×40 in 240×320; every NYU40 class and the unlabelled 0 may occur."""
+    random = np.random.default_rng(seed)
+
+    def blocks(low: int, high: int, *last: int) -> np.ndarray:
+        return random.integers(low, high, (6, 8, *last)).repeat(40, axis=0).repeat(40, axis=1)
+
+    photo = blocks(0, 256, 3).astype(np.uint8)
+    millimetres, label40 = blocks(700, 9990).astype(np.uint16), blocks(0, 41).astype(np.uint8)
+    return Made(split, photo, millimetres, label40, scene_type)
+
+
+@pytest.fixture
+def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
+    """Writes rooms 0001, 0002, … as `prepare-nyu` would; the folder."""
+
+    def write(rooms: Sequence[Made], name: str = "nyu") -> Path:
+        folder = tmp_path / name
+        for part in ("rgb", "depth", "label40"):
+            (folder / part).mkdir(parents=True)
+        with (folder / "index.csv").open("w", newline="") as file:
+            writer = csv.writer(file)
+            writer.writerow(("id", "official_split", "split", "scene_type", "run_id"))
+            for number, room in enumerate(rooms, start=1):
+                stem = f"{number:04d}"
+                photo = Image.fromarray(room.photo)
+                photo.save(folder / "rgb" / f"{stem}.jpg", quality=95, subsampling=0)
+                Image.fromarray(room.millimetres).save(folder / "depth" / f"{stem}.png")
+                Image.fromarray(room.label40).save(folder / "label40" / f"{stem}.png")
+                official = "test" if room.split == "test" else "train"
+                writer.writerow((stem, official, room.split, room.scene_type, number))
+        return folder
+
+    return write

@@ -1,0 +1,132 @@
+"""The command line as a user calls it: results, one JSON object, one line for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from imexnet.checkpoints import WEIGHTS
+from imexnet.data import qtips
+
+pytestmark = pytest.mark.skipif(
+    not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="weights are not there"
+)
+
+
+def imexnet(*words: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "imexnet", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+def complaint(*words: str | Path) -> str:
+    """The one line on stderr of a command that ends with status 2."""
+    done = imexnet(*words)
+    assert done.returncode == 2, done.stderr
+    assert done.stdout == ""
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    path = tmp_path / "room.jpg"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_help_of_every_command():
+    commands = [
+        (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",),
+    ]  # fmt: skip
+    for words in commands:
+        done = imexnet(*words, "--help")
+        assert done.returncode == 0
+        assert done.stdout.startswith("Usage:")
+
+
+def test_predict_depth_writes_pictures_and_raw_values(photo, tmp_path):
+    out = tmp_path / "out"
+    assert imexnet("predict", photo, "--task", "depth", "--out", out).returncode == 0
+    names = {p.name for p in out.iterdir()}
+    assert names == {
+        f"room-{model}-depth{end}"
+        for model in ("resnet", "imexnet")
+        for end in (".png", ".npy", "-mm.png")
+    }
+    metres = np.load(out / "room-imexnet-depth.npy")
+    assert (metres.shape, metres.dtype) == ((60, 90), np.float32)
+    with Image.open(out / "room-imexnet-depth-mm.png") as image:
+        assert np.abs(np.asarray(image) / 1000 - metres).max() < 0.001
+
+
+def test_predict_segmentation_of_one_model(photo, tmp_path):
+    out = tmp_path / "out"
+    done = imexnet("predict", photo, "--task", "segmentation", "--model", "imexnet", "--out", out)
+    assert done.returncode == 0
+    classes = np.load(out / "room-imexnet-segmentation.npy")
+    assert (classes.shape, classes.dtype) == ((60, 90), np.uint8)
+    assert 1 <= classes.min() <= classes.max() <= 13
+    assert len(list(out.iterdir())) == 2
+
+
+def test_field_of_view_prints_one_json_object(photo, tmp_path):
+    done = imexnet(
+        "field-of-view", photo, "--task", "depth", "--model", "both", "--x", "89", "--y", "0",
+        "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"resnet", "imexnet"}
+    names = {"area50", "area95", "area99", "rms_radius", "outside_window"}
+    assert all(names <= set(measures) for measures in result.values())
+    assert result["resnet"]["outside_window"] == 0
+    assert result["imexnet"]["outside_window"] > 0
+    s = np.load(tmp_path / "room-resnet-depth-field-of-view.npy")
+    row, column = np.unravel_index(s.argmax(), s.shape)
+    assert row < s.shape[0] / 2
+    assert column > s.shape[1] / 2
+
+
+def test_evaluate_qtips_on_a_folder(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+    for index in range(3):
+        picture, label = qtips.qtip(7, index)
+        Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
+        Image.fromarray(label).save(tmp_path / "labels" / f"{index}.png")
+    done = imexnet("evaluate", "qtips", "--model", "imexnet", "--data", tmp_path, "--json")
+    fresh = imexnet(
+        "evaluate", "qtips", "--model", "imexnet", "--images", "3", "--seed", "7", "--json"
+    )
+    result = json.loads(done.stdout)
+    assert result == json.loads(fresh.stdout)
+    assert set(result) == {
+        "model", "parameters", "images", "mean_iou", "iou", "pixel_accuracy", "object_accuracy",
+    }  # fmt: skip
+    assert (result["model"], result["parameters"], result["images"]) == ("imexnet", 15124, 3)
+
+
+def test_bad_input_gives_one_line(photo, tmp_path):
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    out = ("--out", tmp_path / "out")
+    assert "text.jpg is not a picture" in complaint("predict", text, "--task", "depth", *out)
+    assert "no file" in complaint("predict", tmp_path / "none.jpg", "--task", "depth", *out)
+    assert "--task must be one of" in complaint("predict", photo, "--task", "heat", *out)
+    assert "--model must be" in complaint(
+        "predict", photo, "--task", "depth", "--model", "unet", *out
+    )
+    assert "outside the picture of 90 × 60" in complaint(
+        "field-of-view", photo, "--task", "depth", "--x", "90", "--y", "0", *out
+    )
+    assert "no images" in complaint("evaluate", "qtips", "--model", "resnet", "--data", tmp_path)
+    assert "index.csv" in complaint("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
+    assert "nosuch" in complaint("nosuch")
+    assert "--model" in complaint("evaluate", "qtips")
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,187 @@
+"""The networks: one architecture in two kinds, local or global, on any size and device."""
+
+import json
+from dataclasses import replace
+
+import pytest
+import torch
+
+from imexnet.models import (
+    MODELS,
+    ModelConfig,
+    Stage,
+    build,
+    explicit_window,
+    parameter_count,
+    window_width,
+)
+
+PAIRS = sorted(name for name in MODELS if name.replace("imexnet", "resnet") != name)
+SMALL = {  # the real ones with fewer channels: quick, and of the same windows
+    task: replace(
+        MODELS[f"{task}-resnet"],
+        stages=tuple(replace(s, channels=6) for s in MODELS[f"{task}-resnet"].stages),
+    )
+    for task in ("qtips", "indoor")
+}
+
+
+def network(config, seed=0):
+    """In float64 and eval mode, with batch norm statistics unlike 0 and 1."""
+    torch.manual_seed(seed)
+    net = build(config)
+    for module in net.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            assert module.running_mean is not None and module.running_var is not None
+            torch.nn.init.uniform_(module.running_mean, -0.2, 0.2)
+            torch.nn.init.uniform_(module.running_var, 0.5, 2)
+    return net.double().eval()
+
+
+def picture(config, *size, batch=1):
+    return torch.rand(batch, config.channels, *size, dtype=torch.float64)
+
+
+def test_parameter_counts():
+    names = ("qtips-resnet", "qtips-imexnet", "qtips-resnet-deep")
+    assert [parameter_count(build(MODELS[name])) for name in names] == [14_260, 15_124, 72_660]
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_the_two_kinds_differ_in_nine_numbers_a_channel_and_step(name):
+    implicit, explicit = MODELS[name], MODELS[name.replace("imexnet", "resnet")]
+    assert replace(implicit, step="explicit") == explicit
+    stencils = sum(9 * stage.channels * stage.steps for stage in implicit.stages)
+    assert stencils > 0
+    torch.manual_seed(5)
+    shared = build(explicit).state_dict()
+    torch.manual_seed(5)
+    state = build(implicit).state_dict()
+    extra = {key: value for key, value in state.items() if key not in shared}
+    assert all(key.endswith(".stencil") for key in extra)
+    assert sum(value.numel() for value in extra.values()) == stencils
+    assert parameter_count(build(implicit)) - parameter_count(build(explicit)) == stencils
+    assert all(torch.equal(state[key], value) for key, value in shared.items())
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_configurations_survive_json(name):
+    config = MODELS[name]
+    assert ModelConfig.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [(37, 53), (64, 48)])
+def test_outputs_are_float32_of_the_full_size_whatever_the_autocast(name, size):
+    net = build(MODELS[name]).eval()
+    x = picture(net.config, *size, batch=2).float()
+    for enabled in (False, True):
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            outputs = net(x)
+        assert {task: y.shape for task, y in outputs.items()} == {
+            task: (2, channels, *size) for task, channels in net.config.heads
+        }
+        assert all(y.dtype == torch.float32 and y.isfinite().all() for y in outputs.values())
+
+
+def test_depth_is_the_exponential_of_the_head_and_stays_finite():
+    net = network(SMALL["indoor"])
+    head, x = net.heads["depth"], picture(net.config, 40, 56)
+    assert isinstance(head, torch.nn.Conv2d) and head.bias is not None
+    torch.nn.init.zeros_(head.weight)
+    for bias, metres in ((0.7, 2.0137527), (-50, 0.01), (50, 100)):
+        torch.nn.init.constant_(head.bias, bias)
+        depth = net(x)["depth"]
+        assert depth.min().item() == pytest.approx(metres)
+        assert depth.max().item() == pytest.approx(metres)
+
+
+@pytest.mark.parametrize("task", SMALL)
+@pytest.mark.parametrize("step", ["explicit", "imex"])
+def test_images_of_a_batch_do_not_see_each_other(task, step):
+    net = network(replace(SMALL[task], step=step))
+    one, other = picture(net.config, 32, 40, batch=2), picture(net.config, 32, 40, batch=2)
+    other[0] = one[0]
+    with torch.no_grad():
+        first, second = net(one), net(other)
+    for key in first:
+        assert torch.equal(first[key][0], second[key][0])
+        assert not torch.equal(first[key][1], second[key][1])
+
+
+@pytest.mark.parametrize("task", SMALL)
+@pytest.mark.parametrize("pixel", [(0, 0), (50, 57)])
+def test_the_resnet_is_local_and_the_imexnet_global(task, pixel):
+    """One input pixel changes; who notices?"""
+    config, size = SMALL[task], (92, 116)
+    rows, columns = (  # of the outputs whose explicit window holds the pixel
+        torch.tensor([q in range(n)[explicit_window(config, (p, p), size)[axis]] for p in range(n)])
+        for axis, (q, n) in enumerate(zip(pixel, size, strict=True))
+    )
+    near = rows.unsqueeze(1) & columns
+    assert (~near).sum() > 1000
+    x = picture(config, *size)
+    changed = x.clone()
+    changed[..., pixel[0], pixel[1]] += 0.5
+    for step in ("explicit", "imex"):
+        net = network(replace(config, step=step))
+        with torch.no_grad():
+            before, after = net(x), net(changed)
+        for key in before:
+            change = (before[key] - after[key]).abs().amax((0, 1)) / before[key].std()
+            assert change[near].max() > 1e-3
+            if step == "explicit":
+                assert change[~near].max() == 0
+            else:
+                assert change[~near].max() > 1e-8
+
+
+@pytest.mark.parametrize(("steps", "window"), [(1, 7), (6, 27), (30, 123), (31, 127)])
+def test_window_of_the_qtips_networks(steps, window):
+    """31 steps are the first depth at which every pixel of 64×64 sees every other: 2 · 63 + 1."""
+    assert MODELS["qtips-resnet-deep"].stages[0].steps == 31
+    config = replace(MODELS["qtips-resnet"], stages=(Stage(channels=16, stride=1, steps=steps),))
+    x = picture(config, 3, 151).requires_grad_()
+    network(config)(x)["qtips"][0, :, 1, 75].sum().backward()
+    assert x.grad is not None
+    seen = x.grad.abs().amax((0, 1, 2)).nonzero().flatten().tolist()
+    assert seen == list(range(75 - window // 2, 75 + window // 2 + 1))
+    assert window_width(config) == window
+
+
+@pytest.mark.parametrize("pixel", [(0, 79), (30, 41), (47, 3)])
+def test_explicit_window_holds_what_a_pixel_depends_on(pixel):
+    config, size = SMALL["indoor"], (60, 80)
+    x = picture(config, *size).requires_grad_()
+    network(config)(x)["depth"][0, 0, pixel[0], pixel[1]].backward()
+    assert x.grad is not None
+    seen = x.grad.abs().amax((0, 1)).nonzero()
+    window = explicit_window(config, pixel, size)
+    for axis in (0, 1):
+        first, last = seen[:, axis].min().item(), seen[:, axis].max().item()
+        # At the very edge the enlargement reads one cell of the grid instead of two.
+        slack = config.stride if pixel[axis] in (0, size[axis] - 1) else 0
+        assert window[axis].start <= first <= window[axis].start + slack
+        assert window[axis].stop - slack <= last + 1 <= window[axis].stop
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("train", [False, True])
+def test_everything_follows_the_network_to_its_device(name, train):
+    """On the meta device a tensor that was left on the CPU raises."""
+    with torch.device("meta"):
+        net = build(MODELS[name]).train(train)
+        assert all(tensor.is_meta for tensor in [*net.parameters(), *net.buffers()])
+    x = torch.empty(2, net.config.channels, 40, 56, device="meta", requires_grad=True)
+    outputs = net(x)
+    assert all(y.is_meta and y.shape[-2:] == (40, 56) for y in outputs.values())
+    torch.stack([y.sum() for y in outputs.values()]).sum().backward()
+    assert x.grad is not None and all(p.grad is not None for p in net.parameters())
+
+
+@pytest.mark.parametrize("operator", ["learned", "laplacian", "identity"])
+@pytest.mark.parametrize("step", ["imex", "diffusion-reaction"])
+def test_every_operator_follows_the_network_to_its_device(step, operator):
+    config = replace(SMALL["qtips"], step=step, operator=operator)
+    net = build(config).to("meta")
+    assert net(torch.empty(1, 1, 9, 8, device="meta"))["qtips"].is_meta

@@ -1,0 +1,341 @@
+"""The real page: in Chromium as a visitor uses it, and over HTTP as a program does."""
+
+import io
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from imexnet.checkpoints import WEIGHTS, load_pretrained
+from imexnet.data import qtips
+from imexnet.predict import Depth, predict, to_input
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
+]
+
+
+@pytest.fixture(scope="module")
+def url(tmp_path_factory) -> Iterator[str]:
+    """The page of a server of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(log.parent / "cache")}
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdout=output,
+            stderr=output,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/healthz").close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.2)
+        yield address
+        assert "Traceback" not in log.read_text()
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="module")
+def first_visit(browser: Browser, url: str) -> Iterator[Page]:
+    """The page after its first example has been answered; one for all tests, as it is slow."""
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened.goto(url)
+    expect(opened.locator("#summary")).to_contain_text("True label", timeout=60_000)
+    expect(opened.locator("#decay img")).to_be_visible(timeout=60_000)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def page(first_visit: Page) -> Page:
+    """The page with a Q-tip and all that belongs to it, and no message of an earlier test."""
+    for _ in range(first_visit.locator("[data-testid=toast-close]").count()):
+        first_visit.locator("[data-testid=toast-close]").first.click()
+    if first_visit.locator("#heat-imexnet img").count():
+        before = first_visit.locator("#heat-imexnet img").get_attribute("src") or ""
+    else:
+        before = ""
+    first_visit.locator("#fresh").click()
+    shown = expect(first_visit.locator("#heat-imexnet img"))
+    shown.not_to_have_attribute("src", before, timeout=30_000)
+    wait_for_pixel(first_visit, 256, 256, 0)
+    return first_visit
+
+
+@pytest.fixture(scope="module")
+def photo(tmp_path_factory) -> Path:
+    """A made-up room 480 × 360: a floor, a wall and a dark door."""
+    pixels = np.full((360, 480, 3), (200, 190, 170), np.uint8)
+    pixels[240:] = (120, 80, 50)
+    pixels[100:240, 300:380] = (40, 30, 20)
+    path = tmp_path_factory.mktemp("photo") / "room.png"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def upload(page: Page, path: Path) -> None:
+    page.locator("#photo input[type=file]").first.set_input_files(path)
+
+
+def click(page: Page, picture: str, across: float, down: float) -> None:
+    shown = page.locator(f"#{picture} img").first
+    shown.scroll_into_view_if_needed()
+    box = shown.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def pixel(page: Page) -> tuple[int, int]:
+    """(column, row) as the page states it."""
+    column, row = (page.locator(f"#{name} input").input_value() for name in ("column", "row"))
+    return int(column), int(row)
+
+
+def wait_for_pixel(page: Page, column: float, row: float, tolerance: float) -> None:
+    for _ in range(100):
+        got = pixel(page)
+        if abs(got[0] - column) <= tolerance and abs(got[1] - row) <= tolerance:
+            return
+        page.wait_for_timeout(100)
+    raise AssertionError(f"the page says {pixel(page)}, not {(column, row)}")
+
+
+def test_first_visit_shows_a_qtip_with_truth_and_both_scores(first_visit):
+    page = first_visit
+    summary = page.locator("#summary").inner_text()
+    assert "True label: " in summary
+    assert "ResNet 0." in summary
+    assert "IMEXNet " in summary
+    for picture in ("resnet", "imexnet", "truth", "heat-resnet", "heat-imexnet"):
+        expect(page.locator(f"#{picture} img")).to_be_visible()
+
+
+def test_photo_in_two_depths_out_then_segmentation(page, photo):
+    upload(page, photo)
+    expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("network input 160 × 120")
+    expect(page.locator("#measures")).to_contain_text(" m", timeout=60_000)
+    wait_for_pixel(page, 240, 180, 0)
+    expect(page.locator("#truth img")).not_to_be_visible()
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(page.locator("#legend .chip").first).to_be_visible(timeout=60_000)
+    expect(page.locator("#measures")).to_contain_text("p = 0.", timeout=60_000)
+    files = page.locator("#raw")
+    expect(files).to_contain_text("resnet-segmentation")
+
+
+@pytest.mark.parametrize("picture", ["photo", "resnet", "imexnet", "heat-resnet", "heat-imexnet"])
+def test_click_on_every_picture_finds_the_pixel(page, photo, picture):
+    upload(page, photo)
+    expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
+    page.wait_for_function(  # until the Q-tip's square pictures have gone
+        "names => names.every(name => document.querySelector(`#${name} img`).naturalHeight < 500)",
+        arg=["photo", "resnet", "imexnet", "heat-resnet", "heat-imexnet"],
+    )
+    click(page, picture, 0.75, 0.4)
+    wait_for_pixel(page, 360, 144, 3)
+    expect(page.locator("#measures")).to_contain_text("RMS radius")
+
+
+def test_fast_clicks_end_on_the_last_one(page):
+    page.wait_for_timeout(300)
+    before = page.locator("#heat-imexnet img").get_attribute("src")
+    for across in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
+        click(page, "imexnet", across, 0.8)
+    wait_for_pixel(page, 0.7 * 512, 0.8 * 512, 4)
+    page.wait_for_timeout(4000)
+    wait_for_pixel(page, 0.7 * 512, 0.8 * 512, 4)
+    source = page.locator("#heat-imexnet img").get_attribute("src")
+    assert source != before
+    content = page.request.get(source).body()
+    with Image.open(io.BytesIO(content)) as image:
+        shown = np.asarray(image.convert("RGB")).astype(int)
+    # The marker is the only pure white beside pure black; the rod is not near it.
+    around = shown[int(0.8 * 512) - 20 : int(0.8 * 512) + 20, int(0.7 * 512) - 20 :][:, :40]
+    assert (around.min(-1) > 250).any()
+
+
+def test_typed_pixel_and_one_outside(page):
+    page.locator("#column input").fill("100")
+    page.locator("#row input").fill("40")
+    before = page.locator("#heat-resnet img").get_attribute("src")
+    page.locator("#look").click()
+    expect(page.locator("#heat-resnet img")).not_to_have_attribute("src", before, timeout=30_000)
+    page.locator("#column input").fill("9999")
+    page.locator("#look").click()
+    toast = page.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("outside the picture of 512 × 512", timeout=30_000)
+
+
+def test_file_that_is_no_picture_gives_one_sentence(page, tmp_path):
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"\x89PNG\r\n\x1a\n no picture")
+    upload(page, broken)
+    toast = page.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("not a picture", timeout=30_000)
+    assert "/" not in toast.inner_text()
+    assert "Error:" not in toast.inner_text()
+
+
+def test_upload_button_takes_photos_and_explains_other_files(page, photo, tmp_path):
+    button = page.locator("input[type=file]:not(#photo input)").first
+    button.set_input_files(photo)
+    expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
+    broken = tmp_path / "broken.png"
+    broken.write_bytes(b"no picture")
+    button.set_input_files(broken)
+    toast = page.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("not a picture", timeout=30_000)
+
+
+def test_cleared_photo_empties_the_results_and_asks_for_another(page):
+    page.locator("#photo button[aria-label='Remove Image']").click()
+    expect(page.locator("#imexnet img")).not_to_be_visible(timeout=10_000)
+    page.locator("#look").click()
+    toast = page.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("Upload a photo first", timeout=30_000)
+
+
+def test_another_qtip_can_be_drawn(page):
+    before = page.locator("#heat-imexnet img").get_attribute("src")
+    page.locator("#fresh").click()
+    expect(page.locator("#heat-imexnet img")).not_to_have_attribute("src", before, timeout=30_000)
+    expect(page.locator("#summary")).to_contain_text("True label")
+
+
+def test_phone_has_no_sideways_scroll_and_no_call_leaves_the_server(browser, url, photo):
+    page = browser.new_page(viewport={"width": 390, "height": 844})
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.goto(f"{url}/?__theme=dark")
+    expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert {host for host in hosts if not host.startswith("127.0.0.1")} <= {""}
+    page.close()
+
+
+@pytest.fixture(scope="module")
+def client(url, tmp_path_factory) -> Client:
+    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("client"))
+
+
+def test_api_predict_gives_the_raw_values_of_the_network(client, photo):
+    answered = client.predict(photo=handle_file(photo), task="depth", api_name="/predict")
+    paths = [Path(item) for item in answered[-1]]
+    assert [path.suffix for path in paths] == [".npy", ".png"] * 2
+    metres = np.load(next(p for p in paths if p.name == "imexnet-depth.npy"))
+    network = load_pretrained("indoor-imexnet", "cpu")
+    with Image.open(photo) as image:
+        x = to_input(image, network.config, "cpu")
+    expected = predict(network, "depth", x, (360, 480))
+    assert isinstance(expected, Depth)
+    np.testing.assert_allclose(metres, expected.metres, rtol=1e-4)
+
+
+def test_api_field_of_view(client, photo):
+    answered = client.predict(
+        photo=handle_file(photo), task="segmentation", column=479, row=0, api_name="/field_of_view"
+    )
+    assert "RMS radius" in answered[2]
+    with pytest.raises(AppError, match="Column 480, row 0 lies outside"):
+        client.predict(
+            photo=handle_file(photo), task="depth", column=480, row=0, api_name="/field_of_view"
+        )
+
+
+def strange_pictures() -> dict[str, Image.Image]:
+    grey = np.tile(np.linspace(0, 255, 60).astype(np.uint8), (40, 1))
+    exif = Image.fromarray(np.dstack([grey] * 3))
+    exif.getexif()[0x0112] = 6
+    return {
+        "grey.png": Image.fromarray(grey),
+        "sixteen.png": Image.fromarray(grey.astype(np.uint16) * 257),
+        "transparent.png": Image.fromarray(np.dstack([grey] * 4)),
+        "cmyk.jpg": Image.fromarray(np.dstack([grey] * 4), "CMYK"),
+        "palette.gif": Image.fromarray(grey).convert("P"),
+        "tiny.png": Image.new("RGB", (1, 1), "red"),
+        "sliver.png": Image.new("RGB", (900, 2), "blue"),
+        "rotated.jpg": exif,
+        "large.jpg": Image.new("RGB", (4000, 3000), "green"),
+    }
+
+
+@pytest.mark.parametrize("name", list(strange_pictures()))
+def test_strange_pictures_get_an_answer(client, tmp_path, name):
+    path, picture = tmp_path / name, strange_pictures()[name]
+    picture.save(path, exif=picture.getexif())
+    answered = client.predict(photo=handle_file(path), task="depth", api_name="/predict")
+    metres = np.load(answered[-1][0])
+    size = picture.size[::-1] if name != "rotated.jpg" else picture.size
+    longest = min(2048, max(size))
+    assert max(metres.shape) == longest
+    assert metres.shape[0] / metres.shape[1] == pytest.approx(size[0] / size[1], rel=0.01)
+    assert np.isfinite(metres).all()
+    assert metres.min() > 0
+
+
+def test_animated_and_huge_pictures(client, tmp_path):
+    frames = [Image.fromarray(qtips.qtip(0, i)[0]) for i in range(3)]
+    animated = tmp_path / "animated.gif"
+    frames[0].save(animated, save_all=True, append_images=frames[1:])
+    answered = client.predict(photo=handle_file(animated), task="qtips", api_name="/predict")
+    assert np.load(answered[-1][0]).shape == (64, 64)
+    huge = tmp_path / "huge.png"
+    Image.new("1", (9000, 9000)).save(huge)
+    with pytest.raises(AppError, match="64 megapixels"):
+        client.predict(photo=handle_file(huge), task="depth", api_name="/predict")
+
+
+def test_functions_cannot_be_run_past_the_queue(url):
+    request = urllib.request.Request(
+        f"{url}/gradio_api/run/predict",
+        data=b'{"data": [null, "depth"]}',
+        headers={"Content-Type": "application/json"},
+    )
+    with pytest.raises(urllib.error.HTTPError) as error:
+        urllib.request.urlopen(request)
+    assert error.value.code == 404
+    error.value.close()

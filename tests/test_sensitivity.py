@@ -1,0 +1,172 @@
+"""Field of view: exact maps of known networks, exact zeros outside windows, measures by hand."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from imexnet.models import MODELS, Network, build, explicit_window, window_width
+from imexnet.sensitivity import (
+    ask,
+    field_of_view,
+    input_sensitivity,
+    measure,
+    radial_profile,
+    smallest_area,
+)
+
+
+def randomised(name: str, seed: int = 0) -> Network:
+    """A network with heads and norms away from their start, in float64 and eval mode."""
+    torch.manual_seed(seed)
+    network = build(MODELS[name])
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, 0.1, 0.5)
+    for head in network.heads.values():
+        assert isinstance(head, nn.Conv2d)
+        nn.init.normal_(head.weight, std=0.3)
+    return network.double().eval()
+
+
+def picture(size: tuple[int, int], channels: int = 3) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(1, channels, *size, dtype=torch.float64, generator=generator)
+
+
+def test_map_of_a_convolution_is_its_stencil():
+    conv = nn.Conv2d(2, 1, 3, padding=1, bias=False, dtype=torch.float64).eval()
+    s = input_sensitivity(conv, picture((7, 9), 2), lambda y: y[0, 0, 3, 4])
+    expected = torch.zeros(7, 9, dtype=torch.float64)
+    expected[2:5, 3:6] = conv.weight[0].detach().abs().sum(0)
+    torch.testing.assert_close(s, expected)
+
+
+def test_map_of_a_sum_is_the_sum_of_the_maps_where_signs_agree():
+    conv = nn.Conv2d(1, 1, 3, padding=1, bias=False, dtype=torch.float64).eval()
+    nn.init.uniform_(conv.weight, 0.1, 1)
+    x = picture((8, 8), 1)
+    both = input_sensitivity(conv, x, lambda y: y[0, 0, 2, 2] + y[0, 0, 5, 4])
+    one = input_sensitivity(conv, x, lambda y: y[0, 0, 2, 2])
+    other = input_sensitivity(conv, x, lambda y: y[0, 0, 5, 4])
+    torch.testing.assert_close(both, one + other)
+
+
+@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet", "indoor-resnet"])
+@pytest.mark.parametrize("task_index", [0, -1])
+def test_finite_differences_agree_at_20_pixels(name, task_index):
+    network = randomised(name)
+    task = network.config.heads[task_index][0]
+    x = picture((32, 40), network.config.channels)
+    question = ask(task, 13, 21)
+    s = input_sensitivity(network, x, question)
+    generator = torch.Generator().manual_seed(0)
+    for index in torch.randint(0, 32 * 40, (20,), generator=generator).tolist():
+        row, column = divmod(index, 40)
+        total = 0.0
+        for channel in range(x.shape[1]):
+            plus, minus = x.clone(), x.clone()
+            plus[0, channel, row, column] += 1e-6
+            minus[0, channel, row, column] -= 1e-6
+            with torch.no_grad():
+                difference = question(network(plus)) - question(network(minus))
+            total += abs(difference.item()) / 2e-6
+        assert s[row, column].item() == pytest.approx(total, rel=1e-4, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [("qtips-resnet", (64, 64)), ("indoor-resnet", (120, 160)), ("indoor-resnet", (117, 163))],
+)
+@pytest.mark.parametrize("where", [(0.5, 0.5), (0.0, 0.0), (0.999, 0.3), (0.2, 0.999)])
+def test_resnet_is_exactly_zero_outside_its_window_and_reaches_its_edges(name, size, where):
+    network = randomised(name)
+    task = network.config.heads[0][0]
+    pixel = int(where[0] * size[0]), int(where[1] * size[1])
+    view = field_of_view(network, task, picture(size, network.config.channels), pixel)
+    inside = np.zeros(size, bool)
+    inside[view.window] = True
+    assert not view.sensitivity[~inside].any()
+    assert view.measures.outside_window == 0
+    assert view.measures.wrap_around == 0
+    rows, columns = np.nonzero(view.sensitivity)
+    assert (rows.min(), rows.max() + 1) == (view.window[0].start, view.window[0].stop)
+    assert (columns.min(), columns.max() + 1) == (view.window[1].start, view.window[1].stop)
+
+
+@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet"])
+def test_imexnet_reaches_the_far_corner(name):
+    network = randomised(name)
+    task = network.config.heads[0][0]
+    view = field_of_view(network, task, picture((120, 160), network.config.channels), (3, 5))
+    assert view.sensitivity[-1, -1] > 0
+    assert view.sensitivity[60, 159] > 0
+    assert view.measures.outside_window > view.measures.wrap_around > 0
+
+
+def test_window_widths():
+    widths = {name: window_width(config) for name, config in MODELS.items()}
+    assert widths["qtips-resnet"] == widths["qtips-imexnet"] == 27
+    assert widths["qtips-resnet-deep"] == 127
+    # 2 cells that are enlarged, 4 more a step and 2 for an opening: 20. An opening with stride 2
+    # makes 2n + 1 of n.
+    assert widths["indoor-resnet"] == 2 * (2 * 20 + 1) + 1
+    assert explicit_window(MODELS["qtips-resnet"], (0, 63), (64, 64)) == (
+        slice(0, 14),
+        slice(50, 64),
+    )
+
+
+def test_measures_of_hand_made_maps():
+    s = np.zeros((10, 20))
+    s[4, 5], s[4, 8], s[9, 19] = 5, 3, 2
+    m = measure(s, (4, 5), (slice(0, 10), slice(0, 10)))
+    assert (m.area50, m.area95, m.area99) == (1 / 200, 3 / 200, 3 / 200)
+    assert m.rms_radius == pytest.approx(np.sqrt((3 * 9 + 2 * (25 + 196)) / 10))
+    assert m.outside_window == pytest.approx(0.2)
+    assert m.wrap_around == pytest.approx(0.2)  # 14 columns to the right, 6 round the edge
+    scaled = measure(2.0**-60 * s, (4, 5), (slice(0, 10), slice(0, 10)))
+    assert scaled == m
+    uniform = measure(np.ones((10, 10)), (5, 5), (slice(0, 10), slice(0, 5)))
+    assert (uniform.area50, uniform.area95, uniform.outside_window) == (0.5, 0.95, 0.5)
+    assert set(measure(np.zeros((4, 4)), (0, 0), (slice(4), slice(4))).__dict__.values()) == {0}
+
+
+def test_smallest_area_takes_the_strongest_pixels_first():
+    s = np.array([[1.0, 2.0], [3.0, 4.0]])
+    assert [smallest_area(s, share) for share in (0.3, 0.6, 0.9, 1.0)] == [0.25, 0.5, 0.75, 1.0]
+
+
+def test_radial_profile_averages_rings():
+    s = np.add.outer(np.arange(5.0), np.zeros(5))
+    profile = radial_profile(s, (0, 0))
+    assert profile[0] == 0
+    assert profile[1] == pytest.approx((0 + 1 + 1) / 3)  # (0,1), (1,0) and (1,1) at √2
+    flat = radial_profile(np.full((9, 7), 2.5), (3, 2))
+    assert np.nanmin(flat) == np.nanmax(flat) == 2.5
+
+
+def test_training_mode_is_refused():
+    with pytest.raises(ValueError, match="eval mode"):
+        input_sensitivity(nn.Conv2d(1, 1, 3).train(), picture((5, 5), 1), lambda y: y.sum())
+
+
+def test_pixel_outside_is_refused():
+    network = randomised("qtips-resnet")
+    with pytest.raises(ValueError, match="row 64, column 3"):
+        field_of_view(network, "qtips", picture((64, 64), 1), (64, 3))
+
+
+def test_reading_is_the_prediction():
+    network = randomised("indoor-resnet")
+    x = picture((32, 40))
+    with torch.no_grad():
+        outputs = network(x)
+    depth = field_of_view(network, "depth", x, (7, 9))
+    assert depth.value == pytest.approx(outputs["depth"][0, 0, 7, 9].item())
+    assert depth.probability is None
+    classes = field_of_view(network, "segmentation", x, (7, 9))
+    logits = outputs["segmentation"][0, :, 7, 9]
+    assert classes.value == logits.argmax().item() + 1
+    assert classes.probability == pytest.approx(logits.softmax(0).max().item())

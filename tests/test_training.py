@@ -1,0 +1,340 @@
+"""Training: the recipe's parts by hand, exact resume after a kill, several processes."""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import Made, made_room
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imexnet import training
+from imexnet.checkpoints import load, read, read_tensors
+from imexnet.models import MODELS, build
+from imexnet.training import (
+    RECIPES,
+    IndoorTask,
+    QtipsTask,
+    fit,
+    log_depth_loss,
+    one_cycle,
+    recipe,
+)
+
+ROOT = Path(__file__).parents[1]
+QTIPS = ("train", "qtips", "--model", "imexnet", "--images", "64", "--epochs", "3")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+@given(st.integers(20, 3000), st.floats(1e-5, 1))
+@settings(max_examples=30, deadline=None)
+def test_one_cycle(total, peak):
+    rates = np.array([one_cycle(step, total, peak) for step in range(total + 1)])
+    top = round(0.3 * total)
+    assert rates[[0, top, total]] == pytest.approx([peak / 25, peak, peak / 1e4])
+    changes = np.diff(rates)
+    assert (changes[:top] > 0).all() and (changes[top:] < 0).all()
+    assert np.abs(changes).max() < peak * math.pi / 2 / top  # the steepest slope of the cosine
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_one_cycle_of_the_shortest_runs(total):
+    assert all(0 < one_cycle(step, total, 0.1) <= 0.1 for step in range(total))
+
+
+def test_log_depth_loss_by_hand():
+    """Mean of |e|, and half the mean of its differences down and across."""
+    e = torch.tensor([[0.1, -0.2, 0.4], [0.0, 0.3, -0.5]])
+    true = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    down, across = (0.1 + 0.5 + 0.9) / 3, (0.3 + 0.6 + 0.3 + 0.8) / 4
+    loss = log_depth_loss((true * e.exp())[None, None], true[None, None])
+    assert loss.item() == pytest.approx(1.5 / 6 + 0.5 * (down + across), rel=1e-5)
+    assert log_depth_loss(true[None, None], true[None, None]).item() == 0
+
+
+def test_log_depth_loss_ignores_unknown_pixels():
+    torch.manual_seed(0)
+    true, predicted = torch.rand(2, 2, 1, 5, 6) + 0.5
+    true[:, :, 1:3, 2] = 0
+    other = torch.where(true > 0, predicted, 77.0).requires_grad_()
+    loss = log_depth_loss(other, true)
+    assert loss.item() == pytest.approx(log_depth_loss(predicted, true).item(), rel=1e-6)
+    loss.backward()
+    assert other.grad is not None and (other.grad[true == 0] == 0).all()
+    assert (other.grad[true > 0] != 0).any()
+    assert log_depth_loss(predicted, torch.zeros_like(true)).item() == 0
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_both_kinds_are_trained_alike(task):
+    explicit, implicit = recipe(f"{task}-resnet", seed=3), recipe(f"{task}-imexnet", seed=3)
+    assert replace(explicit, model=implicit.model) == implicit
+    assert (explicit.model, explicit.seed) == (f"{task}-resnet", 3)
+
+
+def test_recipes_refuse_what_makes_no_sense():
+    for name, value in (("epochs", 0), ("images", -1), ("seed", -1)):
+        with pytest.raises(ValueError, match=f"{name} must be positive, got {value}"):
+            recipe("qtips-resnet", **{name: value})
+    with pytest.raises(ValueError, match="no model 'qtips-vit'; there are qtips-resnet"):
+        recipe("qtips-vit")
+
+
+def test_only_kernels_decay():
+    """Decay would pull a stencil to 0, and with it the IMEXNet back to the ResNet."""
+    net = build(MODELS["indoor-imexnet"])
+    groups = training._parameter_groups(net, 0.05)
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == sum(len(group["params"]) for group in groups)
+    named = {name: decay.pop(id(parameter)) for name, parameter in net.named_parameters()}
+    assert not decay
+    stencils = [name for name in named if name.endswith("stencil")]
+    assert len(stencils) == 4 and not any(named[name] for name in stencils)
+    kernels = {name for name, value in named.items() if value == 0.05}
+    heads = {"heads.depth.weight", "heads.segmentation.weight"}
+    assert kernels == {name for name in named if name.endswith("conv.weight")} | heads
+
+
+def gradient_room(split: str, seed: int) -> Made:
+    """Red grows to the right, green downwards; depth and label are functions of the two.
+
+    Depth in metres is 1 + 2 red + green on [0, 1]; the label tells the quarter of the picture.
+    """
+    rows, columns = np.mgrid[:240, :320]
+    red, green = 30 + columns * 0.6, 40 + rows * 0.6
+    photo = np.stack([red, green, np.full_like(red, 90 + seed)], -1).round().astype(np.uint8)
+    millimetres = 1000 + (2000 * red + 1000 * green) / 255
+    label40 = np.array([1, 2, 4, 5], np.uint8)[(columns >= 160) + 2 * (rows >= 120)]
+    return Made(split, photo, millimetres.round().astype(np.uint16), label40)
+
+
+@pytest.fixture
+def indoor(write_rooms):
+    rooms = [gradient_room("train", i) for i in range(16)] + [gradient_room("val", 0)]
+    return IndoorTask(recipe("indoor-resnet"), (120, 160), write_rooms(rooms))
+
+
+def test_photo_depth_and_labels_move_together(indoor):
+    """Colour still tells depth (but for the zoom) and label after flips, zooms and turns."""
+    indoor.colour = torch.nn.Identity()
+    torch.manual_seed(0)
+    photos, targets = indoor.batch(0, torch.arange(16))
+    assert photos.shape == (16, 3, 120, 160) and photos.dtype == torch.float32
+    assert targets["depth"].shape == (16, 1, 120, 160)
+    assert targets["segmentation"].shape == (16, 120, 160)
+    assert targets["segmentation"].dtype == torch.int64
+    zooms, flipped = [], 0
+    for i in range(16):
+        red, green, _ = photos[i].double()
+        assert (photos[i] - indoor.photos[i] / 255).abs().mean() > 0.005  # it did move
+
+        classes = torch.tensor([12, 5, 1, 4])  # of wall, floor, bed, chair
+        x, y = red - (30 + 160 * 0.6) / 255, green - (40 + 120 * 0.6) / 255
+        expected = classes[(x > 0).long() + 2 * (y > 0).long()]
+        clear = (x.abs() > 0.015) & (y.abs() > 0.015)
+        assert clear.float().mean() > 0.8
+        assert torch.equal(targets["segmentation"][i][clear], expected[clear])
+
+        # A zoom by s stretches the ramps of colour by s: measured far from reflected borders.
+        slope = (red[50:70, 80] - red[50:70, 60]).mean(), (red[70, 70:90] - red[50, 70:90]).mean()
+        flipped += slope[0].item() < 0
+        zoom = 20 * 1.2 / 255 / math.hypot(*slope)
+        zooms.append(zoom)
+        near = (1 + 2 * red + green) / zoom
+        assert (targets["depth"][i, 0] / near - 1).abs().median() < 0.02
+    assert min(zooms) < 0.85 and max(zooms) > 1.15 and 3 < flipped < 13
+    assert abs(np.log(zooms).mean()) < 0.15
+
+
+def test_colour_changes_only_the_photo_and_stays_in_range(indoor):
+    torch.manual_seed(0)
+    photos, _ = indoor.batch(0, torch.arange(16))
+    assert photos.min() >= 0 and photos.max() <= 1
+    blue = photos[:, 2].amax((1, 2)) - photos[:, 2].amin((1, 2))
+    assert (blue > 0.02).sum() > 4  # it was constant in each photo
+
+
+def test_classes_that_never_occur_do_no_harm(indoor):
+    """Only 4 of 13 classes are in these rooms."""
+    torch.manual_seed(0)
+    net = build(MODELS["indoor-resnet"])
+    photos, targets = indoor.batch(0, torch.arange(2))
+    loss = indoor.loss(net(photos), targets)
+    loss.backward()
+    assert loss.isfinite()
+    gradient = dict(net.named_parameters())["heads.segmentation.weight"].grad
+    assert gradient is not None and gradient.isfinite().all() and gradient.abs().max() > 0
+
+
+def test_unlabelled_pixels_do_not_count(indoor):
+    torch.manual_seed(0)
+    indoor.weights = torch.ones(13)
+    outputs = {"depth": torch.rand(2, 1, 8, 8) + 1, "segmentation": torch.randn(2, 13, 8, 8)}
+    classes = torch.tensor([12, 5, 1, 4])[torch.randint(0, 4, (2, 8, 8))]
+    targets = {"depth": torch.ones(2, 1, 8, 8), "segmentation": classes}
+    targets["segmentation"][:, :4] = 0
+    other = outputs["segmentation"].clone()
+    other[:, :, :4] = 50
+    first = indoor.loss(outputs, targets)
+    assert first.item() == indoor.loss({**outputs, "segmentation": other}, targets).item()
+    other[:, :, 4:] = 50 * torch.randn(2, 13, 4, 8)
+    assert first.item() != indoor.loss({**outputs, "segmentation": other}, targets).item()
+
+
+def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
+    task = QtipsTask(recipe("qtips-resnet", images=8))
+    batches = [task.batch(epoch, torch.arange(8)) for epoch in (0, 0, 1)]
+    pictures, targets = batches[0]
+    assert pictures.shape == (8, 1, 64, 64) and targets["qtips"].shape == (8, 64, 64)
+    assert pictures.max() == 1 and targets["qtips"].dtype == torch.int64
+    assert torch.equal(pictures, batches[1][0])
+    assert not any(torch.equal(a, b) for a in pictures for b in batches[2][0])
+
+
+def tensors_equal(a: Path, b: Path) -> bool:
+    first, second = read_tensors(a)[1], read_tensors(b)[1]
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    files = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.rand(len(files))  # whatever was drawn before
+        files.append(tmp_path / f"{name}.safetensors")
+        config = recipe("qtips-imexnet", seed=seed, epochs=1, images=32)
+        assert fit(config, files[-1]) == {"mean_iou": 0.25}
+        card, _ = read(files[-1])
+        assert card.metrics == {"mean_iou": 0.25}
+        assert card.training["seed"] == seed and "--model imexnet" in card.training["command"]
+    assert tensors_equal(files[0], files[1]) and not tensors_equal(files[0], files[2])
+    assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in files)
+
+
+def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write_rooms):
+    splits = ["train"] * 4 + ["val"] + ["test"] * 2
+    folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
+    metrics = fit(config, tmp_path / "net.safetensors", folder)
+    assert metrics is not None and metrics["images"] == 1
+    assert all(math.isfinite(value) for value in metrics["depth"].values())
+    header = json.dumps(read_tensors(tmp_path / "net.safetensors")[0])
+    assert str(tmp_path) not in header  # no folder of this machine
+    torch.manual_seed(config.seed)
+    fresh = build(MODELS["indoor-imexnet"]).state_dict()
+    trained = load(tmp_path / "net.safetensors", "cpu").state_dict()
+    assert all(value.isfinite().all() for value in trained.values())
+    assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
+
+
+def test_what_is_missing_is_said_before_anything_is_written(tmp_path):
+    out = tmp_path / "net.safetensors"
+    with pytest.raises(ValueError, match="need --data, the folder that prepare-nyu writes"):
+        fit(recipe("indoor-resnet"), out)
+    with pytest.raises(ValueError, match=r"has no index\.csv"):
+        fit(recipe("indoor-resnet"), out, tmp_path)
+    with pytest.raises(ValueError, match="12 images are less than one batch of 16"):
+        fit(recipe("qtips-resnet", images=12), out)
+    assert not any(tmp_path.iterdir())
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """A command of ours to its end."""
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=240, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run that was killed in the middle of its second epoch: the file that it should write."""
+    out = tmp_path_factory.mktemp("killed") / "net.safetensors"
+    log = out.with_name("log")
+    command = [sys.executable, "-m", "imexnet", *QTIPS, "--out", str(out)]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=stderr)
+    limit = time.monotonic() + 200
+    while not re.search(r"epoch 2/3: +(25|50|75)%", log.read_text()):
+        assert process.poll() is None and time.monotonic() < limit, log.read_text()
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    state = out.with_name("net.training.safetensors")
+    assert read_tensors(state)[0]["epoch"] == 1 and not out.exists()
+    return out
+
+
+def test_an_unfinished_run_is_not_overwritten(killed):
+    state = killed.with_name("net.training.safetensors")
+    before = state.read_bytes()
+    answer = run("imexnet", *QTIPS, "--out", str(killed))
+    assert answer.returncode == 2 and answer.stdout == ""
+    assert answer.stderr.count("\n") == 1
+    assert "net.training.safetensors is an unfinished run: use --resume" in answer.stderr
+    other = recipe("qtips-imexnet", seed=1, epochs=3, images=64)
+    with pytest.raises(ValueError, match="belongs to another recipe"):
+        fit(other, killed, resume=True)
+    with pytest.raises(ValueError, match="belongs to another recipe"):
+        fit(replace(other, seed=0, model="qtips-resnet"), killed, resume=True)
+    assert state.read_bytes() == before and not killed.exists()
+
+
+def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path):
+    whole, out = tmp_path / killed.name, tmp_path / "resumed" / killed.name
+    shutil.copytree(killed.parent, out.parent)
+    resumed = run("imexnet", *QTIPS, "--out", str(out), "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/3" not in resumed.stderr and "epoch 2/3" in resumed.stderr
+    uninterrupted = run("imexnet", *QTIPS, "--out", str(whole))
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    assert tensors_equal(out, whole)
+    assert json.loads(resumed.stdout) == json.loads(uninterrupted.stdout)
+    assert read(out)[0] == read(whole)[0]
+    assert not out.with_name("net.training.safetensors").exists()
+
+
+def test_two_processes_share_each_batch(tmp_path):
+    """`accelerate launch` trains as two processes of torchrun do, and only the first reports."""
+    launchers = {
+        "accelerate": (
+            "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 "
+            "--mixed_precision no --dynamo_backend no"
+        ),
+        "torchrun": (
+            "torch.distributed.run --standalone --nproc_per_node 2 "
+            f"--redirects 3 --log-dir {tmp_path / 'logs'}"
+        ),
+    }
+    trained = {}
+    for name, launcher in launchers.items():
+        out = tmp_path / name / "net.safetensors"
+        answer = run(
+            *f"{launcher} -m imexnet train qtips --model imexnet --images 32".split(),
+            *("--epochs", "1", "--out", str(out)),
+        )
+        assert answer.returncode == 0, answer.stderr
+        if name == "accelerate":
+            assert json.loads(answer.stdout)["images"] == 256
+        assert os.listdir(out.parent) == [out.name]
+        trained[name] = load(out, "cpu").state_dict()
+    printed = [path.read_text() for path in sorted((tmp_path / "logs").rglob("stdout.log"))]
+    assert len(printed) == 2
+    assert json.loads(printed[0])["images"] == 256
+    assert printed[1] == ""
+    torch.manual_seed(0)
+    fresh = build(MODELS["qtips-imexnet"]).state_dict()
+    for key, value in trained["accelerate"].items():
+        assert torch.equal(value, trained["torchrun"][key])
+        assert value.isfinite().all()
+        assert not torch.equal(value, fresh[key])
