@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -80,6 +81,28 @@ def field_of_view_command(
         files.write_array(view.sensitivity, out / f"{name}.npy")
         measures[kind] = view.to_dict()
     _print(measures, as_json)
+
+
+@app.command("stability")
+def stability_command(
+    image: Picture,
+    task: Task,
+    severity: Annotated[float, typer.Option(help="σ of the noise on the [0, 1] image.")],
+    model: Kind = "both",
+    noise: Annotated[str, typer.Option(help="gaussian")] = "gaussian",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """How much a perturbation of the picture grows from step to step, and moves the answer."""
+    from imexnet import predict, stability
+
+    photo = predict.read_photo(image)
+    result = {}
+    for kind, network in _networks(task, model).items():
+        x = predict.to_input(photo, network.config, network.mean.device)
+        noisy = stability.perturb(x, noise, severity, seed)
+        result[kind] = asdict(stability.growth(network, task, x, noisy))
+    _print(result, as_json)
 
 
 @evaluate.command("qtips")

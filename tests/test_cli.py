@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from imexnet.__main__ import app
 from imexnet.checkpoints import WEIGHTS
 from imexnet.data import qtips
 
@@ -42,12 +44,12 @@ def photo(tmp_path):
 def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
-        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",),
     ]  # fmt: skip
     for words in commands:
-        done = imexnet(*words, "--help")
-        assert done.returncode == 0
-        assert done.stdout.startswith("Usage:")
+        done = CliRunner().invoke(app, [*words, "--help"])
+        assert done.exit_code == 0
+        assert "Usage:" in done.stdout
 
 
 def test_predict_depth_writes_pictures_and_raw_values(photo, tmp_path):
@@ -91,6 +93,17 @@ def test_field_of_view_prints_one_json_object(photo, tmp_path):
     row, column = np.unravel_index(s.argmax(), s.shape)
     assert row < s.shape[0] / 2
     assert column > s.shape[1] / 2
+
+
+def test_stability_prints_growth_and_change(photo):
+    words = ("stability", photo, "--task", "depth", "--noise", "gaussian", "--severity", "0.1")
+    result = json.loads(imexnet(*words, "--json").stdout)
+    assert set(result) == {"resnet", "imexnet"}
+    for answered in result.values():
+        assert set(answered) == {"growth", "output_change"}
+        assert len(answered["growth"]) == 4
+        assert answered["output_change"] > 0
+    assert "one of gaussian" in complaint(*words[:5], "snow", "--severity", "0.1")
 
 
 def test_evaluate_qtips_on_a_folder(tmp_path):
