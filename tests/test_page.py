@@ -315,6 +315,11 @@ def test_strange_pictures_get_an_answer(client, tmp_path, name):
     assert metres.shape[0] / metres.shape[1] == pytest.approx(size[0] / size[1], rel=0.01)
     assert np.isfinite(metres).all()
     assert metres.min() > 0
+    column, row = size[1] - 1, size[0] - 1
+    viewed = client.predict(
+        photo=handle_file(path), task="depth", column=column, row=row, api_name="/field_of_view"
+    )
+    assert "RMS radius" in viewed[2]
 
 
 def test_animated_and_huge_pictures(client, tmp_path):

@@ -29,7 +29,7 @@ table.measures { border: none; border-collapse: collapse; width: 100%;
   font-variant-numeric: tabular-nums; }
 .prose table.measures :is(th, td, tr) { padding: .25em .6em; text-align: right;
   border: none !important;  border-bottom: 1px solid var(--border-color-primary) !important; }
-.prose table.measures td:first-child { text-align: left; }
+.prose table.measures td:first-child { text-align: left !important; }
 """
 
 
