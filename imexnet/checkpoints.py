@@ -109,7 +109,7 @@ def read_tensors(path: Path) -> tuple[dict, dict[str, Tensor]]:
             header = json.loads(file.metadata()["imexnet"])
             return header, {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except FileNotFoundError:
-        raise ValueError(f"there is no file {path}") from None
+        raise ValueError(f"there is no file {path.name}") from None
     except (SafetensorError, KeyError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"{path.name} is no checkpoint of this library") from error
 
