@@ -16,7 +16,7 @@ def seen(marker: np.ndarray, width: int) -> np.ndarray:
     """Whether the window round each pixel of (H, W) holds any of the marker."""
     padded = np.pad(marker, width // 2)
     rows = sliding_window_view(padded, width, axis=0).any(-1)
-    return sliding_window_view(rows, width, axis=1).any(-1)
+    return np.asarray(sliding_window_view(rows, width, axis=1).any(-1))
 
 
 def main(images: int = 1000) -> None:
