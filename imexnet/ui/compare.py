@@ -112,7 +112,7 @@ class Compare:
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            _measures(task, views, self._width(task)),
+            _measures(task, views, (int(row), int(column)), self._width(task)),
             figure,
         )
 
@@ -266,8 +266,7 @@ class Compare:
                 where,
                 size,
                 pixel,
-                queue=False,
-                trigger_mode="multiple",
+                trigger_mode="multiple",  # in the queue, so that the last click is answered last
                 show_progress="hidden",
                 **PRIVATE,
             ).then(**show_view, trigger_mode="always_last", show_progress="hidden", **PRIVATE)
@@ -391,7 +390,9 @@ def _heat_maps(
     return pictures
 
 
-def _measures(task: str, views: Mapping[str, FieldOfView], width: int) -> str:
+def _measures(
+    task: str, views: Mapping[str, FieldOfView], pixel: tuple[int, int], width: int
+) -> str:
     def row(label: str, words) -> tuple[str, dict[str, str]]:
         return label, {kind: words(view) for kind, view in views.items()}
 
@@ -404,7 +405,7 @@ def _measures(task: str, views: Mapping[str, FieldOfView], width: int) -> str:
         return f"{CLASS_NAMES[task][int(view.value)]}, p = {view.probability:.2f}"
 
     rows = [
-        row("Answer at the pixel", value),
+        row(f"Answer at column {pixel[1]}, row {pixel[0]}", value),
         row("50 % of the sensitivity lies in", share("area50")),
         row("95 % lies in", share("area95")),
         row("99 % lies in", share("area99")),
