@@ -24,7 +24,7 @@ app.add_typer(train, name="train")
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the shipped one.")]
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
-Seed = Annotated[int, typer.Option(min=0)]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
@@ -243,6 +243,8 @@ def main() -> None:
         app(standalone_mode=False)
     except UsageError as error:
         _fail(error.format_message())
+    except ModuleNotFoundError as error:
+        _fail(f"{error.name} is not installed: pip install -e '.[train]'")
     except (ValueError, OSError) as error:
         _fail(str(error))
     except (typer.Abort, KeyboardInterrupt):

@@ -4,6 +4,7 @@ A network is forward stable when it does not amplify perturbations of its input 
 al., "IMEXnet", ICML 2019, section 1). Both networks see the very same noise.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -39,12 +40,12 @@ def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
         seed: of the noise.
 
     Raises:
-        ValueError: for an unknown noise or a negative severity.
+        ValueError: for an unknown noise, or a severity that is negative or not finite.
     """
     if noise not in NOISES:
         raise ValueError(f"the noise must be one of {', '.join(NOISES)}, got {noise!r}")
-    if not severity >= 0:
-        raise ValueError(f"the severity must not be negative, got {severity}")
+    if not 0 <= severity < math.inf:
+        raise ValueError(f"the severity must be a finite number from 0 on, got {severity}")
     generator = torch.Generator().manual_seed(seed)
     sample = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
     return (x + severity * sample).clamp(0, 1)

@@ -10,7 +10,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from imexnet.__main__ import app
+from imexnet.__main__ import app, main
 from imexnet.checkpoints import WEIGHTS
 from imexnet.data import qtips
 
@@ -143,3 +143,14 @@ def test_bad_input_gives_one_line(photo, tmp_path):
     assert "nosuch" in complaint("nosuch")
     assert "--model" in complaint("evaluate", "qtips")
     assert not (tmp_path / "out").exists()
+
+
+def test_missing_training_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    monkeypatch.setattr(
+        sys, "argv", ["imexnet", "train", "qtips", "--model", "imexnet", "--out", "a.st"]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err

@@ -1,5 +1,7 @@
 """Growth of perturbations, against networks whose growth is known."""
 
+import math
+
 import pytest
 import torch
 
@@ -55,7 +57,12 @@ def test_noise_has_the_severity_stays_in_range_and_repeats():
     assert (strong.min(), strong.max()) == (0, 1)
 
 
-@pytest.mark.parametrize(("noise", "severity"), [("snow", 0.1), ("gaussian", -1.0)])
+@pytest.mark.parametrize(
+    ("noise", "severity"),
+    [("snow", 0.1), ("gaussian", -1.0), ("gaussian", math.inf), ("gaussian", math.nan)],
+)
 def test_bad_noise_is_named(noise, severity):
-    with pytest.raises(ValueError, match=r"one of gaussian, got 'snow'|negative, got -1"):
+    with pytest.raises(
+        ValueError, match=r"one of gaussian, got 'snow'|from 0 on, got (-1|inf|nan)"
+    ):
         perturb(picture(), noise, severity)
