@@ -258,7 +258,8 @@ class Compare:
         answer_then_view(fresh.click(_fresh, None, photo, **PRIVATE).success(**begin))
         answer_then_view(demo.load(lambda: _example(0), None, photo, **PRIVATE).success(**begin))
         answer_then_view(task.input(lambda photo: _need(photo) and None, photo, None, **PRIVATE))
-        photo.clear(lambda: [None] * 11, None, predicted + viewed, **PRIVATE)
+        results = predicted + viewed
+        photo.clear(lambda: [None] * len(results), None, results, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
         for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
             where = _in_photo if picture is photo else _in_shown
@@ -347,12 +348,11 @@ def _pictures(
         ticks = [f"{v:.1f} m" for v in np.linspace(low, high, 5)]
         bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for both")
         return render.pictures(task, metres), bar
-    # Q-tips are pixel art: their answers are enlarged as they are.
-    grid = None if task == "qtips" else size
-    classes = {
-        kind: answer(task, o, grid or (o[task].shape[-2], o[task].shape[-1])).values
-        for kind, o in outputs.items()
-    }
+    classes = {}
+    for kind, o in outputs.items():
+        # Q-tips are pixel art: their answers are enlarged as they are.
+        height, width = o[task].shape[-2:] if task == "qtips" else size
+        classes[kind] = answer(task, o, (height, width)).values
     pictures = {
         kind: render.enlarge(picture, size, smooth=False)
         for kind, picture in render.pictures(task, classes).items()
