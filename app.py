@@ -21,7 +21,7 @@ with gr.Blocks(
     title="ResNet and IMEXNet: what decided this pixel?",
     fill_width=True,
     analytics_enabled=False,
-    delete_cache=(3600, 3600),
+    delete_cache=(300, 900),
 ) as demo:
     gr.HTML(INTRODUCTION)
     Compare(demo, NETWORKS)

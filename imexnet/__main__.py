@@ -206,8 +206,14 @@ def _networks(task: str, model: str) -> dict:
 
 def _network(name: str, weights: Path | None):
     from imexnet.checkpoints import load, load_pretrained
+    from imexnet.models import MODELS
 
-    return load(weights) if weights else load_pretrained(name)
+    if not weights:
+        return load_pretrained(name)
+    network = load(weights)
+    if network.config != MODELS.get(name):
+        raise ValueError(f"{weights.name} holds no network of the kind {name}")
+    return network
 
 
 def _size(network) -> dict:

@@ -15,7 +15,7 @@ from imexnet.metrics import (
     pixel_accuracy,
 )
 from imexnet.models import Network
-from imexnet.predict import Classes, Depth, predict, to_input
+from imexnet.predict import Classes, Depth, answer, forward, predict, to_input
 
 
 def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -> dict:
@@ -46,7 +46,7 @@ def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -
 def evaluate_indoor(network: Network, rooms: Iterable[nyu.Room]) -> dict:
     """Depth and segmentation scores of all rooms, and of the kitchens among them.
 
-    Predictions are resized to the truth's size and scored inside the Eigen crop: depth per image,
+    Predictions are resized to the truth's size. Depth is scored inside the Eigen crop, per image,
     then the mean over images; classes 1…13 in one confusion matrix, unlabelled pixels ignored.
     """
     depths, confusions, kitchens = [], [], []
@@ -54,9 +54,8 @@ def evaluate_indoor(network: Network, rooms: Iterable[nyu.Room]) -> dict:
         depth, classes = predict_room(network, room)
         crop = eigen_crop((room.depth.shape[0], room.depth.shape[1]))
         depths.append(depth_scores(depth[crop], room.depth[crop]))
-        labels = room.labels[crop]
-        known = labels > 0
-        confusions.append(confusion_matrix(classes[crop][known], labels[known], 14)[1:, 1:])
+        known = room.labels > 0
+        confusions.append(confusion_matrix(classes[known], room.labels[known], 14)[1:, 1:])
         kitchens.append(room.scene_type == "kitchen")
     if not depths:
         raise ValueError("there are no rooms to evaluate")
@@ -82,7 +81,8 @@ def predict_room(network: Network, room: nyu.Room) -> tuple[np.ndarray, np.ndarr
     """Metres and classes 1…13 at the truth's size."""
     x = to_input(Image.fromarray(room.photo), network.config, network.mean.device)
     size = (room.depth.shape[0], room.depth.shape[1])
-    depth, classes = predict(network, "depth", x, size), predict(network, "segmentation", x, size)
+    outputs, _ = forward(network, x)
+    depth, classes = (answer(task, outputs, size) for task in ("depth", "segmentation"))
     assert isinstance(depth, Depth)
     assert isinstance(classes, Classes)
     return depth.metres, classes.classes

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +22,8 @@ KINDS = ("resnet", "imexnet")
 
 SMALLEST_GRID = 8  # pixels of the last grid along either axis
 MAX_MEGAPIXELS = 64
+Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def read_photo(file: Path | BinaryIO) -> Image.Image:
         raise ValueError(f"the picture has more than {MAX_MEGAPIXELS} megapixels") from error
     except FileNotFoundError:
         raise ValueError(f"there is no file {file}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, RuntimeError) as error:
         name = file.name if isinstance(file, Path) else "the file"
         raise ValueError(f"{name} is not a picture that can be read") from error
 
@@ -84,8 +87,9 @@ def to_rgb(image: Image.Image) -> Image.Image:
         )
     image = ImageOps.exif_transpose(image)
     if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits of grey
-        grey = np.asarray(image, np.float64)
-        image = Image.fromarray((grey / max(grey.max(), 65535) * 255).clip(0, 255).astype(np.uint8))
+        grey = np.nan_to_num(np.asarray(image, np.float64), posinf=0, neginf=0)
+        white = 1.0 if image.mode == "F" and grey.max() <= 1 else max(grey.max(), 65535)
+        image = Image.fromarray((grey / white * 255).clip(0, 255).astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         white = Image.new("RGBA", image.size, "white")

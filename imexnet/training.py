@@ -209,6 +209,8 @@ def fit(
     state_file = out.with_name(f"{out.stem}.training.safetensors")
     if state_file.exists() and not resume:
         raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
+    if resume and out.exists() and not state_file.exists():
+        raise ValueError(f"{out.name} is finished: there is nothing to resume")
     out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bfloat16() else "no"

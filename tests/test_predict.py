@@ -104,7 +104,7 @@ def test_missing_file_is_named(tmp_path):
 
 def test_too_many_pixels_are_refused_before_decoding():
     side = math.isqrt(int(MAX_MEGAPIXELS * 1e6)) + 100
-    with pytest.raises(ValueError, match=f"{side} × {side} pixels.*64 megapixels"):
+    with pytest.raises(ValueError, match="more than 64 megapixels"):
         read_photo(stored(Image.new("1", (side, side)), "PNG"))
 
 

@@ -34,6 +34,8 @@ RAW_NOTE = (
 )
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
+LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 EXAMPLES = 6
 EXAMPLE_SEED = 26  # two Q-tips of each class, long ones
 
@@ -170,6 +172,7 @@ class Compare:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 photo = Photo(
+                    value=_example(0),
                     label="Photo",
                     type="pil",
                     image_mode=None,
@@ -240,10 +243,13 @@ class Compare:
             **ON_DEVICE,
         }
 
-        def answer_then_view(event, private: bool = True):
+        runs: list[Any] = []
+
+        def answer_then_view(on, private: bool = True):
             names = PRIVATE if private else {"api_name": "predict"}
-            answered = event.then(self.predict, [photo, task], predicted, **ON_DEVICE, **names)
-            answered.success(**show_view, **PRIVATE)
+            answered = on(self.predict, [photo, task], predicted, **ON_DEVICE, **names, **LATEST)
+            runs.append(answered)
+            runs.append(answered.success(**show_view, **PRIVATE, **LATEST))
 
         begin: dict[str, Any] = {
             "fn": _begin,
@@ -252,14 +258,16 @@ class Compare:
             **PRIVATE,
         }
         look.click(**show_view, api_name="field_of_view")
-        answer_then_view(photo.upload(**begin), private=False)
-        answer_then_view(chosen.upload(_read, chosen, photo, **PRIVATE).success(**begin))
-        answer_then_view(examples.load_input_event.then(**begin))
-        answer_then_view(fresh.click(_fresh, None, photo, **PRIVATE).success(**begin))
-        answer_then_view(demo.load(lambda: _example(0), None, photo, **PRIVATE).success(**begin))
-        answer_then_view(task.input(lambda photo: _need(photo) and None, photo, None, **PRIVATE))
+        answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
+        read = chosen.upload(_read, chosen, photo, **PRIVATE, **EVERY)
+        answer_then_view(read.success(**begin, **LATEST).then)
+        answer_then_view(examples.load_input_event.then(**begin, **LATEST).then)
+        drawn = fresh.click(_fresh, None, photo, **PRIVATE, **EVERY)
+        answer_then_view(drawn.success(**begin, **LATEST).then)
+        answer_then_view(demo.load(**begin).then)
+        answer_then_view(task.input)
         results = predicted + viewed
-        photo.clear(lambda: [None] * len(results), None, results, **PRIVATE)
+        photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
         for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
             where = _in_photo if picture is photo else _in_shown
@@ -411,7 +419,7 @@ def _measures(
         row("99 % lies in", share("area99")),
         row("RMS radius", lambda view: f"{view.measures.rms_radius:.1f} px"),
         row(f"Outside the ResNet's window ({width} px)", share("outside_window")),
-        row("… of it round the edges", share("wrap_around")),
+        row("Of all: outside it, and nearer round an edge", share("wrap_around")),
     ]
     note = (
         '<div class="note">Areas are shares of the picture; px are pixels of the network\'s input. '

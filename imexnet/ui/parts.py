@@ -24,7 +24,7 @@ class Photo(gr.Image):
             return None if picture is None else to_rgb(picture)  # pyright: ignore[reportArgumentType]
         except Image.DecompressionBombError:
             raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
-        except (OSError, ValueError, SyntaxError) as error:
+        except (OSError, ValueError, SyntaxError, RuntimeError) as error:
             reason = str(error) if "megapixels" in str(error) else NO_PICTURE
             raise fault(reason) from None
 
