@@ -194,13 +194,13 @@ def prepare_nyu(
 
 def _networks(task: str, model: str) -> dict:
     from imexnet.checkpoints import load_pretrained
-    from imexnet.predict import FAMILIES
+    from imexnet.predict import FAMILIES, KINDS
 
     if task not in FAMILIES:
         raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
-    if model not in ("resnet", "imexnet", "both"):
+    if model not in (*KINDS, "both"):
         raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
-    kinds = ("resnet", "imexnet") if model == "both" else (model,)
+    kinds = KINDS if model == "both" else (model,)
     return {kind: load_pretrained(f"{FAMILIES[task]}-{kind}") for kind in kinds}
 
 

@@ -20,7 +20,7 @@ from imexnet.metrics import confusion_matrix, iou
 from imexnet.models import Network, window_width
 from imexnet.predict import FAMILIES, KINDS, answer, forward, read_photo, resize, to_grid, to_input
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
-from imexnet.ui.parts import NO_PICTURE, Photo, class_legend, colour_bar, fault, table
+from imexnet.ui.parts import Photo, class_legend, colour_bar, fault, table, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
 CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
@@ -101,20 +101,21 @@ class Compare:
         photo, pair, x = self._input(photo, task)
         if column is None or row is None:
             raise fault("Give a column and a row, or click a picture.")
+        pixel = int(row), int(column)
         size, grid = (photo.height, photo.width), (x.shape[-2], x.shape[-1])
         try:
-            cell = to_grid((int(row), int(column)), size, grid)
+            cell = to_grid(pixel, size, grid)
         except ValueError as error:
             raise fault(f"{str(error).capitalize()}.") from None
         with self.lock:
             views = {kind: field_of_view(network, task, x, cell) for kind, network in pair.items()}
-        pictures = _heat_maps(photo, views, (int(row), int(column)))
+        pictures = _heat_maps(photo, views, pixel)
         profiles = {kind: radial_profile(v.sensitivity, cell) for kind, v in views.items()}
         figure = render.decay_figure(profiles, "pixels of the network's input")
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            _measures(task, views, (int(row), int(column)), self._width(task)),
+            _measures(task, views, pixel, self._width(task)),
             figure,
         )
 
@@ -271,14 +272,10 @@ class Compare:
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
         for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
             where = _in_photo if picture is photo else _in_shown
-            picture.select(
-                where,
-                size,
-                pixel,
-                trigger_mode="multiple",  # in the queue, so that the last click is answered last
-                show_progress="hidden",
-                **PRIVATE,
-            ).then(**show_view, trigger_mode="always_last", show_progress="hidden", **PRIVATE)
+            quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
+            # In the queue, so that the last click is answered last.
+            clicked = picture.select(where, size, pixel, **quiet, **EVERY)
+            clicked.then(**show_view, **quiet, **LATEST)
 
 
 def _picture(label: str, name: str, visible: bool = True) -> gr.Image:
@@ -304,8 +301,7 @@ def _read(path: str) -> Image.Image:
     try:
         return read_photo(Path(path))
     except ValueError as error:
-        reason = str(error) if "megapixels" in str(error) else NO_PICTURE
-        raise fault(reason) from None
+        raise unreadable(error) from None
 
 
 def _fresh() -> Image.Image:

@@ -25,8 +25,12 @@ class Photo(gr.Image):
         except Image.DecompressionBombError:
             raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
         except (OSError, ValueError, SyntaxError, RuntimeError) as error:
-            reason = str(error) if "megapixels" in str(error) else NO_PICTURE
-            raise fault(reason) from None
+            raise unreadable(error) from None
+
+
+def unreadable(error: Exception) -> gr.Error:
+    """What to tell of a file: that it is too large, or that it is no picture."""
+    return fault(str(error) if "megapixels" in str(error) else NO_PICTURE)
 
 
 def fault(message: str) -> gr.Error:
