@@ -83,7 +83,8 @@ class IMEXStep(ExplicitStep):
         self.operator = operator
         self.alpha = alpha
         if operator == "learned":
-            with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed
+            with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed,
+                torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))  # not copies of one
                 self.stencil = nn.Parameter(torch.rand(channels, STENCIL_SIZE, STENCIL_SIZE))
 
     def eigenvalues(self, y: Tensor) -> Tensor:

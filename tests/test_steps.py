@@ -135,6 +135,13 @@ def test_same_seed_gives_the_same_kernels_with_and_without_stencils():
         assert torch.equal(value, implicit.state_dict()[name])
 
 
+def test_a_stencil_does_not_start_as_a_copy_of_the_next_kernel():
+    torch.manual_seed(3)
+    stencil = IMEXStep(4).stencil
+    following = torch.rand(stencil.numel())  # what the next layer draws
+    assert not torch.isclose(stencil.flatten(), following).any()
+
+
 @pytest.mark.parametrize("step", [ExplicitStep, IMEXStep, DiffusionReactionStep])
 def test_state_and_solve_stay_float32_under_bfloat16_autocast(step):
     layers = nn.Sequential(Opening(3, 4), step(4))
