@@ -49,8 +49,8 @@ class ExplicitStep(nn.Module):
 
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
-        transpose = self.conv.weight.transpose(0, 1).flip(2, 3)  # Kᵀ as a convolution
-        f = -F.conv2d(F.relu(self.norm(self.conv(y))), transpose, padding=1)
+        minus_transpose = -self.conv.weight.transpose(0, 1).flip(2, 3)  # −Kᵀ as a convolution
+        f = F.conv2d(F.relu(self.norm(self.conv(y))), minus_transpose, padding=1)
         return f.to(self.conv.weight.dtype)
 
     def forward(self, y: Tensor) -> Tensor:

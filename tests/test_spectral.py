@@ -12,10 +12,13 @@ from torch import Tensor
 
 from imexnet.spectral import (
     LAPLACIAN,
+    Resolvent,
+    apply_resolvent,
     gram_eigenvalues,
     green_function,
     implicit_solve,
     implicit_solve_reference,
+    resolvent,
     solve_eigenvalues,
     symbol,
     zero_mean,
@@ -112,8 +115,59 @@ def test_gradients_by_finite_differences(size):
     rhs, stencil = draw(size, channels=2)
     h = torch.tensor(0.8, dtype=torch.float64, requires_grad=True)
     inputs = (rhs.requires_grad_(), stencil.requires_grad_(), h)
-    assert torch.autograd.gradcheck(implicit_solve, inputs)
+    assert torch.autograd.gradcheck(implicit_solve, inputs, check_forward_ad=True)
     assert torch.autograd.gradgradcheck(implicit_solve, inputs)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_forward_mode_of_the_linear_operator_is_the_solve_itself(size):
+    rhs, stencil = draw(size)
+    change = torch.randn_like(rhs)
+    _, moved = torch.func.jvp(lambda r: implicit_solve(r, stencil, 1.1), (rhs,), (change,))
+    torch.testing.assert_close(moved, implicit_solve(change, stencil, 1.1), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_vectorised_over_right_hand_sides(size):
+    rhs, stencil = draw(size)
+    several = torch.stack([rhs, 2 * rhs, rhs.flip(2)])
+    together = torch.func.vmap(lambda r: implicit_solve(r, stencil, 1.1))(several)
+    for one, y in zip(several, together, strict=True):
+        torch.testing.assert_close(y, implicit_solve(one, stencil, 1.1), rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [(4, 4), (4, 3)])
+def test_jacobians_for_both_arguments_by_three_ways(size):
+    inputs = draw(size, channels=2)
+
+    def solve(rhs: Tensor, stencil: Tensor) -> Tensor:
+        return implicit_solve(rhs, stencil, 1.1)
+
+    one_by_one = torch.autograd.functional.jacobian(solve, inputs)
+    for vectorised in (torch.func.jacrev, torch.func.jacfwd):
+        for own, expected in zip(vectorised(solve, (0, 1))(*inputs), one_by_one, strict=True):
+            torch.testing.assert_close(own, expected, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("size", [(1, 2), (2, 1), (3, 2), (1, 1), (6, 1)])
+def test_smallest_grids(size):
+    rhs, stencil = draw(size, (1, 1))
+    torch.testing.assert_close(
+        implicit_solve(rhs, stencil, 0.6), rhs / (1 + 0.6 * stencil.square()), rtol=0, atol=1e-14
+    )
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_half_spectrum_and_the_packed_form_agree(size):
+    """The packed form serves processors and even widths, the other all the rest."""
+    rhs, stencil = draw(size, (3, 5))
+    eigenvalues = gram_eigenvalues(stencil, size)
+    plain = Resolvent((1 + 0.9 * eigenvalues).reciprocal(), None)
+    chosen = resolvent(eigenvalues, 0.9, rhs)
+    assert (chosen.mirror is None) == (size[1] % 2 == 1)
+    torch.testing.assert_close(
+        apply_resolvent(rhs, chosen), apply_resolvent(rhs, plain), rtol=0, atol=1e-13
+    )
 
 
 def test_gradients_equal_those_of_the_classical_recipe():
