@@ -107,7 +107,10 @@ class Network(nn.Module):
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         y = self.layers((picture - self.mean) / self.std)  # (B, C, H / stride, W / stride)
-        size = (picture.shape[-2], picture.shape[-1])
+        return self.answers(y, (picture.shape[-2], picture.shape[-1]))
+
+    def answers(self, y: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        """The heads on the last features Y, enlarged to (H, W)."""
         return {task: self._output(task, head(y), size) for task, head in self.heads.items()}
 
     def _output(self, task: str, y: Tensor, size: tuple[int, int]) -> Tensor:

@@ -16,6 +16,7 @@ HEIGHTS = {
     "spectral": 0,
     "steps": 1,
     "models": 2,
+    "inference": 3,
     "LEAF": 3,  # data, render, metrics, files, …
     "checkpoints": 4,
     "imexnet": 5,  # the package itself: `from imexnet import implicit_solve`
