@@ -16,6 +16,10 @@ HEIGHTS = {
     "spectral": 0,
     "steps": 1,
     "models": 2,
+    "integrators": 2,
+    "recipe": 2,
+    "patterns": 3,
+    "dynamics": 3,
     "LEAF": 3,  # data, render, metrics, files, …
     "checkpoints": 4,
     "imexnet": 5,  # the package itself: `from imexnet import implicit_solve`
@@ -23,6 +27,8 @@ HEIGHTS = {
     "evaluation": 7,
     "sensitivity": 7,
     "stability": 7,
+    "attacks": 7,
+    "robustness": 8,
     "training": 8,
     "ui": 9,
     "app": 10,
