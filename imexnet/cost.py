@@ -19,7 +19,8 @@ class Cost:
         fft_operations: additions and multiplications, 5 N log₂ N / 2 a real FFT of N numbers.
         parameters: K, the norm's two numbers a channel, and 9 of B.
         inference_bytes: Y, K Y and f(Y), with the solve also one half spectrum.
-        training_bytes: feature maps and spectra that n steps keep for the backward pass.
+        training_bytes: kept for the backward pass: the inputs of K, N and Kᵀ; with the solve also
+            its right-hand side, B̂ (complex) and the multiplier.
         window: side of the square that one pixel of the grid can depend on, infinite with a solve.
     """
 
@@ -55,6 +56,6 @@ def cost(channels: int, side: int, steps: int, implicit: bool) -> Cost:
         fft_operations=round(solves * steps * transforms),
         parameters=steps * (9 * channels**2 + 2 * channels + solves * 9 * channels),
         inference_bytes=3 * fmap + solves * 2 * half_spectrum,
-        training_bytes=steps * (3 * fmap + solves * (fmap + half_spectrum)),
+        training_bytes=steps * (3 * fmap + solves * (fmap + 3 * half_spectrum)),
         window=math.inf if implicit else 1 + 4 * steps,
     )

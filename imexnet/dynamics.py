@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor
 
 from imexnet.integrators import Problem
@@ -47,11 +48,11 @@ def jacobian(function: Callable[[Tensor], Tensor], y: Tensor) -> np.ndarray:
     return dense.reshape(y.numel(), y.numel()).numpy()
 
 
-def eigenvalues(matrix: np.ndarray) -> np.ndarray:
+def eigenvalues(matrix: np.ndarray) -> NDArray[np.complex128]:
     """All eigenvalues, complex; from the symmetric algorithm where the matrix is symmetric."""
     if np.abs(matrix - matrix.T).max() <= 1e-12 * max(np.abs(matrix).max(), 1e-300):
         return np.linalg.eigvalsh(matrix).astype(complex)
-    return np.linalg.eigvals(matrix)
+    return np.linalg.eigvals(matrix).astype(complex)
 
 
 @torch.inference_mode()

@@ -22,8 +22,20 @@ from imexnet.predict import answer, to_input
 
 BATCH = 16
 UNKNOWN = 0  # class of pixels that no score counts; for Q-tips the background
-PERTURBATIONS = (*stability.NOISES, *attacks.ATTACKS, "random-signs", "transfer")
-"""All that a curve can be drawn against; "transfer" is PGD made for the other network."""
+AIMED = (*attacks.ATTACKS, "transfer", "random-signs")
+"""Perturbations with ε in 1/255; "transfer" is PGD made for the other network."""
+
+PERTURBATIONS = (*stability.NOISES, *AIMED)
+"""All that a curve can be drawn against."""
+
+SEVERITIES = {
+    "gaussian": (0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2),
+    "salt-and-pepper": (0, 0.005, 0.01, 0.02, 0.05),
+    "blur": (0, 0.5, 1, 1.5, 2),
+    "jpeg": (0, 90, 70, 50, 30, 10),
+    "brightness": (0, -0.1, -0.05, 0.05, 0.1),
+} | dict.fromkeys(AIMED, (0, 0.25, 0.5, 1, 2, 4, 8))
+"""Those to ask for where none are named; 0 is the clean picture of any perturbation."""
 
 Progress = Callable[[int, int], None]
 """Told of batches done and of their number."""
@@ -89,8 +101,7 @@ def curves(
         task: one of their heads.
         samples: at least one picture.
         perturbation: one of `PERTURBATIONS`.
-        severities: see `stability.NOISES`; ε on the [0, 1] picture for attacks. 0 is the clean
-            picture of any perturbation.
+        severities: see `meaning`. 0 is the clean picture of any perturbation.
         seed: of noises and of the attacks' starts.
         iterations: of PGD.
         progress: told after each batch.
@@ -98,10 +109,7 @@ def curves(
     Raises:
         ValueError: for an unknown perturbation, a bad severity, or no pictures.
     """
-    if perturbation not in PERTURBATIONS:
-        raise ValueError(
-            f"the noise must be one of {', '.join(PERTURBATIONS)}, got {perturbation!r}"
-        )
+    _check(perturbation)
     if not samples:
         raise ValueError("there are no pictures to score")
     batches = list(_batches(samples))
@@ -109,16 +117,15 @@ def curves(
     found: dict[str, list[Point]] = {kind: [] for kind in networks}
     for severity in severities:
         for kind, network in networks.items():
-            other = next((n for k, n in networks.items() if k != kind), network)
-            aimed = other if perturbation == "transfer" else network
             scores: list[float] = []
             for number, batch in enumerate(batches):
                 x = torch.cat([sample.x for sample in batch])
                 truths = _truths(network, task, x, batch)
                 moved = x
                 if severity != 0:
-                    moved = _moved(
-                        perturbation, aimed, task, x, truths, severity, seed + number, iterations
+                    where = seed + number
+                    moved = perturbed(
+                        networks, kind, task, x, perturbation, severity, where, iterations, truths
                     )
                 scores += _scores(network, task, moved, truths)
                 done += 1
@@ -127,6 +134,62 @@ def curves(
                 Point(float(severity), float(np.mean(scores)), float(np.std(scores)))
             )
     return found
+
+
+def perturbed(
+    networks: Mapping[str, Network],
+    kind: str,
+    task: str,
+    x: Tensor,
+    perturbation: str,
+    severity: float,
+    seed: int = 0,
+    iterations: int = attacks.ITERATIONS,
+    truths: Sequence[np.ndarray] | None = None,
+) -> Tensor:
+    """The pictures that a network is shown: with noise, or attacked.
+
+    Args:
+        networks: two by kind.
+        kind: which of them is shown these pictures; an attack is made for it, or, for "transfer",
+            for the other.
+        task: one of their heads.
+        x: (B, C, h, w) on [0, 1].
+        perturbation: one of `PERTURBATIONS`.
+        severity: see `meaning`.
+        seed: of the noise, or of the attack's start.
+        iterations: of PGD.
+        truths: one a picture, see `Sample`; the attacked network's own clean answers by default.
+
+    Raises:
+        ValueError: for an unknown perturbation or a bad severity.
+    """
+    _check(perturbation)
+    if perturbation in stability.NOISES:
+        return stability.perturb(x, perturbation, severity, seed)
+    if perturbation == "random-signs":
+        return attacks.random_signs(x, severity / 255, seed)
+    transfer = perturbation == "transfer"
+    network = next(n for k, n in networks.items() if (k != kind) == transfer)
+    if truths is None:
+        reference = attacks.own_answer(network, task, x)
+    else:
+        reference = _reference(task, truths, x)
+    objective = attacks.loss(network, task, reference)
+    method = "pgd" if transfer else perturbation
+    return attacks.attack(method, objective, x, severity / 255, seed, iterations)
+
+
+def severities(perturbation: str) -> tuple[float, ...]:
+    """Those to ask for where none are named."""
+    _check(perturbation)
+    return SEVERITIES[perturbation]
+
+
+def meaning(perturbation: str) -> str:
+    """What a severity of this perturbation is, in words."""
+    noise = stability.NOISES.get(perturbation)
+    return noise.meaning if noise else "ε in 1/255 on the [0, 1] image"
 
 
 def score(task: str, predicted: np.ndarray, truth: np.ndarray) -> float:
@@ -149,26 +212,14 @@ def _truths(network: Network, task: str, x: Tensor, batch: Sequence[Sample]) -> 
     return [sample.truth for sample in batch if sample.truth is not None]
 
 
-def _moved(
-    perturbation: str,
-    network: Network,
-    task: str,
-    x: Tensor,
-    truths: list[np.ndarray],
-    severity: float,
-    seed: int,
-    iterations: int,
-) -> Tensor:
-    if perturbation in stability.NOISES:
-        return stability.perturb(x, perturbation, severity, seed)
-    if perturbation == "random-signs":
-        return attacks.random_signs(x, severity, seed)
-    kind = "pgd" if perturbation == "transfer" else perturbation
-    objective = attacks.loss(network, task, _reference(task, truths, x))
-    return attacks.attack(kind, objective, x, severity, seed, iterations)
+def _check(perturbation: str) -> None:
+    if perturbation not in PERTURBATIONS:
+        raise ValueError(
+            f"the noise must be one of {', '.join(PERTURBATIONS)}, got {perturbation!r}"
+        )
 
 
-def _reference(task: str, truths: list[np.ndarray], x: Tensor) -> Tensor:
+def _reference(task: str, truths: Sequence[np.ndarray], x: Tensor) -> Tensor:
     """The truths on the grid of the input, by nearest neighbour, as `attacks.loss` takes them."""
     height, width = x.shape[-2:]
     planes = []

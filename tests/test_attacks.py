@@ -1,11 +1,13 @@
 """Attacks stay in their ball and in the picture's range, and find what is known to be worst."""
 
 import math
+from typing import cast
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
 from imexnet.attacks import ATTACKS, IGNORED, attack, from_classes, loss, own_answer, random_signs
 from imexnet.checkpoints import WEIGHTS, load_pretrained
@@ -16,7 +18,7 @@ def network(name: str):
     torch.manual_seed(0)
     model = build(MODELS[name]).eval().requires_grad_(False)
     for head in model.heads.values():
-        torch.nn.init.normal_(head.weight, std=0.3)
+        torch.nn.init.normal_(cast(nn.Conv2d, head).weight, std=0.3)
     return model
 
 

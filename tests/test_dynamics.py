@@ -1,9 +1,12 @@
 """Jacobians against finite differences and closed forms; a layer as a differential equation."""
 
+from typing import cast
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from imexnet import dynamics
 from imexnet.checkpoints import WEIGHTS, load_pretrained
@@ -11,11 +14,11 @@ from imexnet.stability import states, time_steps
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
 
 
-def layer(kind=IMEXStep, channels: int = 3) -> ExplicitStep:
+def layer(kind: type[ExplicitStep] = IMEXStep, channels: int = 3) -> ExplicitStep:
     torch.manual_seed(0)
     step = kind(channels, 0.5)
-    step.norm.running_mean.uniform_(-0.5, 0.5)
-    step.norm.running_var.uniform_(0.5, 2)
+    cast(Tensor, step.norm.running_mean).uniform_(-0.5, 0.5)
+    cast(Tensor, step.norm.running_var).uniform_(0.5, 2)
     torch.nn.init.uniform_(step.norm.weight, 0.5, 1.5)
     torch.nn.init.uniform_(step.norm.bias, -0.5, 0.5)
     return dynamics.in_double(step)

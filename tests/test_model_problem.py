@@ -59,7 +59,7 @@ def test_amplification_is_one_step_of_the_scheme(scheme, z, theta, damping):
 )
 def test_regions_end_at_their_boundary_points(scheme, settings, edge):
     def size(z: complex) -> float:
-        return abs(amplification(scheme, z, settings))
+        return float(np.abs(amplification(scheme, z, settings)))
 
     assert size(edge) == pytest.approx(1, abs=1e-12)
     inward = -0.001 if scheme == "theta" and edge == 7j else edge * -0.001
