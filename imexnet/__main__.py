@@ -147,10 +147,10 @@ def robustness_command(
     from imexnet.predict import FAMILIES
 
     values = _numbers(severities) if severities else robustness.severities(noise)
-    pair = {
-        kind: _network(f"{FAMILIES[task]}-{kind}", weights)
-        for kind, weights in zip(_networks(task, "both"), (resnet, imexnet), strict=True)
-    }
+    pair = _networks(task, "both")
+    for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
+        if weights:
+            pair[kind] = _network(f"{FAMILIES[task]}-{kind}", weights)
     first = pair["resnet"]
     if task == "qtips":
         samples = robustness.fresh_qtips(seed, images, first.config, first.mean.device)

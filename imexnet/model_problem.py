@@ -8,6 +8,9 @@ solved implicitly, λ itself stays explicit (Haber et al., "IMEXnet", ICML 2019,
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
+
+Complex = NDArray[np.complex128]
 
 SCHEMES = {
     "forward-euler": "forward Euler",
@@ -34,8 +37,8 @@ class Settings:
 
 
 def amplification(
-    scheme: str, z: complex | np.ndarray, settings: Settings = Settings()
-) -> complex | np.ndarray:
+    scheme: str, z: complex | Complex, settings: Settings = Settings()
+) -> complex | Complex:
     """R(z): forward Euler 1 + z, backward Euler 1 / (1 − z), midpoint 1 + z + z²/2, RK4 the
     exponential series up to z⁴/24, IMEX 1 + z / (1 + hα), θ (1 + (1 − θ) z) / (1 − θz).
 
@@ -57,19 +60,19 @@ def amplification(
         return (1 + (1 - theta) * z) / (1 - theta * np.asarray(z, complex))
 
 
-def trajectory(scheme: str, z: complex, steps: int, settings: Settings = Settings()) -> np.ndarray:
+def trajectory(scheme: str, z: complex, steps: int, settings: Settings = Settings()) -> Complex:
     """y_n = R(z)ⁿ for n = 0 … steps, from y₀ = 1: complex (steps + 1,)."""
     with np.errstate(over="ignore", invalid="ignore"):
         factor = np.asarray(amplification(scheme, z, settings), complex)
         return np.concatenate([[1], np.cumprod(np.full(steps, factor))])
 
 
-def exact(z: complex, steps: np.ndarray) -> np.ndarray:
+def exact(z: complex, steps: np.ndarray) -> Complex:
     """e^(zn), the solution at time nh; n need not be whole."""
     return np.exp(z * steps)
 
 
-def grid(reals: tuple[float, float], imaginaries: tuple[float, float], count: int) -> np.ndarray:
+def grid(reals: tuple[float, float], imaginaries: tuple[float, float], count: int) -> Complex:
     """(count, count) points z of a rectangle, rows from the lowest imaginary part up."""
     x, y = np.linspace(*reals, count), np.linspace(*imaginaries, count)
     return x[None, :] + 1j * y[:, None]

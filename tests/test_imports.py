@@ -22,6 +22,7 @@ HEIGHTS = {
     "dynamics": 3,
     "LEAF": 3,  # data, render, metrics, files, …
     "checkpoints": 4,
+    "figures": 5,
     "imexnet": 5,  # the package itself: `from imexnet import implicit_solve`
     "predict": 6,
     "evaluation": 7,
