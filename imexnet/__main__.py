@@ -33,6 +33,17 @@ Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file."
 Task = Annotated[str, typer.Option(help="depth, segmentation or qtips")]
 Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+Noise = Annotated[
+    str,
+    typer.Option(
+        help="gaussian, salt-and-pepper, blur, jpeg, brightness, fgsm, pgd, transfer (PGD made for "
+        "the other network) or random-signs"
+    ),
+]
+SEVERITY = (
+    "σ on the [0, 1] image; share of pixels; σ in pixels of the network's input; JPEG quality; "
+    "added brightness; ε in 1/255 for fgsm, pgd, transfer and random-signs."
+)
 
 
 @app.command("predict")
@@ -87,22 +98,77 @@ def field_of_view_command(
 def stability_command(
     image: Picture,
     task: Task,
-    severity: Annotated[float, typer.Option(help="σ of the noise on the [0, 1] image.")],
+    severity: Annotated[float, typer.Option(help=SEVERITY)],
     model: Kind = "both",
-    noise: Annotated[str, typer.Option(help="gaussian")] = "gaussian",
+    noise: Noise = "gaussian",
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """How much a perturbation of the picture grows from step to step, and moves the answer."""
-    from imexnet import predict, stability
+    """How much a perturbation of the picture grows from step to step, and moves the answer.
+
+    Attacks are made for each network by itself, against its own clean answer.
+    """
+    from imexnet import predict, robustness, stability
 
     photo = predict.read_photo(image)
     result = {}
-    for kind, network in _networks(task, model).items():
+    pair = _networks(task, "both")
+    for kind in _networks(task, model):
+        network = pair[kind]
         x = predict.to_input(photo, network.config, network.mean.device)
-        noisy = stability.perturb(x, noise, severity, seed)
+        noisy = robustness.perturbed(pair, kind, task, x, noise, severity, seed)
         result[kind] = asdict(stability.growth(network, task, x, noisy))
     _print(result, as_json)
+
+
+@app.command("robustness")
+def robustness_command(
+    task: Task,
+    noise: Noise = "gaussian",
+    severities: Annotated[
+        str | None, typer.Option(help="With commas between them; 0 is the clean picture.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips, without --data.")] = 64,
+    data: Annotated[Path | None, typer.Option(help="The folder that prepare-nyu writes.")] = None,
+    split: Annotated[str, typer.Option(help="val or test")] = "val",
+    seed: Seed = 0,
+    iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
+    resnet: Weights = None,
+    imexnet: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scores of both networks over a set of pictures, against the severity of a perturbation.
+
+    Mean and standard deviation over the pictures of the share of pixels that are right: of the
+    rod's pixels (qtips), within 25 % of the true depth (depth), of labelled pixels (segmentation).
+    """
+    from imexnet import robustness
+    from imexnet.data import nyu
+    from imexnet.predict import FAMILIES
+
+    values = _numbers(severities) if severities else robustness.severities(noise)
+    pair = _networks(task, "both")
+    for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
+        if weights:
+            pair[kind] = _network(f"{FAMILIES[task]}-{kind}", weights)
+    first = pair["resnet"]
+    if task == "qtips":
+        samples = robustness.fresh_qtips(seed, images, first.config, first.mean.device)
+    elif data:
+        rooms = nyu.read_rooms(data, split)
+        samples = robustness.rooms(rooms, task, first.config, first.mean.device)
+    else:
+        raise ValueError(f"--task {task} needs --data, the folder that prepare-nyu writes")
+    found = robustness.curves(pair, task, samples, noise, values, seed, iterations, _progress)
+    points = {kind: [asdict(point) for point in curve] for kind, curve in found.items()}
+    facts = {"task": task, "noise": noise, "severity": robustness.meaning(noise)}
+    if as_json:
+        _print({**facts, "images": len(samples), **points}, True)
+        return
+    print(f"{task}, {len(samples)} pictures, {noise}: {facts['severity']}")
+    for row in zip(*found.values(), strict=True):
+        cells = (f"{kind} {p.mean:.3f} ± {p.std:.3f}" for kind, p in zip(found, row, strict=True))
+        print(f"{row[0].severity:8g}  {'  '.join(cells)}")
 
 
 @evaluate.command("qtips")
@@ -202,6 +268,18 @@ def _networks(task: str, model: str) -> dict:
         raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
     kinds = KINDS if model == "both" else (model,)
     return {kind: load_pretrained(f"{FAMILIES[task]}-{kind}") for kind in kinds}
+
+
+def _numbers(words: str) -> list[float]:
+    try:
+        return [float(word) for word in words.split(",")]
+    except ValueError:
+        raise ValueError(f"--severities takes numbers with commas, got {words!r}") from None
+
+
+def _progress(done: int, of: int) -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done}/{of} batches", end="\n" if done == of else "", file=sys.stderr)
 
 
 def _network(name: str, weights: Path | None):

@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import matplotlib.colors
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 DEPTH_COLOURS = "turbo_r"  # near is red, far is blue
 HEAT_COLOURS = "inferno"
 DECADES = 4  # of the logarithmic heat scale
+INK = "#808890"  # readable on a light page and on a dark one
 SERIES = {"resnet": "#e4572e", "imexnet": "#2e86ab"}
 
 PALETTES = {
@@ -127,21 +129,28 @@ def decay_figure(profiles: dict[str, np.ndarray], unit: str) -> Figure:
         profiles: network → mean S at distance 0, 1, 2, …; each is shown relative to its peak.
         unit: of the distance.
     """
-    figure = Figure(figsize=(7.2, 3.2), layout="constrained", facecolor="none")
-    axes = figure.add_subplot(facecolor="none")
-    ink = "#808890"  # readable on a light page and on a dark one
+    figure, axes = plot()
     for name, profile in profiles.items():
         peak = np.nanmax(profile) if np.nanmax(profile) > 0 else 1.0
         relative = np.where(profile > 0, profile / peak, np.nan)
         axes.semilogy(relative, color=SERIES[name], label=LABELS[name], linewidth=2)
-    axes.set_xlabel(f"distance from the pixel, {unit}", color=ink)
-    axes.set_ylabel("mean sensitivity / peak", color=ink)
-    axes.tick_params(colors=ink)
-    axes.grid(alpha=0.25, color=ink)
-    for side in axes.spines.values():
-        side.set_color(ink)
-    axes.legend(frameon=False, labelcolor=ink)
+    axes.set_xlabel(f"distance from the pixel, {unit}")
+    axes.set_ylabel("mean sensitivity / peak")
+    axes.legend(frameon=False, labelcolor=INK)
     return figure
+
+
+def plot(size: tuple[float, float] = (7.2, 3.2)) -> tuple[Figure, Axes]:
+    """An empty figure of that many inches with a grid, for a light page and a dark one."""
+    figure = Figure(figsize=size, layout="constrained", facecolor="none")
+    axes = figure.add_subplot(facecolor="none")
+    axes.tick_params(colors=INK)
+    axes.grid(alpha=0.25, color=INK)
+    for side in axes.spines.values():
+        side.set_color(INK)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+    return figure, axes
 
 
 LABELS = {"resnet": "ResNet", "imexnet": "IMEXNet"}

@@ -4,16 +4,38 @@ A network is forward stable when it does not amplify perturbations of its input 
 al., "IMEXnet", ICML 2019, section 1). Both networks see the very same noise.
 """
 
+import copy
+import io
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
-from torch import Tensor
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+from torch import Tensor, nn
 
-from imexnet.models import Network
+from imexnet.models import Network, Stage
 from imexnet.steps import ExplicitStep
 
-NOISES = ("gaussian",)
+
+@dataclass(frozen=True)
+class Noise:
+    """A corruption of pictures on [0, 1].
+
+    Attributes:
+        apply: (B, C, H, W) float array, severity, generator → array.
+        low, high: of the severity, both allowed.
+        mild: a severity that can be seen and not more.
+        meaning: of the severity, in words.
+    """
+
+    apply: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
+    low: float
+    high: float
+    mild: float
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -30,25 +52,62 @@ class Growth:
     output_change: float
 
 
+@dataclass(frozen=True)
+class Lipschitz:
+    """The largest singular value of a Jacobian, from below.
+
+    Attributes:
+        constant: ‖J v‖ / ‖v‖ of the last v.
+        iterations: of the power iteration.
+        converged: whether the last one changed it by less than the tolerance.
+    """
+
+    constant: float
+    iterations: int
+    converged: bool
+
+
 def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
     """The picture with noise, clipped to [0, 1]: the same for the same seed on every device.
 
     Args:
         x: (B, C, H, W) on [0, 1].
-        noise: "gaussian".
-        severity: σ ≥ 0 on the [0, 1] scale.
+        noise: a key of `NOISES`.
+        severity: what it means and its range stand in `NOISES`.
         seed: of the noise.
 
     Raises:
-        ValueError: for an unknown noise, or a severity that is negative or not finite.
+        ValueError: for an unknown noise, or a severity outside its range.
     """
     if noise not in NOISES:
         raise ValueError(f"the noise must be one of {', '.join(NOISES)}, got {noise!r}")
-    if not 0 <= severity < math.inf:
-        raise ValueError(f"the severity must be a finite number from 0 on, got {severity}")
-    generator = torch.Generator().manual_seed(seed)
-    sample = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-    return (x + severity * sample).clamp(0, 1)
+    kind = NOISES[noise]
+    if not kind.low <= severity <= kind.high or not math.isfinite(severity):
+        limit = f"to {kind.high:g}" if math.isfinite(kind.high) else "on"
+        raise ValueError(
+            f"the severity must be a finite number from {kind.low:g} {limit} "
+            f"({kind.meaning}), got {severity}"
+        )
+    noisy = kind.apply(x.detach().cpu().numpy(), severity, np.random.default_rng(seed))
+    return torch.from_numpy(noisy).to(x).clamp(0, 1)
+
+
+def states(network: Network, x: Tensor) -> list[Tensor]:
+    """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
+    found: list[Tensor] = []
+    y = (x - network.mean) / network.std
+    for layer in network.layers:
+        if isinstance(layer, ExplicitStep) and not found:
+            found.append(y)
+        y = layer(y)
+        if isinstance(layer, ExplicitStep):
+            found.append(y)
+    return found
+
+
+def time_steps(network: Network) -> list[ExplicitStep]:
+    """The network's time steps, explicit or not, from the input on."""
+    return [layer for layer in network.layers if isinstance(layer, ExplicitStep)]
 
 
 @torch.inference_mode()
@@ -61,21 +120,134 @@ def growth(network: Network, task: str, x: Tensor, perturbed: Tensor) -> Growth:
         x: (1, C, H, W).
         perturbed: of the same shape.
     """
-    states, answers = zip(*(_states(network, task, p) for p in (x, perturbed)), strict=True)
-    changes = [float((b - a).norm()) for a, b in zip(*states, strict=True)]
+    pairs = zip(states(network, x), states(network, perturbed), strict=True)
+    changes = [float((b - a).norm()) for a, b in pairs]
     first = changes[0] or 1.0
-    difference = float((answers[1] - answers[0]).norm() / answers[0].norm())
-    return Growth([change / first for change in changes[1:]], difference)
+    clean, moved = network(x)[task], network(perturbed)[task]
+    return Growth(
+        [change / first for change in changes[1:]], float((moved - clean).norm() / clean.norm())
+    )
 
 
-def _states(network: Network, task: str, x: Tensor) -> tuple[list[Tensor], Tensor]:
-    """The features before the first time step and after each, and the answer."""
-    states: list[Tensor] = []
-    y = (x - network.mean) / network.std
-    for layer in network.layers:
-        if isinstance(layer, ExplicitStep) and not states:
-            states.append(y)
-        y = layer(y)
+def local_lipschitz(
+    function: Callable[[Tensor], Tensor],
+    x: Tensor,
+    iterations: int = 100,
+    tolerance: float = 1e-3,
+    seed: int = 0,
+) -> Lipschitz:
+    """‖J‖₂ of a function's Jacobian J at x, by power iteration v ← JᵀJ v / ‖JᵀJ v‖.
+
+    Jᵀu is one backward pass; it is linear in u, so that J v is one backward pass through it. The
+    graph of the function is built once.
+
+    Args:
+        function: differentiable twice.
+        x: where.
+        iterations: at most.
+        tolerance: relative change of ‖J v‖ at which to stop.
+        seed: of the first v.
+    """
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        y = function(x)
+        u = torch.zeros_like(y, requires_grad=True)
+        (adjoint,) = torch.autograd.grad(y, x, u, create_graph=True)  # Jᵀu
+        generator = torch.Generator().manual_seed(seed)
+        v = torch.randn(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        last, count, converged = 0.0, 0, False
+        while count < iterations and not converged:
+            v = v / v.norm().clamp_min(torch.finfo(v.dtype).tiny)
+            (jv,) = torch.autograd.grad(adjoint, u, v, retain_graph=True)
+            (v,) = torch.autograd.grad(y, x, jv.detach(), retain_graph=True)
+            constant, count = float(jv.detach().norm()), count + 1
+            converged = abs(constant - last) <= tolerance * constant
+            last = constant
+        return Lipschitz(last, count, converged)
+
+
+def stretched(network: Network, step_size: float, repeats: int) -> Network:
+    """A copy whose time steps have another h, each taken `repeats` times in a row.
+
+    Args:
+        network: left as it is.
+        step_size: h > 0.
+        repeats: 1 … of every time step, with its weights.
+
+    Raises:
+        ValueError: for a step size or a count that is none.
+    """
+    if not 0 < step_size < math.inf:
+        raise ValueError(f"the step size must be a finite number above 0, got {step_size}")
+    if repeats < 1:
+        raise ValueError(f"steps are repeated at least once, got {repeats}")
+    twin = copy.deepcopy(network)
+    layers: list[nn.Module] = []
+    for layer in twin.layers:
         if isinstance(layer, ExplicitStep):
-            states.append(y)
-    return states, network(x)[task]
+            layer.step_size = step_size
+        layers += [layer] * (repeats if isinstance(layer, ExplicitStep) else 1)
+    twin.layers = nn.Sequential(*layers)
+    stages = tuple(Stage(s.channels, s.stride, s.steps * repeats) for s in network.config.stages)
+    twin.config = replace(network.config, stages=stages, step_size=step_size)
+    return twin
+
+
+@torch.inference_mode()
+def norms(network: Network, x: Tensor) -> list[float]:
+    """‖Y_j‖ / ‖Y_0‖ after each time step j = 1 … n, in float64; inf or nan once it overflows."""
+    sizes = [float(y.double().norm()) for y in states(network, x)]
+    return [size / sizes[0] for size in sizes[1:]]
+
+
+def describe(sizes: list[float]) -> str:
+    """In words what `norms` says: how far the features grew, or at which step they ceased."""
+    for number, size in enumerate(sizes, start=1):
+        if not math.isfinite(size):
+            word = "not a number" if math.isnan(size) else "infinite"
+            return f"blows up: {word} from step {number} of {len(sizes)} on"
+    return f"finite: ‖Y‖ ends at {sizes[-1]:.3g} times its start after {len(sizes)} steps"
+
+
+def _gaussian(x: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:
+    return x + sigma * random.standard_normal(x.shape).astype(x.dtype)
+
+
+def _salt_and_pepper(x: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
+    chance = random.random((x.shape[0], 1, *x.shape[2:]))  # a pixel, all its channels
+    return np.where(chance < share / 2, 0, np.where(chance < share, 1, x)).astype(x.dtype)
+
+
+def _blur(x: np.ndarray, sigma: float, _random: np.random.Generator) -> np.ndarray:
+    return gaussian_filter(x, (0, 0, sigma, sigma), mode="nearest")
+
+
+def _jpeg(x: np.ndarray, quality: float, _random: np.random.Generator) -> np.ndarray:
+    eight_bits = (x * 255).round().clip(0, 255).astype(np.uint8)
+    return np.stack([_through_jpeg(picture, round(quality)) for picture in eight_bits]).astype(
+        x.dtype
+    )
+
+
+def _through_jpeg(picture: np.ndarray, quality: int) -> np.ndarray:
+    """(C, H, W) uint8 → on [0, 1]."""
+    buffer = io.BytesIO()
+    grey = picture.shape[0] == 1
+    pixels = picture[0] if grey else picture.transpose(1, 2, 0)
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "JPEG", quality=quality)
+    with Image.open(buffer) as image:
+        read = np.asarray(image) / 255
+    return read[None] if grey else read.transpose(2, 0, 1)
+
+
+def _brightness(x: np.ndarray, added: float, _random: np.random.Generator) -> np.ndarray:
+    return x + np.asarray(added, x.dtype)
+
+
+NOISES = {
+    "gaussian": Noise(_gaussian, 0, math.inf, 0.05, "σ on the [0, 1] image"),
+    "salt-and-pepper": Noise(_salt_and_pepper, 0, 1, 0.02, "share of pixels"),
+    "blur": Noise(_blur, 0, 100, 1, "σ in pixels of the network's input"),
+    "jpeg": Noise(_jpeg, 1, 100, 30, "quality, the lower the worse"),
+    "brightness": Noise(_brightness, -1, 1, 0.1, "added to the [0, 1] image"),
+}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import made_room
 from PIL import Image
 from typer.testing import CliRunner
 
@@ -44,7 +45,7 @@ def photo(tmp_path):
 def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
-        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",), ("robustness",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])
@@ -154,3 +155,77 @@ def test_missing_training_extra_is_named(monkeypatch, capsys):
         main()
     assert end.value.code == 2
     assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Runs a command in this process: (exit status, stdout, stderr)."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imexnet", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.mark.parametrize(("noise", "severity"), [("jpeg", "20"), ("pgd", "1"), ("transfer", "1")])
+def test_stability_under_other_noises_and_attacks(photo, here, noise, severity):
+    words = ("stability", photo, "--task", "depth", "--noise", noise, "--severity", severity)
+    status, out, _ = here(*words, "--model", "imexnet", "--json")
+    result = json.loads(out)
+    assert status == 0
+    assert set(result) == {"imexnet"}
+    assert set(result["imexnet"]) == {"growth", "output_change"}
+    assert result["imexnet"]["output_change"] > 0
+
+
+def test_robustness_of_qtips_prints_curves(here):
+    words = ("robustness", "--task", "qtips", "--images", "3", "--severities", "0,0.05")
+    result = json.loads(here(*words, "--json")[1])
+    facts = {name: result[name] for name in ("task", "noise", "severity", "images")}
+    assert facts == {
+        "task": "qtips", "noise": "gaussian", "severity": "σ on the [0, 1] image", "images": 3,
+    }  # fmt: skip
+    for kind in ("resnet", "imexnet"):
+        assert [point["severity"] for point in result[kind]] == [0, 0.05]
+        assert all(set(point) == {"severity", "mean", "std"} for point in result[kind])
+    assert result["imexnet"][0]["mean"] > 0.9
+    table = here(*words)[1].splitlines()
+    assert table[0] == "qtips, 3 pictures, gaussian: σ on the [0, 1] image"
+    assert f"imexnet {result['imexnet'][1]['mean']:.3f}" in table[2]
+
+
+def test_robustness_takes_other_weights(here):
+    words = ("robustness", "--task", "qtips", "--images", "2", "--severities", "0.01", "--json")
+    seeds = [here(*words)[1]]
+    seeds.append(here(*words, "--imexnet", WEIGHTS / "qtips-imexnet-seed1.safetensors")[1])
+    first, second = (json.loads(seed) for seed in seeds)
+    assert first["resnet"] == second["resnet"]
+    assert first["imexnet"] != second["imexnet"]
+    status, _, told = here(*words, "--imexnet", WEIGHTS / "qtips-resnet.safetensors")
+    assert (status, "no network of the kind qtips-imexnet" in told) == (2, True)
+
+
+def test_robustness_of_rooms_and_bad_input(here, write_rooms, tmp_path):
+    folder = write_rooms([made_room("val", 1), made_room("train", 2)])
+    words = ("robustness", "--task", "segmentation", "--data", folder, "--noise", "fgsm")
+    result = json.loads(here(*words, "--severities", "0.5", "--json")[1])
+    assert result["images"] == 1
+    assert 0 <= result["resnet"][0]["mean"] <= 1
+    for bad, sentence in [
+        (("robustness", "--task", "depth"), "needs --data"),
+        ((*words, "--severities", "a few"), "numbers with commas"),
+        ((*words[:-1], "jpeg", "--severities", "200"), "from 1 to 100"),
+        ((*words[:-1], "snow"), "one of gaussian"),
+        (("robustness", "--task", "heat"), "--task must be"),
+        (("robustness", "--task", "depth", "--data", tmp_path), "no index.csv"),
+    ]:
+        status, out, told = here(*bad)
+        assert (status, out, told.count("\n")) == (2, "", 1)
+        assert sentence in told

@@ -1,11 +1,6 @@
 """The tab "Compare": a photo, both networks' answers, and the field of view of a pixel."""
 
-import shutil
-import tempfile
-import threading
-import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -15,29 +10,42 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet import files, render
-from imexnet.data import nyu, qtips
+from imexnet.data import qtips
 from imexnet.metrics import confusion_matrix, iou
 from imexnet.models import Network, window_width
-from imexnet.predict import FAMILIES, KINDS, answer, forward, read_photo, resize, to_grid, to_input
+from imexnet.predict import FAMILIES, KINDS, answer, forward, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
-from imexnet.ui.parts import Photo, class_legend, colour_bar, fault, table, unreadable
+from imexnet.ui.inputs import (
+    CLASS_NAMES,
+    fresh,
+    inputs,
+    need,
+    pair_and_input,
+    read,
+    suited,
+    true_label,
+)
+from imexnet.ui.parts import (
+    DEVICE,
+    EVERY,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    SHOWN,
+    Folder,
+    class_legend,
+    colour_bar,
+    fault,
+    picture,
+    table,
+)
 
-TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
-CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
-SHOWN = 512  # longer side of every picture on the page
 RAW = 2048  # longest side of the raw values to download
-KEPT = 600  # seconds that raw files stay in our own folder; Gradio serves copies
 RAW_NOTE = (
     '<div class="note">Raw values at the photo\'s own size, its longer side at most '
     f"{RAW} pixels: metres as .npy (float32) and, in millimetres, as 16-bit .png, which most "
     "viewers show nearly black; class numbers as .npy (uint8).</div>"
 )
-ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
-PRIVATE: dict[str, Any] = {"api_visibility": "private"}
-EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
-LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
-EXAMPLES = 6
-EXAMPLE_SEED = 26  # two Q-tips of each class, long ones
 
 
 class Compare:
@@ -50,8 +58,7 @@ class Compare:
 
     def __init__(self, demo: gr.Blocks, networks: Mapping[str, Network]) -> None:
         self.networks = networks
-        self.lock = threading.Lock()  # also for events that pass the queue by
-        self.folder = tempfile.TemporaryDirectory(prefix="imexnet-")
+        self.folder = Folder()
         self._build(demo)
 
     def predict(
@@ -63,12 +70,12 @@ class Compare:
             photo: a picture.
             task: depth, segmentation or qtips.
         """
-        photo, pair, x = self._input(photo, task)
-        with self.lock:
+        photo, pair, x = pair_and_input(self.networks, photo, task)
+        with DEVICE:
             outputs, seconds = {}, {}
             for kind, network in pair.items():
                 outputs[kind], seconds[kind] = forward(network, x)
-        pictures, legend = _pictures(task, photo, outputs)
+        pictures, legend = answer_pictures(task, photo, outputs)
         truth, score = self._truth(photo, task, outputs)
         raw_size = render.display_size((photo.height, photo.width), min(RAW, max(photo.size)))
         raw = {kind: answer(task, o, raw_size).values for kind, o in outputs.items()}
@@ -98,7 +105,7 @@ class Compare:
             column: of the pixel in the photo, from 0 at the left.
             row: of the pixel in the photo, from 0 at the top.
         """
-        photo, pair, x = self._input(photo, task)
+        photo, pair, x = pair_and_input(self.networks, photo, task)
         if column is None or row is None:
             raise fault("Give a column and a row, or click a picture.")
         pixel = int(row), int(column)
@@ -107,7 +114,7 @@ class Compare:
             cell = to_grid(pixel, size, grid)
         except ValueError as error:
             raise fault(f"{str(error).capitalize()}.") from None
-        with self.lock:
+        with DEVICE:
             views = {kind: field_of_view(network, task, x, cell) for kind, network in pair.items()}
         pictures = _heat_maps(photo, views, pixel)
         profiles = {kind: radial_profile(v.sensitivity, cell) for kind, v in views.items()}
@@ -119,17 +126,6 @@ class Compare:
             figure,
         )
 
-    def _input(
-        self, photo: Image.Image | None, task: str
-    ) -> tuple[Image.Image, dict[str, Network], Tensor]:
-        """The photo, the task's two networks, and the one tensor that both are shown."""
-        photo = _need(photo)
-        if task not in FAMILIES:
-            raise fault(f"There is no task {task}; choose depth, segmentation or qtips.")
-        pair = {kind: self.networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
-        network = pair["resnet"]
-        return photo, pair, to_input(photo, network.config, network.mean.device)
-
     def _width(self, task: str) -> int:
         return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
 
@@ -137,7 +133,7 @@ class Compare:
         """For a Q-tip its true label as a picture, and both IoUs of the rod in words."""
         if task != "qtips":
             return None, ""
-        label = _true_label(photo)
+        label = true_label(photo)
         if label is None:
             return None, (
                 "<br>This is no Q-tip: these two networks know only rods of 4 grey values on "
@@ -157,11 +153,7 @@ class Compare:
         )
 
     def _write_raw(self, task: str, raw: Mapping[str, np.ndarray]) -> list[str]:
-        root = Path(self.folder.name)
-        for old in root.iterdir():
-            if time.time() - old.stat().st_mtime > KEPT:
-                shutil.rmtree(old, ignore_errors=True)
-        folder = Path(tempfile.mkdtemp(dir=root))
+        folder = self.folder.new()
         return [
             str(path)
             for kind, values in raw.items()
@@ -172,37 +164,14 @@ class Compare:
         size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
-                photo = Photo(
-                    value=_example(0),
-                    label="Photo",
-                    type="pil",
-                    image_mode=None,
-                    format="png",
-                    height=300,
-                    sources=["upload", "webcam", "clipboard"],
-                    webcam_options=gr.WebcamOptions(mirror=False),
-                    buttons=["fullscreen"],
-                    elem_id="photo",
-                    elem_classes="pic",
-                )
-                chosen = gr.UploadButton(
-                    "Upload a photo", file_types=["image"], variant="primary", elem_id="upload"
-                )
-                task = gr.Radio(TASKS, value="depth", label="Task", elem_id="task")
-                examples = gr.Examples(
-                    [_example(i) for i in range(EXAMPLES)],
-                    inputs=photo,
-                    label="Q-tips: is the rod white–white, white–black or black–black?",
-                    cache_examples=False,
-                    api_visibility="private",
-                )
-                fresh = gr.Button("Draw another Q-tip", size="sm", elem_id="fresh")
+                chosen = inputs()
+                photo, task, examples = chosen.photo, chosen.task, chosen.examples
             with gr.Column(scale=3, min_width=320):
                 with gr.Tabs():
                     with gr.Tab("Side by side"), gr.Row():
-                        resnet = _picture("ResNet", "resnet")
-                        imexnet = _picture("IMEXNet", "imexnet")
-                        truth = _picture("Truth", "truth", visible=False)
+                        resnet = picture("ResNet", "resnet")
+                        imexnet = picture("IMEXNet", "imexnet")
+                        truth = picture("Truth", "truth", visible=False)
                     with gr.Tab("Slider"):
                         slider = gr.ImageSlider(
                             label="ResNet ↔ IMEXNet", format="png", max_height=460, buttons=[]
@@ -211,8 +180,8 @@ class Compare:
                 summary = gr.HTML(label="summary", elem_id="summary")
                 gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")
                 with gr.Row():
-                    heat_resnet = _picture("ResNet", "heat-resnet")
-                    heat_imexnet = _picture("IMEXNet", "heat-imexnet")
+                    heat_resnet = picture("ResNet", "heat-resnet")
+                    heat_imexnet = picture("IMEXNet", "heat-imexnet")
                 gr.HTML(_heat_bar())
                 with gr.Row(equal_height=True):
                     number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
@@ -260,73 +229,28 @@ class Compare:
         }
         look.click(**show_view, api_name="field_of_view")
         answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
-        read = chosen.upload(_read, chosen, photo, **PRIVATE, **EVERY)
-        answer_then_view(read.success(**begin, **LATEST).then)
+        arrived = chosen.upload.upload(read, chosen.upload, photo, **PRIVATE, **EVERY)
+        answer_then_view(arrived.success(**begin, **LATEST).then)
         answer_then_view(examples.load_input_event.then(**begin, **LATEST).then)
-        drawn = fresh.click(_fresh, None, photo, **PRIVATE, **EVERY)
+        drawn = chosen.fresh.click(fresh, None, photo, **PRIVATE, **EVERY)
         answer_then_view(drawn.success(**begin, **LATEST).then)
         answer_then_view(demo.load(**begin).then)
         answer_then_view(task.input)
         results = predicted + viewed
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
-        for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
-            where = _in_photo if picture is photo else _in_shown
+        for shown in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
+            where = _in_photo if shown is photo else _in_shown
             quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
             # In the queue, so that the last click is answered last.
-            clicked = picture.select(where, size, pixel, **quiet, **EVERY)
+            clicked = shown.select(where, size, pixel, **quiet, **EVERY)
             clicked.then(**show_view, **quiet, **LATEST)
-
-
-def _picture(label: str, name: str, visible: bool = True) -> gr.Image:
-    return gr.Image(
-        label=label,
-        format="png",
-        interactive=False,
-        buttons=["download", "fullscreen"],
-        elem_id=name,
-        elem_classes="pic",
-        min_width=280,
-        visible=visible,
-    )
-
-
-def _example(index: int) -> Image.Image:
-    picture, _ = qtips.qtip(EXAMPLE_SEED, index)
-    size = render.display_size(picture.shape, SHOWN)
-    return Image.fromarray(render.enlarge(picture, size, smooth=False))
-
-
-def _read(path: str) -> Image.Image:
-    try:
-        return read_photo(Path(path))
-    except ValueError as error:
-        raise unreadable(error) from None
-
-
-def _fresh() -> Image.Image:
-    return _example(time.time_ns())
-
-
-def _need(photo: Image.Image | None) -> Image.Image:
-    if photo is None:
-        raise fault("Upload a photo first, or choose an example.")
-    return photo
 
 
 def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int]:
     """For a new photo: the task that suits it, its size, and its central pixel."""
-    photo = _need(photo)
-    if _true_label(photo) is not None:
-        task = "qtips"
-    elif task == "qtips":
-        task = "depth"
-    return task, photo.size, photo.width // 2, photo.height // 2
-
-
-def _true_label(photo: Image.Image) -> np.ndarray | None:
-    """The label of a Q-tip, at any whole enlargement."""
-    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
+    photo = need(photo)
+    return suited(photo, task), photo.size, photo.width // 2, photo.height // 2
 
 
 def _in_photo(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
@@ -341,7 +265,7 @@ def _in_shown(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
     return min(int(column), size[0] - 1), min(int(row), size[1] - 1)
 
 
-def _pictures(
+def answer_pictures(
     task: str, photo: Image.Image, outputs: Mapping[str, dict[str, Tensor]]
 ) -> tuple[dict[str, np.ndarray], str]:
     """Both answers as pictures of the page's size, and their colour bar or legend."""

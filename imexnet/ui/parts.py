@@ -1,13 +1,27 @@
 """Pieces of the page: the upload component, colour bars, legends and tables as HTML."""
 
+import shutil
+import tempfile
+import threading
+import time
 from collections.abc import Mapping, Sequence
 from html import escape
+from pathlib import Path
+from typing import Any
 
 import gradio as gr
 from PIL import Image
 
 from imexnet import render
 from imexnet.predict import MAX_MEGAPIXELS, to_rgb
+
+SHOWN = 512  # longer side of every picture on the page
+KEPT = 600  # seconds that files stay in our own folders; Gradio serves copies
+DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
+ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
+LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG or WebP file."
 
@@ -26,6 +40,35 @@ class Photo(gr.Image):
             raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
         except (OSError, ValueError, SyntaxError, RuntimeError) as error:
             raise unreadable(error) from None
+
+
+class Folder:
+    """A temporary folder for files to download, gone with the page; old ones go before."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="imexnet-")
+
+    def new(self) -> Path:
+        """An empty folder in it."""
+        root = Path(self._folder.name)
+        for old in root.iterdir():
+            if time.time() - old.stat().st_mtime > KEPT:
+                shutil.rmtree(old, ignore_errors=True)
+        return Path(tempfile.mkdtemp(dir=root))
+
+
+def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.Image:
+    """A picture to look at and to download."""
+    given: dict[str, Any] = {"min_width": 280, "buttons": ["download", "fullscreen"], **options}
+    return gr.Image(
+        label=label,
+        format="png",
+        interactive=False,
+        elem_id=name,
+        elem_classes="pic",
+        visible=visible,
+        **given,
+    )
 
 
 def unreadable(error: Exception) -> gr.Error:
