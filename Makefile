@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow check format clean
+.PHONY: run test slow bench check format clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -11,6 +11,9 @@ test: .venv/test check
 
 slow: .venv/test
 	$(BIN)/python -m pytest -m slow
+
+bench: .venv/bench
+	$(BIN)/python -m imexnet benchmark
 
 check: .venv/test
 	$(BIN)/ruff format --check
@@ -31,6 +34,10 @@ format: .venv/test
 
 .venv/test: .venv/bin/python requirements.txt pyproject.toml
 	$(BIN)/python -m pip install -q -e '.[test]'
+	touch $@ .venv/run
+
+.venv/bench: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install -q -e '.[bench]'
 	touch $@ .venv/run
 
 clean:

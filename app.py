@@ -8,12 +8,13 @@ import gradio as gr
 from fastapi.routing import APIRoute
 
 from imexnet.checkpoints import load_pretrained
+from imexnet.inference import fold
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
 NETWORKS = {
-    name: load_pretrained(name)
+    name: fold(load_pretrained(name))
     for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
 }
 

@@ -171,6 +171,22 @@ def robustness_command(
         print(f"{row[0].severity:8g}  {'  '.join(cells)}")
 
 
+@app.command("benchmark")
+def benchmark_command(
+    only: Annotated[
+        list[str] | None, typer.Option(help="A section; give it again for more.")
+    ] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="For each comparison.")] = 2.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor.")] = None,
+    device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
+    as_json: AsJson = False,
+) -> None:
+    """What the implicit solve, the networks and the page cost: ratios measured in one run."""
+    from imexnet import benchmark
+
+    _print(benchmark.run(only or [], benchmark.Timing(seconds, device), threads), as_json)
+
+
 @evaluate.command("qtips")
 def evaluate_qtips(
     model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],

@@ -5,6 +5,7 @@ f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for ever
 """
 
 import copy
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -13,7 +14,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from imexnet.models import Network
 from imexnet.spectral import Resolvent, apply_resolvent, resolvent
-from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening, without_autocast
 
 SIZES_KEPT = 4  # resolvents a step keeps: pictures come upright, lying and square
 
@@ -27,11 +28,29 @@ def fold(network: Network) -> Network:
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     for name, layer in list(folded.named_modules()):
         if isinstance(layer, Opening):
-            conv = fuse_conv_bn_eval(layer.conv, layer.norm)
-            folded.set_submodule(name, nn.Sequential(conv, nn.ReLU(inplace=True)))
+            folded.set_submodule(name, FoldedOpening(layer))
         elif isinstance(layer, ExplicitStep):
             folded.set_submodule(name, FOLDED[type(layer)](layer))
     return folded.requires_grad_(False)
+
+
+def autocast(device: torch.device | str, precision: torch.dtype) -> AbstractContextManager:
+    """Convolutions in that precision on the device; solves and states stay float32."""
+    kind = torch.device(device).type
+    if precision == torch.float32 or not torch.amp.is_autocast_available(kind):
+        return nullcontext()
+    return torch.autocast(kind, dtype=precision)
+
+
+class FoldedOpening(nn.Module):
+    """Y⁺ = σ(K Y + c)."""
+
+    def __init__(self, opening: Opening) -> None:
+        super().__init__()
+        self.conv = fuse_conv_bn_eval(opening.conv, opening.norm)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return F.relu_(self.conv(y)).to(self.conv.weight.dtype)
 
 
 class FoldedExplicitStep(nn.Module):
@@ -46,8 +65,8 @@ class FoldedExplicitStep(nn.Module):
         self.register_buffer("minus_transpose", minus_transpose.contiguous())
 
     def update(self, y: Tensor) -> Tensor:
-        """h f(Y)."""
-        return F.conv2d(F.relu_(self.conv(y)), self.minus_transpose, padding=1)
+        """h f(Y) in the type of Y, whatever the autocast mode."""
+        return F.conv2d(F.relu_(self.conv(y)), self.minus_transpose, padding=1).to(y.dtype)
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.update(y)
@@ -67,7 +86,8 @@ class FoldedIMEXStep(FoldedExplicitStep):
         if key not in self.resolvents:
             if len(self.resolvents) == SIZES_KEPT:
                 del self.resolvents[next(iter(self.resolvents))]
-            with torch.inference_mode(False), torch.no_grad():  # usable under gradients, too
+            # Usable under gradients, too.
+            with torch.inference_mode(False), torch.no_grad(), without_autocast(r.device.type):
                 grid = torch.empty_like(r)
                 prepared = resolvent(self.step.eigenvalues(grid), self.step.step_size, grid)
             self.resolvents[key] = prepared

@@ -1,9 +1,8 @@
 """Time steppers for the stiff ẏ = f(y) − Ly, side by side: explicit, IMEX, and fully implicit.
 
-L ⪰ 0 is linear and known by its eigenvalues on the half spectrum; f is anything. The IMEX step
-needs one evaluation of f and one FFT solve; a fully implicit step solves a nonlinear system, here
-with scipy's Newton-Krylov, Anderson or a fixed point, and needs many evaluations. All in numpy,
-float64.
+L ⪰ 0 is linear and known by its eigenvalues; f is anything. The IMEX step needs one evaluation
+of f and one FFT solve; a fully implicit step solves a nonlinear system, here with scipy's
+Newton-Krylov, Anderson or a fixed point, and needs many evaluations. All in numpy, float64.
 """
 
 from collections.abc import Callable
@@ -33,7 +32,7 @@ class Problem:
 
     Attributes:
         reaction: f, (…, H, W) → same.
-        eigenvalues: λ ≥ 0 of L, broadcastable to (…, H, W // 2 + 1).
+        eigenvalues: λ ≥ 0 of L, broadcastable to (…, H, W), as `spectral.symbol`.
         evaluations: of f so far.
     """
 
@@ -60,7 +59,7 @@ class Problem:
 
     @staticmethod
     def _filter(y: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
-        return np.fft.irfft2(np.fft.rfft2(y) * multiplier, s=y.shape[-2:])
+        return np.fft.ifft2(np.fft.fft2(y) * multiplier).real
 
 
 @dataclass(frozen=True)

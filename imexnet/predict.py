@@ -20,6 +20,7 @@ FAMILIES = {"depth": "indoor", "segmentation": "indoor", "qtips": "qtips"}
 
 KINDS = ("resnet", "imexnet")
 
+FULL_SIZE = "imexnet full size"
 SMALLEST_GRID = 8  # pixels of the last grid along either axis
 MAX_MEGAPIXELS = 64
 Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
@@ -97,6 +98,24 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image.convert("RGB")
 
 
+def shrink(picture: Image.Image, longest: int = 1024) -> Image.Image:
+    """The picture by area averages over whole blocks, its longer side below twice `longest`.
+
+    All that networks and page need of a picture of many megapixels, at a fraction of the memory.
+    """
+    factor = max(picture.size) // longest
+    if factor < 2:
+        return picture
+    small = picture.reduce(factor)
+    small.info[FULL_SIZE] = full_size(picture)
+    return small
+
+
+def full_size(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) that a picture had before `shrink`."""
+    return picture.info.get(FULL_SIZE, picture.size)
+
+
 def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
     """(H, W) at which a picture (H, W) is shown to the network.
 
@@ -121,8 +140,9 @@ def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
 def to_input(picture: Image.Image, config: ModelConfig, device: torch.device | str) -> Tensor:
     """The picture as the network takes it: (1, C, h, w) float32 on [0, 1], on the device."""
     mode = "L" if config.channels == 1 else "RGB"
-    height, width = input_size((picture.height, picture.width), config)
-    resized = resize(picture.convert(mode), (height, width))
+    full_width, full_height = full_size(picture)
+    height, width = input_size((full_height, full_width), config)
+    resized = resize(shrink(picture).convert(mode), (height, width))
     array = np.array(resized, np.float32).reshape(height, width, config.channels) / 255
     return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).contiguous().to(device)
 

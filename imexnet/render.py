@@ -65,7 +65,9 @@ def class_picture(classes: np.ndarray, palette: Sequence[str]) -> np.ndarray:
 
 def colour(values: np.ndarray, name: str) -> np.ndarray:
     """Values in [0, 1] (clipped) through a matplotlib colour map."""
-    return matplotlib.colormaps[name](np.clip(values, 0, 1), bytes=True)[..., :3]
+    colours = matplotlib.colormaps[name]
+    table = colours(np.arange(colours.N), bytes=True)[:, :3]
+    return table[(values * colours.N).clip(0, colours.N - 1).astype(np.intp)]
 
 
 def colour_stops(name: str, count: int = 17) -> list[str]:
@@ -130,6 +132,8 @@ def decay_figure(profiles: dict[str, np.ndarray], unit: str) -> Figure:
         unit: of the distance.
     """
     figure, axes = plot()
+    figure.set_layout_engine("none")  # measuring the labels takes longer than drawing all
+    axes.set_position((0.11, 0.17, 0.87, 0.79))
     for name, profile in profiles.items():
         peak = np.nanmax(profile) if np.nanmax(profile) > 0 else 1.0
         relative = np.where(profile > 0, profile / peak, np.nan)

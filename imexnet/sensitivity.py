@@ -5,7 +5,7 @@ pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv
 measures are taken on the linear map; none depends on the scale of the gradient.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -142,17 +142,18 @@ def measure(s: np.ndarray, pixel: tuple[int, int], window: tuple[slice, slice]) 
     outside[window] = 0
     across = (rows > s.shape[0] / 2)[:, None] | (columns > s.shape[1] / 2)
     return Measures(
-        *(smallest_area(s, share) for share in (0.5, 0.95, 0.99)),
+        *smallest_areas(s, (0.5, 0.95, 0.99)),
         rms_radius=float(np.sqrt((s * d2).sum() / total)),
         outside_window=float(outside.sum() / total),
         wrap_around=float(outside[across].sum() / total),
     )
 
 
-def smallest_area(s: np.ndarray, share: float) -> float:
-    """Share of the pixels in the smallest set that holds `share` of ΣS."""
+def smallest_areas(s: np.ndarray, shares: Sequence[float]) -> list[float]:
+    """Share of the pixels in the smallest set that holds each of `shares` of ΣS."""
     cumulative = np.cumsum(np.sort(s, axis=None)[::-1])
-    return float((np.searchsorted(cumulative, share * cumulative[-1]) + 1) / s.size)
+    counts = np.searchsorted(cumulative, np.multiply(shares, cumulative[-1])) + 1
+    return [float(count / s.size) for count in counts]
 
 
 def radial_profile(s: np.ndarray, pixel: tuple[int, int]) -> np.ndarray:

@@ -6,6 +6,7 @@ function of tensors: nothing knows modules, devices or files.
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple, cast
 
 import torch
@@ -32,28 +33,24 @@ def symbol(stencil: Tensor, size: tuple[int, int]) -> Tensor:
         size: (H, W) of the periodic grid.
 
     Returns:
-        (C, H, W // 2 + 1), complex: the half spectrum in the layout of `torch.fft.rfft2`.
+        (C, H, W), complex, in the layout of `torch.fft.fft2`.
     """
-    _check_stencil(stencil, size)
-    height, width = size
-    rows = _fourier_matrix(stencil, height, height, stencil.shape[-2])  # (H, kh)
-    columns = _fourier_matrix(stencil, width // 2 + 1, width, stencil.shape[-1])  # (W//2+1, kw)
-    return rows @ stencil.to(rows.dtype) @ columns.mT
+    return torch.complex(*_symbol(stencil, size))
 
 
 def gram_eigenvalues(stencil: Tensor, size: tuple[int, int]) -> Tensor:
-    """λ = |B̂|² ≥ 0, the eigenvalues of L = BᵀB: (C, kh, kw) → real (C, H, W // 2 + 1)."""
-    b = symbol(stencil, size)
-    return b.real.square() + b.imag.square()
+    """λ = |B̂|² ≥ 0, the eigenvalues of L = BᵀB: (C, kh, kw) → real (C, H, W)."""
+    real, imaginary = _symbol(stencil, size)
+    return real.square() + imaginary.square()
 
 
 class Resolvent(NamedTuple):
     """(I + hL)⁻¹ on one grid and device, ready to be applied: see `resolvent`.
 
     Attributes:
-        multiplier: of the half spectrum, (C, H, W // 2 + 1); or that of Z in the packed form,
+        multiplier: of the half spectrum, (C, H, W // 2 + 1); or a, that of Z in the packed form,
             (C, H, W), each value twice.
-        mirror: that of i Z* at the mirrored frequency, of the same shape; packed form only.
+        mirror: b, that of i Z* at the mirrored frequency, of the same shape; packed form only.
     """
 
     multiplier: Tensor
@@ -67,17 +64,16 @@ def resolvent(eigenvalues: Tensor, step_size: float | Tensor, rhs: Tensor) -> Re
     this size.
 
     Args:
-        eigenvalues: real, broadcastable to (C, H, W // 2 + 1), the half spectrum.
+        eigenvalues: real, broadcastable to (C, H, W), in the layout of `symbol`.
         step_size: h ≥ 0, a number or a tensor that broadcasts against the eigenvalues.
         rhs: (B, C, H, W); only size and device count.
     """
-    multiplier = (1 + step_size * eigenvalues).reciprocal()
-    multiplier = multiplier.expand(*rhs.shape[-3:-1], rhs.shape[-1] // 2 + 1)
+    multiplier = (1 + step_size * eigenvalues).reciprocal().expand(rhs.shape[-3:])
     # On processors `irfft2` takes two to three times as long as `rfft2`: it copies twice for the
     # columns alone. Two complex transforms of half the size take as long as two `rfft2`.
     if rhs.device.type == "cpu" and rhs.shape[-1] % 2 == 0:
-        return _packed(multiplier, rhs.shape[-1])
-    return Resolvent(multiplier, None)
+        return _packed(multiplier)
+    return Resolvent(multiplier[..., : rhs.shape[-1] // 2 + 1], None)
 
 
 def apply_resolvent(rhs: Tensor, operator: Resolvent) -> Tensor:
@@ -96,7 +92,7 @@ def apply_resolvent(rhs: Tensor, operator: Resolvent) -> Tensor:
 
 
 def solve_eigenvalues(rhs: Tensor, eigenvalues: Tensor, step_size: float | Tensor) -> Tensor:
-    """Solves (I + hL) y = rhs for y, L given by its eigenvalues λ ≥ 0 on the half spectrum.
+    """Solves (I + hL) y = rhs for y, L given by its eigenvalues λ ≥ 0 as in `symbol`.
 
     The operator is self-adjoint and, for h ≥ 0, a contraction. Arguments as in `resolvent`.
     """
@@ -297,22 +293,25 @@ class _ContiguousGradient(torch.autograd.Function):
         return grad_inputs[0].view_as(grad_inputs[0])
 
 
-def _packed(multiplier: Tensor, width: int) -> Resolvent:
-    """From m on the half spectrum of real maps to a, b on the spectrum of their packed form.
+def _packed(multiplier: Tensor) -> Resolvent:
+    """From m on the spectrum (C, H, W) of real maps to a, b on that of their packed form.
 
     z = even columns + i odd columns, of real maps with spectrum R. Since R(k) = E(k) + w O(k) and
     R(k + π) = E(k) − w O(k), w = exp(−iθ), θ = 2π k_x / W, multiplying R by a real m with
     m(−k) = m(k) turns Z = E + iO into a Z + i b Z*(−k), with
     a = s − d sin θ, b = d cos θ, s and d half the sum and the difference of m(k) and m(k + π).
     """
-    half = width // 2
-    here = multiplier[..., :half]
-    opposite = multiplier[..., 1:].flip(-2, -1).roll(1, -2)  # m(k + π) = m(−k − π)
-    angle = torch.arange(half, device=multiplier.device, dtype=multiplier.dtype)
-    angle = angle * (2 * math.pi / width)
-    s, d = (here + opposite) / 2, (here - opposite) / 2
-    a, b = s - d * angle.sin(), d * angle.cos()
-    return Resolvent(a.repeat_interleave(2, dim=-1), b.repeat_interleave(2, dim=-1))
+    width = multiplier.shape[-1]
+    here, opposite = multiplier[..., : width // 2], multiplier[..., width // 2 :]
+    s, d = here + opposite, here - opposite
+    cosine, sine = (wave[:, 0] / 2 for wave in _waves(multiplier, width // 2, width, (1,)))
+    a, b = s / 2 - d * sine, d * cosine
+    return Resolvent(_twice(a), _twice(b))
+
+
+def _twice(values: Tensor) -> Tensor:
+    """Each value for the real and the imaginary part: (…, n) → (…, 2n)."""
+    return _as_real(torch.complex(values, values))  # eight times as fast as stacking them
 
 
 def _as_complex(maps: Tensor) -> Tensor:
@@ -325,12 +324,26 @@ def _as_real(maps: Tensor) -> Tensor:
     return torch.view_as_real(maps).flatten(-2)
 
 
-def _fourier_matrix(like: Tensor, frequencies: int, length: int, taps: int) -> Tensor:
-    """exp(−2πi k (t − t₀) / length) for frequencies k and stencil taps t centred at t₀."""
+def _symbol(stencil: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+    """Real and imaginary part of B̂, each (C, H, W), in real arithmetic: one product for both."""
+    _check_stencil(stencil, size)
+    (height, width), (kh, kw) = size, stencil.shape[-2:]
+    cosine, sine = _waves(stencil, height, height, range(-(kh // 2), kh // 2 + 1))
+    rows = torch.cat((cosine @ stencil, -sine @ stencil), dim=-1)  # (C, H, 2 kw): re, im
+    cosine, sine = _waves(stencil, width, width, range(-(kw // 2), kw // 2 + 1))
+    real, imaginary = torch.cat((cosine, sine), -1), torch.cat((-sine, cosine), -1)
+    both = rows @ torch.cat((real, imaginary)).mT  # (C, H, 2 W)
+    return both[..., :width], both[..., width:]
+
+
+def _waves(
+    like: Tensor, frequencies: int, length: int, positions: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """cos and sin of 2π k t / length for frequencies k and positions t, each (k, t)."""
     k = torch.arange(frequencies, device=like.device, dtype=like.dtype)
-    t = torch.arange(taps, device=like.device, dtype=like.dtype) - taps // 2
-    angle = -2 * math.pi / length * torch.outer(k, t)
-    return torch.polar(torch.ones_like(angle), angle)
+    t = torch.tensor(positions, device=like.device, dtype=like.dtype)
+    angle = 2 * math.pi / length * torch.outer(k, t)
+    return angle.cos(), angle.sin()
 
 
 def _multiplicity(width: int, like: Tensor) -> Tensor:

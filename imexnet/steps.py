@@ -88,7 +88,7 @@ class IMEXStep(ExplicitStep):
                 self.stencil = nn.Parameter(torch.rand(channels, STENCIL_SIZE, STENCIL_SIZE))
 
     def eigenvalues(self, y: Tensor) -> Tensor:
-        """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W // 2 + 1)."""
+        """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
         size = (y.shape[-2], y.shape[-1])
         if self.operator == "identity":
             return y.new_full((1, 1, 1), self.alpha)
@@ -98,7 +98,7 @@ class IMEXStep(ExplicitStep):
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
-        with _without_autocast(r.device.type):
+        with without_autocast(r.device.type):
             return solve_eigenvalues(r, self.eigenvalues(r), self.step_size)
 
     def forward(self, y: Tensor) -> Tensor:
@@ -112,7 +112,8 @@ class DiffusionReactionStep(IMEXStep):
         return self.solve(y + self.step_size * self.rhs(y))
 
 
-def _without_autocast(device: str) -> AbstractContextManager:
+def without_autocast(device: str) -> AbstractContextManager:
+    """Everything in its own type: a solve is float32 whatever the convolutions are."""
     if torch.amp.is_autocast_available(device):  # not on "meta"
         return torch.autocast(device, enabled=False)
     return nullcontext()

@@ -46,6 +46,7 @@ def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
         ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",), ("robustness",),
+        ("benchmark",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])

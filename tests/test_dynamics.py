@@ -91,7 +91,7 @@ def test_propagation_is_the_steps_themselves():
 def test_explicit_layers_are_given_the_laplacian():
     step, y = layer(ExplicitStep), torch.ones(1, 3, 6, 6, dtype=torch.float64)
     found = dynamics.linear_part(step, y)
-    assert found.shape == (1, 6, 4)
+    assert found.shape == (1, 6, 6)
     assert found[0, 0, 0].abs() < 1e-12
     assert found[0, 3, 3].item() == pytest.approx(16 / 3)  # (20 + 16 − 4) / 6 at the highest
 

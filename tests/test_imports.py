@@ -32,6 +32,8 @@ HEIGHTS = {
     "attacks": 7,
     "robustness": 8,
     "training": 8,
+    "benchmark_page": 3,
+    "benchmark": 8,
     "ui": 9,
     "app": 10,
     "__main__": 10,

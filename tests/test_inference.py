@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from imexnet.inference import SIZES_KEPT, FoldedIMEXStep, fold
+from imexnet.inference import SIZES_KEPT, FoldedIMEXStep, autocast, fold
 from imexnet.models import ModelConfig, Network, Stage, build, parameter_count
 
 BASE = ModelConfig(
@@ -94,6 +94,22 @@ def test_met_first_without_gradients_and_then_with_them():
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(folded(x)["depth"][0, 0, 8, 8], x)
     assert gradient[0, :, -1, -1].abs().sum() > 0  # one solve connects all pixels
+
+
+@pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
+def test_features_stay_float32_beside_convolutions_in_bfloat16(step):
+    network = lived_in(step).float()
+    folded = fold(network)
+    seen: list[torch.dtype] = []
+    for layer in folded.layers:
+        layer.register_forward_hook(lambda _, __, y: seen.append(y.dtype))
+    x = torch.rand(1, 3, 24, 32)
+    with torch.inference_mode(), autocast("cpu", torch.bfloat16):
+        rough = folded(x)["depth"]
+    assert set(seen) == {torch.float32}
+    with torch.inference_mode(), autocast("cpu", torch.float32):
+        fine = folded(x)["depth"]
+    assert 0 < (rough / fine).log().abs().max() < 0.05
 
 
 @pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])

@@ -164,6 +164,7 @@ def test_photo_in_two_depths_out_then_segmentation(page, photo):
     page.locator("#task label", has_text="Segmentation").click()
     expect(page.locator("#legend .chip").first).to_be_visible(timeout=60_000)
     expect(page.locator("#measures")).to_contain_text("p = 0.", timeout=60_000)
+    page.locator("#write").click()
     files = page.locator("#raw")
     expect(files).to_contain_text("resnet-segmentation")
 
@@ -259,9 +260,13 @@ def client(url, tmp_path_factory) -> Client:
     return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("client"))
 
 
-def test_api_predict_gives_the_raw_values_of_the_network(client, photo):
+def test_api_gives_pictures_and_the_raw_values_of_the_network(client, photo):
     answered = client.predict(photo=handle_file(photo), task="depth", api_name="/predict")
-    paths = [Path(item) for item in answered[-1]]
+    for file in answered[:2]:
+        with Image.open(file["path"] if isinstance(file, dict) else file) as picture:
+            assert picture.size == (512, 384)
+    answered = client.predict(photo=handle_file(photo), task="depth", api_name="/raw_values")
+    paths = [Path(item) for item in answered]
     assert [path.suffix for path in paths] == [".npy", ".png"] * 2
     metres = np.load(next(p for p in paths if p.name == "imexnet-depth.npy"))
     network = load_pretrained("indoor-imexnet", "cpu")

@@ -12,7 +12,7 @@ from imexnet.sensitivity import (
     input_sensitivity,
     measure,
     radial_profile,
-    smallest_area,
+    smallest_areas,
 )
 
 
@@ -135,7 +135,7 @@ def test_measures_of_hand_made_maps():
 
 def test_smallest_area_takes_the_strongest_pixels_first():
     s = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert [smallest_area(s, share) for share in (0.3, 0.6, 0.9, 1.0)] == [0.25, 0.5, 0.75, 1.0]
+    assert smallest_areas(s, (0.3, 0.6, 0.9, 1.0)) == [0.25, 0.5, 0.75, 1.0]
 
 
 def test_radial_profile_averages_rings():

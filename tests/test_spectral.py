@@ -96,7 +96,7 @@ def test_symbol_is_the_fourier_transform_of_the_centred_stencil(size):
     for a in range(3):
         for b in range(5):
             padded[:, (a - 1) % size[0], (b - 2) % size[1]] += stencil[:, a, b]
-    torch.testing.assert_close(symbol(stencil, size), torch.fft.rfft2(padded))
+    torch.testing.assert_close(symbol(stencil, size), torch.fft.fft2(padded))
 
 
 def test_symbol_of_the_laplacian_is_real_and_not_negative():
@@ -123,7 +123,7 @@ def test_gradients_by_finite_differences(size):
 def test_forward_mode_of_the_linear_operator_is_the_solve_itself(size):
     rhs, stencil = draw(size)
     change = torch.randn_like(rhs)
-    _, moved = torch.func.jvp(lambda r: implicit_solve(r, stencil, 1.1), (rhs,), (change,))
+    moved = torch.func.jvp(lambda r: implicit_solve(r, stencil, 1.1), (rhs,), (change,))[1]
     torch.testing.assert_close(moved, implicit_solve(change, stencil, 1.1), rtol=0, atol=1e-13)
 
 
@@ -162,7 +162,8 @@ def test_the_half_spectrum_and_the_packed_form_agree(size):
     """The packed form serves processors and even widths, the other all the rest."""
     rhs, stencil = draw(size, (3, 5))
     eigenvalues = gram_eigenvalues(stencil, size)
-    plain = Resolvent((1 + 0.9 * eigenvalues).reciprocal(), None)
+    half = eigenvalues[..., : size[1] // 2 + 1]
+    plain = Resolvent((1 + 0.9 * half).reciprocal(), None)
     chosen = resolvent(eigenvalues, 0.9, rhs)
     assert (chosen.mirror is None) == (size[1] % 2 == 1)
     torch.testing.assert_close(

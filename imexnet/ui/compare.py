@@ -13,7 +13,7 @@ from imexnet import files, render
 from imexnet.data import qtips
 from imexnet.metrics import confusion_matrix, iou
 from imexnet.models import Network, window_width
-from imexnet.predict import FAMILIES, KINDS, answer, forward, to_grid
+from imexnet.predict import FAMILIES, KINDS, answer, forward, full_size, predict, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
 from imexnet.ui.inputs import (
     CLASS_NAMES,
@@ -61,9 +61,7 @@ class Compare:
         self.folder = Folder()
         self._build(demo)
 
-    def predict(
-        self, photo: Image.Image | None, task: str
-    ) -> tuple[Any, Any, Any, Any, str, str, list[str]]:
+    def predict(self, photo: Image.Image | None, task: str) -> tuple[Any, Any, Any, Any, str, str]:
         """Both networks' answers for a photo, on one colour scale.
 
         Args:
@@ -75,10 +73,9 @@ class Compare:
             outputs, seconds = {}, {}
             for kind, network in pair.items():
                 outputs[kind], seconds[kind] = forward(network, x)
-        pictures, legend = answer_pictures(task, photo, outputs)
+        arrays, legend = answer_pictures(task, photo, outputs)
+        pictures = self.folder.pictures(arrays)
         truth, score = self._truth(photo, task, outputs)
-        raw_size = render.display_size((photo.height, photo.width), min(RAW, max(photo.size)))
-        raw = {kind: answer(task, o, raw_size).values for kind, o in outputs.items()}
         device = str(x.device).upper()
         summary = " · ".join(
             [f"{render.LABELS[kind]} {1000 * s:.0f} ms" for kind, s in seconds.items()]
@@ -91,12 +88,29 @@ class Compare:
             (pictures["resnet"], pictures["imexnet"]),
             legend,
             f'<div class="note">{summary}{score}</div>',
-            self._write_raw(task, raw),
         )
+
+    def raw_values(self, photo: Image.Image | None, task: str) -> list[str]:
+        """Metres or classes of both networks at the photo's own size, as files.
+
+        Args:
+            photo: a picture.
+            task: depth, segmentation or qtips.
+        """
+        photo, pair, x = pair_and_input(self.networks, photo, task)
+        width, height = full_size(photo)
+        size = render.display_size((height, width), min(RAW, max(width, height)))
+        folder = self.folder.new()
+        paths = []
+        for kind, network in pair.items():
+            with DEVICE:
+                values = predict(network, task, x, size).values
+            paths += files.write_raw(task, values, folder / f"{kind}-{task}")
+        return [str(path) for path in paths]
 
     def field_of_view(
         self, photo: Image.Image | None, task: str, column: float, row: float
-    ) -> tuple[np.ndarray, np.ndarray, str, Figure]:
+    ) -> tuple[str, str, str, Figure]:
         """What both networks' answers at one pixel depend on.
 
         Args:
@@ -109,14 +123,14 @@ class Compare:
         if column is None or row is None:
             raise fault("Give a column and a row, or click a picture.")
         pixel = int(row), int(column)
-        size, grid = (photo.height, photo.width), (x.shape[-2], x.shape[-1])
+        width, height = full_size(photo)
         try:
-            cell = to_grid(pixel, size, grid)
+            cell = to_grid(pixel, (height, width), (x.shape[-2], x.shape[-1]))
         except ValueError as error:
             raise fault(f"{str(error).capitalize()}.") from None
         with DEVICE:
             views = {kind: field_of_view(network, task, x, cell) for kind, network in pair.items()}
-        pictures = _heat_maps(photo, views, pixel)
+        pictures = self.folder.pictures(_heat_maps(photo, views, pixel))
         profiles = {kind: radial_profile(v.sensitivity, cell) for kind, v in views.items()}
         figure = render.decay_figure(profiles, "pixels of the network's input")
         return (
@@ -151,14 +165,6 @@ class Compare:
             render.enlarge(picture, size, smooth=False),
             f"<br>True label: <b>{qtips.CLASSES[kind]}</b>. IoU of the rod: {', '.join(scores)}.",
         )
-
-    def _write_raw(self, task: str, raw: Mapping[str, np.ndarray]) -> list[str]:
-        folder = self.folder.new()
-        return [
-            str(path)
-            for kind, values in raw.items()
-            for path in files.write_raw(task, values, folder / f"{kind}-{task}")
-        ]
 
     def _build(self, demo: gr.Blocks) -> None:
         size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -196,6 +202,7 @@ class Compare:
                             label="decay", show_label=False, format="png", elem_id="decay"
                         )
                 gr.HTML(RAW_NOTE)
+                write = gr.Button("Make files of the raw values", size="sm", elem_id="write")
                 raw = gr.File(
                     label="Raw values",
                     file_count="multiple",
@@ -203,7 +210,7 @@ class Compare:
                     elem_id="raw",
                 )
 
-        predicted = [resnet, imexnet, truth, slider, legend, summary, raw]
+        predicted = [resnet, imexnet, truth, slider, legend, summary]
         viewed = [heat_resnet, heat_imexnet, measures, decay]
         pixel = [column, row]
         show_view: dict[str, Any] = {
@@ -224,10 +231,11 @@ class Compare:
         begin: dict[str, Any] = {
             "fn": _begin,
             "inputs": [photo, task],
-            "outputs": [task, size, *pixel],
+            "outputs": [task, size, *pixel, raw],
             **PRIVATE,
         }
         look.click(**show_view, api_name="field_of_view")
+        write.click(self.raw_values, [photo, task], raw, **ON_DEVICE, api_name="raw_values")
         answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
         arrived = chosen.upload.upload(read, chosen.upload, photo, **PRIVATE, **EVERY)
         answer_then_view(arrived.success(**begin, **LATEST).then)
@@ -236,7 +244,8 @@ class Compare:
         answer_then_view(drawn.success(**begin, **LATEST).then)
         answer_then_view(demo.load(**begin).then)
         answer_then_view(task.input)
-        results = predicted + viewed
+        task.input(lambda: None, None, raw, **PRIVATE)  # files of another task
+        results = [*predicted, *viewed, raw]
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
         for shown in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
@@ -247,10 +256,11 @@ class Compare:
             clicked.then(**show_view, **quiet, **LATEST)
 
 
-def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int]:
-    """For a new photo: the task that suits it, its size, and its central pixel."""
+def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int, None]:
+    """For a new photo: the task that suits it, its size, its central pixel, no raw files yet."""
     photo = need(photo)
-    return suited(photo, task), photo.size, photo.width // 2, photo.height // 2
+    width, height = full_size(photo)
+    return suited(photo, task), (width, height), width // 2, height // 2, None
 
 
 def _in_photo(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
@@ -303,7 +313,8 @@ def _heat_maps(
     peak = max(float(share.max()) for share in shares.values())
     size = render.display_size((photo.height, photo.width), SHOWN)
     backdrop = np.asarray(photo.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    scale = size[0] / photo.height, size[1] / photo.width
+    width, height = full_size(photo)
+    scale = size[0] / height, size[1] / width
     row, column = (pixel[0] + 0.5) * scale[0], (pixel[1] + 0.5) * scale[1]
     pictures = {}
     for kind, share in shares.items():

@@ -2,7 +2,6 @@
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,11 +12,12 @@ from torch import Tensor
 from imexnet import render
 from imexnet.data import nyu, qtips
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, read_photo, resize, to_input
-from imexnet.ui.parts import SHOWN, Photo, fault, unreadable
+from imexnet.predict import FAMILIES, KINDS, resize, to_input
+from imexnet.ui.parts import SHOWN, Photo, decoded, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
 CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
+BROWSERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
 EXAMPLES = 6
 EXAMPLE_SEED = 26  # two Q-tips of each class, long ones
 
@@ -87,11 +87,13 @@ def fresh() -> Image.Image:
     return example(time.time_ns())
 
 
-def read(path: str) -> Image.Image:
-    """The picture in an uploaded file, or one clear sentence."""
+def read(path: str) -> str | Image.Image:
+    """An uploaded file, as it is if a browser can show it; or one clear sentence."""
     try:
-        return read_photo(Path(path))
-    except ValueError as error:
+        picture = decoded(path)
+        with Image.open(path) as image:
+            return path if image.format in BROWSERS else picture
+    except (OSError, ValueError) as error:
         raise unreadable(error) from None
 
 

@@ -5,15 +5,18 @@ import tempfile
 import threading
 import time
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from PIL import Image
 
 from imexnet import render
-from imexnet.predict import MAX_MEGAPIXELS, to_rgb
+from imexnet.files import write_picture
+from imexnet.predict import MAX_MEGAPIXELS, read_photo, shrink, to_rgb
 
 SHOWN = 512  # longer side of every picture on the page
 KEPT = 600  # seconds that files stay in our own folders; Gradio serves copies
@@ -32,14 +35,30 @@ class Photo(gr.Image):
     is_template = True  # the front end knows it as "image"
 
     def preprocess(self, payload) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The picture as `to_rgb` gives it."""
+        """The picture as `to_rgb` gives it, without pixels that nothing on the page can show."""
         try:
-            picture = super().preprocess(payload)
-            return None if picture is None else to_rgb(picture)  # pyright: ignore[reportArgumentType]
+            if payload is not None and payload.path:
+                return decoded(payload.path)
+            picture = super().preprocess(payload)  # a data URL
+            return None if picture is None else shrink(to_rgb(picture))  # pyright: ignore[reportArgumentType]
         except Image.DecompressionBombError:
             raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
         except (OSError, ValueError, SyntaxError, RuntimeError) as error:
             raise unreadable(error) from None
+
+
+def decoded(path: str) -> Image.Image:
+    """The picture in a file, decoded for its first event and kept for the clicks that follow.
+
+    Raises:
+        ValueError: as `read_photo`.
+    """
+    return _decoded(path, Path(path).stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _decoded(path: str, changed: int) -> Image.Image:
+    return shrink(read_photo(Path(path)))
 
 
 class Folder:
@@ -55,6 +74,14 @@ class Folder:
             if time.time() - old.stat().st_mtime > KEPT:
                 shutil.rmtree(old, ignore_errors=True)
         return Path(tempfile.mkdtemp(dir=root))
+
+    def pictures(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """Pictures as PNG files, each written once for all components that show it."""
+        folder = self.new()
+        return {
+            name: str(write_picture(array, folder / f"{name}.png"))
+            for name, array in arrays.items()
+        }
 
 
 def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.Image:

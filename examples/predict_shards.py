@@ -1,0 +1,98 @@
+"""Depth of every photo in tar shards (WebDataset), each process taking its share of the shards.
+
+    torchrun --nproc-per-node 2 examples/predict_shards.py 'photos-{000..999}.tar' OUT
+
+runs on one machine; with `--nnodes`, `--node-rank` and a shared folder on several. A shard of
+photos (NAME.jpg, NAME.png or NAME.webp) becomes one of depth maps, NAME.depth.png, 16-bit
+millimetres at the photo's own size. A shard is complete or not there: a run that was stopped
+goes on where it was.
+"""
+
+import io
+import itertools
+import os
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from braceexpand import braceexpand
+from PIL import Image
+from torch import Tensor
+from webdataset.compat import WebDataset
+from webdataset.writer import TarWriter
+
+from imexnet.checkpoints import load_pretrained
+from imexnet.inference import fold
+from imexnet.models import Network
+from imexnet.predict import answer, forward, full_size, read_photo, to_input
+
+PHOTOS = ("jpg", "jpeg", "png", "webp")
+BATCH = 16
+
+
+def photos(shard: str) -> Iterator[tuple[str, Image.Image]]:
+    """Name and picture of each sample; one that cannot be read is named on stderr and left out."""
+    for sample in WebDataset(shard, nodesplitter=None, shardshuffle=False):
+        for suffix in PHOTOS:
+            if suffix in sample:
+                try:
+                    yield sample["__key__"], read_photo(io.BytesIO(sample[suffix]))
+                except ValueError as error:
+                    print(f"{shard}: {sample['__key__']}: {error}", file=sys.stderr)
+
+
+def batches(
+    samples: Iterable[tuple[str, Image.Image]], network: Network
+) -> Iterator[tuple[list[str], list[tuple[int, int]], Tensor]]:
+    """Names, sizes (H, W) and inputs of consecutive photos that the network sees at one size."""
+    device = network.mean.device
+    inputs = (
+        (name, full_size(p)[::-1], to_input(p, network.config, device)) for name, p in samples
+    )
+    for _, group in itertools.groupby(inputs, key=lambda item: item[2].shape):
+        while batch := list(itertools.islice(group, BATCH)):
+            names, sizes, x = zip(*batch, strict=True)
+            yield list(names), list(sizes), torch.cat(x)
+
+
+def predict_shard(network: Network, shard: str, out: Path) -> int:
+    """Writes the depth maps of one shard; how many."""
+    count, temporary = 0, out.with_name(f".{out.name}.{os.getpid()}")
+    try:
+        with TarWriter(str(temporary)) as writer:
+            for names, sizes, x in batches(photos(shard), network):
+                metres = forward(network, x)[0]["depth"]
+                for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
+                    depth = answer("depth", {"depth": metres[i : i + 1]}, size).values
+                    png = io.BytesIO()
+                    Image.fromarray((depth * 1000).round().astype(np.uint16)).save(png, "PNG")
+                    writer.write({"__key__": name, "depth.png": png.getvalue()})
+                    count += 1
+        os.replace(temporary, out)
+    finally:
+        temporary.unlink(missing_ok=True)
+    return count
+
+
+def main(pattern: str, folder: str) -> None:
+    rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    local = int(os.environ.get("LOCAL_RANK", 0))
+    device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+    network = fold(load_pretrained("indoor-imexnet", device))
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    count, begin = 0, time.perf_counter()
+    for shard in list(braceexpand(pattern))[rank::processes]:
+        out = Path(folder) / f"{Path(shard).stem}-depth.tar"
+        if not out.exists():
+            count += predict_shard(network, shard, out)
+    seconds = time.perf_counter() - begin
+    print(f"process {rank}: {count} photos in {seconds:.1f} s, {count / seconds:.1f} photos/s")
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 3:
+        sys.exit("usage: predict_shards.py 'SHARDS-{000..999}.tar' OUT")
+    main(*sys.argv[1:])

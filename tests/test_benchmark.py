@@ -1,0 +1,88 @@
+"""The benchmark measures what it says, on equal results; no time itself is asserted."""
+
+import json
+import math
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from imexnet import benchmark
+from imexnet.__main__ import app, main
+from imexnet.benchmark import Timing, ratio, side_by_side
+
+NOW = Timing(seconds=0)
+
+
+def test_candidates_take_turns_and_the_first_round_is_not_counted():
+    calls = []
+    candidates = {name: lambda n=name: calls.append(n) for name in "abc"}
+    times = side_by_side(candidates, NOW, rounds=4)
+    assert "".join(calls) == "abc" * 5
+    assert {name: len(t) for name, t in times.items()} == {"a": 4, "b": 4, "c": 4}
+    assert all(value >= 0 for t in times.values() for value in t)
+
+
+def test_a_ratio_is_that_within_the_rounds():
+    """A machine that becomes ten times slower in the middle changes nothing."""
+    times = {"ours": [1.0, 1.1, 10.0, 11.0, 10.0], "theirs": [2.0, 2.2, 20.0, 22.0, 30.0]}
+    assert ratio(times, "theirs", "ours") == pytest.approx(2)
+
+
+@pytest.mark.parametrize("section", ["solve", "growth", "fields of view"])
+def test_sections_give_finite_positive_numbers(section, monkeypatch):
+    monkeypatch.setattr(benchmark, "SOLVE_SHAPE", (2, 3, 16, 12))
+    monkeypatch.setattr(benchmark, "GROWTH_SIDES", (16, 32))
+    result = benchmark.run([section], NOW)
+    assert list(result) == ["machine", section]
+    assert result["machine"]["threads"] == torch.get_num_threads()
+
+    def numbers(value):
+        if isinstance(value, dict):
+            for inner in value.values():
+                yield from numbers(inner)
+        elif isinstance(value, float):
+            yield value
+
+    found = list(numbers(result[section]))
+    assert len(found) >= 3
+    assert all(math.isfinite(value) for value in found)
+
+
+def test_unequal_results_are_never_timed(monkeypatch):
+    monkeypatch.setattr(benchmark, "SOLVE_SHAPE", (2, 3, 16, 12))
+    monkeypatch.setattr(benchmark, "implicit_solve", lambda rhs, stencil, h: rhs)
+    monkeypatch.setattr(benchmark, "side_by_side", pytest.fail)
+    with pytest.raises(AssertionError, match="not close"):
+        benchmark.solve(NOW)
+
+
+def test_the_command_prints_one_json_object(monkeypatch):
+    monkeypatch.setattr(benchmark, "GROWTH_SIDES", (16, 32))
+    done = CliRunner().invoke(app, ["benchmark", "--only", "growth", "--seconds", "0", "--json"])
+    assert done.exit_code == 0
+    assert set(json.loads(done.stdout)["growth"]) == {"milliseconds", "exponent"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--only", "everything"], "no section 'everything'; there are solve, growth"),
+        (["--device", "abacus"], "must be cpu or cuda, got 'abacus'"),
+    ],
+)
+def test_bad_input_ends_in_one_line(arguments, words, capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["imexnet", "benchmark", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        main()
+    out, error = capsys.readouterr()
+    assert (out, error.count("\n")) == ("", 1)
+    assert words in error
+
+
+@pytest.mark.slow
+def test_the_page_section_runs_the_real_page():
+    result = benchmark.run(["page"], NOW)["page"]
+    assert result["640 × 480"]["predict"]["later, ms"] > 0
+    before, peak = result["peak memory before and after 12 megapixels, MB"]
+    assert 0 < before <= peak < 1500

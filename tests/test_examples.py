@@ -1,0 +1,68 @@
+"""The examples run as their docstrings say."""
+
+import io
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from imexnet.checkpoints import load_pretrained
+from imexnet.predict import Depth, predict, read_photo, to_input
+
+ROOT = Path(__file__).parents[1]
+SIZES = [(60, 80), (60, 80), (80, 60), (50, 50), (60, 80)]  # (H, W) of a shard's photos
+
+
+def write_shards(folder: Path, count: int) -> dict[str, bytes]:
+    """Shards of made-up photos and one broken file each; photo name → PNG."""
+    written = {}
+    for number in range(count):
+        with tarfile.open(folder / f"photos-{number}.tar", "w") as tar:
+            for i, size in enumerate(SIZES):
+                random = np.random.default_rng(10 * number + i)
+                png = io.BytesIO()
+                Image.fromarray(random.integers(0, 256, (*size, 3), np.uint8)).save(png, "PNG")
+                written[f"room{number}{i}"] = png.getvalue()
+                add(tar, f"room{number}{i}.png", png.getvalue())
+            add(tar, f"broken{number}.jpg", b"no picture")
+    return written
+
+
+def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    tar.addfile(info, io.BytesIO(content))
+
+
+def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
+    written = write_shards(tmp_path, 3)
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2"),
+        *(str(ROOT / "examples" / "predict_shards.py"), str(tmp_path / "photos-{0..2}.tar")),
+        str(tmp_path / "out"),
+    ]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert run.returncode == 0, run.stderr
+    assert "process 0: 10 photos" in run.stdout
+    assert "process 1: 5 photos" in run.stdout
+    assert run.stderr.count("not a picture that can be read") == 3
+    network, found = load_pretrained("indoor-imexnet", "cpu"), set()
+    for shard in sorted((tmp_path / "out").iterdir()):
+        with tarfile.open(shard) as tar:
+            for member in tar:
+                file = tar.extractfile(member)
+                assert file is not None
+                name = member.name.removesuffix(".depth.png")
+                metres = np.asarray(Image.open(file), np.float64) / 1000
+                photo = read_photo(io.BytesIO(written[name]))
+                x = to_input(photo, network.config, "cpu")
+                expected = predict(network, "depth", x, (photo.height, photo.width))
+                assert isinstance(expected, Depth)
+                np.testing.assert_allclose(metres, expected.metres, atol=0.002)
+                found.add(name)
+    assert found == written.keys()
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert "process 0: 0 photos" in again.stdout  # all shards are there
