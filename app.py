@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from imexnet.checkpoints import load_pretrained
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
+from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
 NETWORKS = {
@@ -24,7 +25,11 @@ with gr.Blocks(
     delete_cache=(300, 900),
 ) as demo:
     gr.HTML(INTRODUCTION)
-    Compare(demo, NETWORKS)
+    with gr.Tabs():
+        with gr.Tab("Compare"):
+            Compare(demo, NETWORKS)
+        with gr.Tab("Stability", elem_id="stability-tab") as tab:
+            Stability(tab, NETWORKS)
 
 demo.queue(max_size=32, api_open=False)
 
