@@ -10,6 +10,7 @@ from fastapi.routing import APIRoute
 from imexnet.checkpoints import load_pretrained
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
+from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
@@ -30,6 +31,8 @@ with gr.Blocks(
             Compare(demo, NETWORKS)
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
+        with gr.Tab("Inside the solve", elem_id="solve-tab"):
+            Solve(NETWORKS)
 
 demo.queue(max_size=32, api_open=False)
 
