@@ -221,18 +221,18 @@ def recipe_pictures(stages: Recipe, size: tuple[int, int]) -> list[tuple[np.ndar
 
     multiplier = render.colour(np.fft.fftshift(stages.multiplier), "viridis")
     return [
-        (signed(stages.stencil, (max(size), max(size))), "1. the stencil"),
-        (signed(stages.padded, grid_size), "2. zero-padded to the grid"),
-        (signed(stages.shifted, grid_size), "3. its centre shifted to pixel (0, 0)"),
-        (logarithmic(stages.eigenvalues), "4. its spectrum: λ of L, log scale, zero in the middle"),
+        (signed(stages.stencil, (max(size), max(size))), "1 · stencil"),
+        (signed(stages.padded, grid_size), "2 · zero-padded"),
+        (signed(stages.shifted, grid_size), "3 · shifted to (0, 0)"),
+        (logarithmic(stages.eigenvalues), "4 · λ of L, log"),
         (
             render.enlarge(multiplier, grid_size, smooth=False),
-            f"5. 1 / (1 + hλ), from {stages.multiplier.min():.3g} to {stages.multiplier.max():.3g}",
+            "5 · 1 / (1 + hλ)",
         ),
-        (grey(stages.rhs, grid_size), "6. the right-hand side r on the grid"),
-        (logarithmic(stages.rhs_spectrum), "7. the spectrum of r, log scale"),
-        (logarithmic(stages.product), "8. the product of 5 and 7"),
-        (grey(stages.result, size), "9. back: the solution y, greys as in 6"),
+        (grey(stages.rhs, grid_size), "6 · r"),
+        (logarithmic(stages.rhs_spectrum), "7 · spectrum of r, log"),
+        (logarithmic(stages.product), "8 · 5 times 7, log"),
+        (grey(stages.result, size), "9 · y, greys as in 6"),
     ]
 
 
@@ -246,13 +246,15 @@ def feature_pictures(
         size: (H, W) of each picture.
     """
     start = next(iter(series.values()))[0]
-    peak = 2 * max(float(np.abs(start).max()), 1e-12)
+    peak = max(float(np.abs(start).max()), 1e-12)
     found = []
     for name, maps in series.items():
         for number, values in enumerate(maps):
             finite = np.nan_to_num(values, nan=0, posinf=peak, neginf=-peak)
             image = render.colour(0.5 + finite / peak / 2, "RdBu_r")
-            found.append((render.enlarge(image, size), f"{name}, {number * 25} % of its steps"))
+            found.append(
+                (render.enlarge(image, size), f"{name} · {100 * number // (len(maps) - 1)} %")
+            )
     return found
 
 

@@ -55,7 +55,7 @@ def choice(photo: gr.Image, task: gr.Radio) -> Choice:
         label="Network",
         elem_id="layer-network",
     )
-    number = gr.Slider(1, MOST_STEPS, 2, step=1, label="Time step", elem_id="layer-number")
+    number = gr.Slider(1, MOST_STEPS, 3, step=1, label="Time step", elem_id="layer-number")
     return Choice(photo, task, kind, number)
 
 

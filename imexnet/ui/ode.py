@@ -192,7 +192,7 @@ class Ode:
             imaginary = gr.Number(0.5, label="Im z", min_width=90, elem_id="imaginary")
             run = gr.Button("Show", variant="primary", min_width=120, elem_id="plane-run")
         with gr.Row():
-            plane = picture("z = hλ: click it", "plane", buttons=[])
+            plane = picture("z = hλ", "plane", buttons=[], show_label=False)
             figure = gr.Plot(
                 label="trajectory", show_label=False, format="png", elem_id="trajectory"
             )
@@ -251,8 +251,8 @@ class Ode:
 
 PLANE_NOTE = (
     '<div class="note">ẏ = λy, one step: y⁺ = R(z) y with z = hλ. Each curve is |R(z)| = 1, the '
-    "shaded side is stable. The points are the eigenvalues of the chosen layer's ∂f/∂Y, times h. "
-    "</div>"
+    "shaded side is stable. Points: the eigenvalues of the chosen layer's ∂f/∂Y, times h. Click "
+    "the plane to see where a λ leads.</div>"
 )
 STEPPER_NOTE = (
     '<div class="note">ẏ = f(y) − Ly of the chosen layer. An IMEX step solves for L alone, one '

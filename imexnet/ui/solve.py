@@ -8,12 +8,14 @@ import numpy as np
 from PIL import Image
 
 from imexnet import figures, patterns, render
+from imexnet.data import qtips
 from imexnet.dynamics import layer_problem, propagate
 from imexnet.models import Network
+from imexnet.predict import resize
 from imexnet.recipe import BOUNDARIES, recipe
 from imexnet.spectral import zero_mean
 from imexnet.steps import IMEXStep
-from imexnet.ui.inputs import fresh, inputs, need, read, suited
+from imexnet.ui.inputs import fresh, inputs, need, read, suited, true_label
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
 from imexnet.ui.parts import DEVICE, EVERY, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
@@ -80,8 +82,10 @@ class Solve:
         size = render.display_size(rhs.shape, SHOWN)
         words = (
             f'<div class="note">‖(I + hL) y − r‖ / ‖r‖ = <b>{stages.residual:.1e}</b>, L applied '
-            f"in space; grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}, mean of r "
-            f"{rhs.mean():.4f}, mean of y {stages.result.mean():.4f}.</div>"
+            f"in space; grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}; mean of r "
+            f"{rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) "
+            f"from {stages.multiplier.min():.3g} to {stages.multiplier.max():.3g}; frequency 0 is in the "
+            "middle of each spectrum.</div>"
         )
         return figures.recipe_pictures(stages, size), words
 
@@ -101,16 +105,16 @@ class Solve:
             layer = find(self.networks, photo, task, kind, number)
             c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
             for name, steps, implicit in (
-                ("ResNet, 20 steps", 20, False),
-                ("ResNet, 5 steps", 5, False),
-                ("IMEXNet, 5 steps", 5, True),
+                ("explicit × 20", 20, False),
+                ("explicit × 5", 5, False),
+                ("IMEX × 5", 5, True),
             ):
                 y = propagate(layer.step, layer.features, h, steps, implicit)
                 runs[name] = [y[round(share * steps)][0, c].cpu().numpy() for share in SHARES]
-        size = render.display_size(runs["ResNet, 5 steps"][0].shape, SHOWN // 2)
+        size = render.display_size(runs["IMEX × 5"][0].shape, SHOWN // 2)
         ends = ", ".join(f"{name}: {_size(maps[-1], maps[0])}" for name, maps in runs.items())
         words = (
-            f'<div class="note">Channel {c}; red above zero, blue below, one scale for all: twice '
+            f'<div class="note">Channel {c}; red above zero, blue below, one scale for all, to '
             f"the largest value at the start. Size at the end, relative to the start: {ends}.</div>"
         )
         return figures.feature_pictures(runs, size), words
@@ -195,7 +199,7 @@ class Solve:
                     self._build_propagation([*layer.components, channel])
                 with gr.Tab("Diffusion-reaction"):
                     self._build_patterns([*layer.components, channel])
-                Ode(self.networks, layer)
+                self.ode = Ode(self.networks, layer)
         fit: dict[str, Any] = {
             "fn": suited,
             "inputs": [chosen.photo, chosen.task],
@@ -221,12 +225,13 @@ class Solve:
         words = gr.HTML(label="residual", elem_id="residual")
         stages = gr.Gallery(
             label="Stages: choose one, go on with the arrow keys",
-            columns=3,
+            columns=5,
             format="png",
-            height="auto",
+            height=470,
             object_fit="contain",
             buttons=["fullscreen"],
             elem_id="stages",
+            elem_classes="stages",
         )
         gr.on(
             [run.click, step_size.release, alpha.release, grid.input, operator.input,
@@ -240,12 +245,12 @@ class Solve:
     def _build_propagation(self, layer: list[Any]) -> None:
         gr.HTML(PROPAGATION_NOTE)
         with gr.Row(equal_height=True):
-            step_size = gr.Slider(0.05, 2, 0.3, step=0.05, label="h")
+            step_size = gr.Slider(0.1, 3, 1.5, step=0.1, label="h")
             run = gr.Button("Propagate", variant="primary", min_width=120, elem_id="propagate")
         words = gr.HTML(label="sizes", elem_id="propagated")
         maps = gr.Gallery(
-            label="Feature maps", columns=len(SHARES), format="png", height="auto",
-            object_fit="contain", buttons=["fullscreen"], elem_id="maps",
+            label="Feature maps", columns=len(SHARES), format="png", height=700,
+            object_fit="contain", buttons=["fullscreen"], elem_id="maps", elem_classes="maps",
         )  # fmt: skip
         gr.on(
             [run.click, step_size.release],
@@ -265,7 +270,7 @@ class Solve:
             seed = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, min_width=90)
         with gr.Row():
             play = gr.Button("Play", variant="primary", elem_id="play")
-            stop = gr.Button("Stop at the end", elem_id="stop")
+            stop = gr.Button("Stop", elem_id="stop")
         shown = gr.Image(
             label="y", type="filepath", interactive=False, buttons=["fullscreen"],
             elem_id="pattern", elem_classes="pic",
@@ -295,6 +300,8 @@ PATTERN_NOTE = (
 
 def _grey(photo: Image.Image) -> np.ndarray:
     """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a Q-tip at its own size."""
+    if true_label(photo) is not None:
+        return np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
     scale = min(1.0, (PHOTO_PIXELS / (photo.width * photo.height)) ** 0.5)
     size = max(8, round(photo.width * scale)), max(8, round(photo.height * scale))
     return np.asarray(photo.convert("L").resize(size, Image.Resampling.BOX), float) / 255

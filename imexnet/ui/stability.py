@@ -289,11 +289,11 @@ class Stability:
             label = render.LABELS[name]
             with gr.Row():
                 shown += [
-                    picture(f"{label}: {what}", f"{name}-{place}", min_width=150, buttons=[])
+                    picture(f"{label}, {what}", f"{name}-{place}", min_width=150, buttons=[])
                     for what, place in (
-                        ("what it is shown", "shown"),
-                        ("answer before", "before"),
-                        ("answer after", "after"),
+                        ("input", "shown"),
+                        ("before", "before"),
+                        ("after", "after"),
                         ("change", "change"),
                     )
                 ]
