@@ -1,5 +1,6 @@
 """The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -21,6 +22,14 @@ pytestmark = [
     pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
     pytest.mark.filterwarnings("ignore"),  # of Gradio's and the browser driver's packages
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_open_event_loops():
+    """For a page that is built here Gradio makes event loops only to leave them open."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -80,12 +80,12 @@ class Solve:
         except ValueError as error:
             raise fault(f"{str(error).capitalize()}.") from None
         size = render.display_size(rhs.shape, SHOWN)
+        low, high = stages.multiplier.min(), stages.multiplier.max()
         words = (
             f'<div class="note">‖(I + hL) y − r‖ / ‖r‖ = <b>{stages.residual:.1e}</b>, L applied '
             f"in space; grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}; mean of r "
-            f"{rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) "
-            f"from {stages.multiplier.min():.3g} to {stages.multiplier.max():.3g}; frequency 0 is in the "
-            "middle of each spectrum.</div>"
+            f"{rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) from {low:.3g} to "
+            f"{high:.3g}; frequency 0 is in the middle of each spectrum.</div>"
         )
         return figures.recipe_pictures(stages, size), words
 
