@@ -11,6 +11,8 @@ from imexnet.checkpoints import load_pretrained
 from imexnet.inference import fold
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
+from imexnet.ui.solve import Solve
+from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
 NETWORKS = {
@@ -25,7 +27,13 @@ with gr.Blocks(
     delete_cache=(300, 900),
 ) as demo:
     gr.HTML(INTRODUCTION)
-    Compare(demo, NETWORKS)
+    with gr.Tabs():
+        with gr.Tab("Compare"):
+            Compare(demo, NETWORKS)
+        with gr.Tab("Stability", elem_id="stability-tab") as tab:
+            Stability(tab, NETWORKS)
+        with gr.Tab("Inside the solve", elem_id="solve-tab"):
+            Solve(NETWORKS)
 
 demo.queue(max_size=32, api_open=False)
 

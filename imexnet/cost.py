@@ -5,9 +5,17 @@ O(m s² log s). Left out: normalisation, ReLU, sums, and the symbols' tiny matri
 """
 
 import math
+import statistics
+import time
 from dataclasses import dataclass
 
+import torch
+from torch import nn
+
+from imexnet.steps import ExplicitStep, IMEXStep
+
 BYTES = 4  # of a float32
+MOST_MULTIPLY_ADDS = 5e10  # that are timed: seconds on one core
 
 
 @dataclass(frozen=True)
@@ -59,3 +67,25 @@ def cost(channels: int, side: int, steps: int, implicit: bool) -> Cost:
         training_bytes=steps * (3 + solves * 7) * fmap,
         window=math.inf if implicit else 1 + 4 * steps,
     )
+
+
+def seconds(
+    channels: int, side: int, steps: int, implicit: bool, device: torch.device, repeats: int = 3
+) -> float:
+    """Measured: the median time of n steps in inference, for one picture, after one to warm up.
+
+    Raises:
+        ValueError: for more than `MOST_MULTIPLY_ADDS`.
+    """
+    if cost(channels, side, steps, implicit).multiply_adds > MOST_MULTIPLY_ADDS:
+        raise ValueError("that many multiply-adds would take too long to time here")
+    kind = IMEXStep if implicit else ExplicitStep
+    network = nn.Sequential(*(kind(channels) for _ in range(steps))).eval().to(device)
+    y = torch.rand(1, channels, side, side, device=device)
+    taken = []
+    with torch.inference_mode():
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            float(network(y)[0, 0, 0, 0])  # waits for the device
+            taken.append(time.perf_counter() - start)
+    return statistics.median(taken[1:])

@@ -36,9 +36,7 @@ class Settings:
     damping: float = 1.0
 
 
-def amplification(
-    scheme: str, z: complex | Complex, settings: Settings = Settings()
-) -> complex | Complex:
+def amplification(scheme: str, z: complex | Complex, settings: Settings = Settings()) -> Complex:
     """R(z): forward Euler 1 + z, backward Euler 1 / (1 − z), midpoint 1 + z + z²/2, RK4 the
     exponential series up to z⁴/24, IMEX 1 + z / (1 + hα), θ (1 + (1 − θ) z) / (1 − θz).
 
@@ -47,6 +45,7 @@ def amplification(
     """
     if scheme not in SCHEMES:
         raise ValueError(f"the scheme must be one of {', '.join(SCHEMES)}, got {scheme!r}")
+    z = np.asarray(z, complex)
     with np.errstate(divide="ignore", invalid="ignore"):  # a pole is infinite, and is shown so
         if scheme == "forward-euler":
             return 1 + z
@@ -57,13 +56,13 @@ def amplification(
         if scheme == "imex":
             return 1 + z / (1 + settings.damping)
         theta = 1.0 if scheme == "backward-euler" else settings.theta
-        return (1 + (1 - theta) * z) / (1 - theta * np.asarray(z, complex))
+        return (1 + (1 - theta) * z) / (1 - theta * z)
 
 
 def trajectory(scheme: str, z: complex, steps: int, settings: Settings = Settings()) -> Complex:
     """y_n = R(z)ⁿ for n = 0 … steps, from y₀ = 1: complex (steps + 1,)."""
     with np.errstate(over="ignore", invalid="ignore"):
-        factor = np.asarray(amplification(scheme, z, settings), complex)
+        factor = amplification(scheme, z, settings)
         return np.concatenate([[1], np.cumprod(np.full(steps, factor))])
 
 

@@ -1,7 +1,14 @@
-"""What several test files share: one thread, and a tiny folder in the layout of NYU Depth V2."""
+"""What several test files share: one thread, a tiny folder in the layout of NYU, the page."""
 
 import csv
-from collections.abc import Callable, Sequence
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,6 +18,13 @@ import torch
 from PIL import Image
 
 torch.set_num_threads(1)
+
+ROOT = Path(__file__).parents[1]
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update",
+]  # fmt: skip
 
 
 class Made(NamedTuple):
@@ -57,3 +71,45 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory) -> Iterator[str]:
+    """The page of a server of its own."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    log = tmp_path_factory.mktemp("server") / "log"
+    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(log.parent / "cache")}
+    with log.open("w") as output:
+        server = subprocess.Popen(
+            [sys.executable, "app.py"],
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            stdout=output,
+            stderr=output,
+        )
+    address = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/healthz").close()
+                break
+            except OSError:
+                assert server.poll() is None, log.read_text()
+                time.sleep(0.2)
+        yield address
+        assert str(ROOT / "imexnet") not in log.read_text()  # no traceback through our code
+    finally:
+        server.terminate()
+        server.wait(20)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield chromium
+        chromium.close()

@@ -21,6 +21,7 @@ HEIGHTS = {
     "recipe": 2,
     "patterns": 3,
     "dynamics": 3,
+    "cost": 3,
     "LEAF": 3,  # data, render, metrics, files, …
     "checkpoints": 4,
     "figures": 5,

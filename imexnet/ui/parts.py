@@ -128,9 +128,13 @@ def class_legend(names: Sequence[str], palette: Sequence[str], present: Sequence
     return f'<div class="chips">{chips}</div>'
 
 
-def table(rows: Sequence[tuple[str, Mapping[str, str]]], columns: Sequence[str]) -> str:
-    """A small table: a label a row, a column a network."""
-    head = "".join(f"<th>{render.LABELS[name]}</th>" for name in columns)
+def table(
+    rows: Sequence[tuple[str, Mapping[str, str]]],
+    columns: Sequence[str],
+    labels: Mapping[str, str] = render.LABELS,
+) -> str:
+    """A small table: a label a row, a column a network, or what else `labels` has names for."""
+    head = "".join(f"<th>{escape(labels[name])}</th>" for name in columns)
     body = "".join(
         f"<tr><td>{escape(label)}</td>"
         + "".join(f"<td>{escape(values[name])}</td>" for name in columns)

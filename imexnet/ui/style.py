@@ -17,6 +17,11 @@ CSS = """
 .intro h1 { margin: 0 0 .2em; font-size: 1.7rem; }
 .intro p { margin: 0; max-width: 75em; line-height: 1.45; }
 .pic img { max-height: 46vh; }
+.maps .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+@media (max-width: 640px) {
+  .stages .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
+  .maps .caption-label { display: none; }
+}
 .note { opacity: .75; font-size: .9rem; line-height: 1.45; }
 .bar { max-width: 34em; }
 .bar-title { font-size: .9rem; opacity: .75; }
