@@ -16,7 +16,7 @@ from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
 NETWORKS = {
-    name: fold(load_pretrained(name))
+    name: load_pretrained(name)
     for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
 }
 
@@ -29,7 +29,7 @@ with gr.Blocks(
     gr.HTML(INTRODUCTION)
     with gr.Tabs():
         with gr.Tab("Compare"):
-            Compare(demo, NETWORKS)
+            Compare(demo, {name: fold(network) for name, network in NETWORKS.items()})
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
         with gr.Tab("Inside the solve", elem_id="solve-tab"):

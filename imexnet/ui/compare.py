@@ -21,8 +21,8 @@ from imexnet.ui.inputs import (
     inputs,
     need,
     pair_and_input,
-    read,
     suited,
+    to_show,
     true_label,
 )
 from imexnet.ui.parts import (
@@ -237,7 +237,7 @@ class Compare:
         look.click(**show_view, api_name="field_of_view")
         write.click(self.raw_values, [photo, task], raw, **ON_DEVICE, api_name="raw_values")
         answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
-        arrived = chosen.upload.upload(read, chosen.upload, photo, **PRIVATE, **EVERY)
+        arrived = chosen.upload.upload(to_show, chosen.upload, photo, **PRIVATE, **EVERY)
         answer_then_view(arrived.success(**begin, **LATEST).then)
         answer_then_view(examples.load_input_event.then(**begin, **LATEST).then)
         drawn = chosen.fresh.click(fresh, None, photo, **PRIVATE, **EVERY)

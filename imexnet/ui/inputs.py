@@ -87,14 +87,19 @@ def fresh() -> Image.Image:
     return example(time.time_ns())
 
 
-def read(path: str) -> str | Image.Image:
-    """An uploaded file, as it is if a browser can show it; or one clear sentence."""
+def read(path: str) -> Image.Image:
+    """The picture in an uploaded file, or one clear sentence."""
     try:
-        picture = decoded(path)
-        with Image.open(path) as image:
-            return path if image.format in BROWSERS else picture
-    except (OSError, ValueError) as error:
+        return decoded(path)
+    except ValueError as error:
         raise unreadable(error) from None
+
+
+def to_show(path: str) -> str | Image.Image:
+    """An uploaded file as it is, if a browser can show it, else its picture."""
+    picture = read(path)
+    with Image.open(path) as image:
+        return path if image.format in BROWSERS else picture
 
 
 def need(photo: Image.Image | None) -> Image.Image:

@@ -15,7 +15,7 @@ from imexnet.predict import resize
 from imexnet.recipe import BOUNDARIES, recipe
 from imexnet.spectral import zero_mean
 from imexnet.steps import IMEXStep
-from imexnet.ui.inputs import fresh, inputs, need, read, suited, true_label
+from imexnet.ui.inputs import fresh, inputs, need, suited, to_show, true_label
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
 from imexnet.ui.parts import DEVICE, EVERY, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
@@ -206,7 +206,7 @@ class Solve:
             "outputs": chosen.task,
             **PRIVATE,
         }
-        arrived = chosen.upload.upload(read, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
+        arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
         drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
         chosen.photo.upload(**fit, **EVERY)
         arrived.success(**fit, **LATEST)

@@ -26,7 +26,7 @@ from imexnet.stability import (
 )
 from imexnet.stability import norms as step_norms
 from imexnet.ui.compare import answer_pictures
-from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, true_label
+from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, to_show, true_label
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -252,7 +252,7 @@ class Stability:
             "outputs": chosen.task,
             **PRIVATE,
         }
-        arrived = chosen.upload.upload(read, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
+        arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
         drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
         for begun in (
             chosen.photo.upload(**fit, **EVERY),
