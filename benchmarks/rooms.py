@@ -14,7 +14,7 @@ from imexnet.data.nyu import CLASSES, Room, read_rooms
 
 
 def statistics(rooms: list[Room]) -> dict:
-    """Mean and deciles of depth (m), shares of the labelled pixels, share of photos that show it."""
+    """Mean and deciles of depth (m), shares of the labelled pixels, photos that show them."""
     inner = [_inner(room.depth) for room in rooms]
     depth = np.concatenate([d[d > 0] for d in inner])
     counts = np.array([np.bincount(_inner(room.labels), minlength=14)[1:] for room in rooms])

@@ -213,9 +213,9 @@ def books(random: Random) -> Thing:
     return place(solids, x=-x / 2), x
 
 
-def plant(random: Random) -> Thing:
+def plant(random: Random, scale: float = 1.0) -> Thing:
     """A pot with a crown of leaves: thin discs at all angles."""
-    r, h = random.uniform(0.05, 0.09), random.uniform(0.08, 0.14)
+    r, h = scale * random.uniform(0.05, 0.09), scale * random.uniform(0.08, 0.14)
     clay = Material(colour(random), gloss=0.4 if random.random() < 0.5 else None)
     pot = lathe(
         clay,
@@ -357,9 +357,8 @@ def bag(random: Random) -> Thing:
 
 
 def floor_plant(random: Random) -> Thing:
-    """A large plant: the small one at three times its size."""
-    solids, width = plant(random)
-    return [solid.moved(3 * np.eye(3), np.zeros(3)) for solid in solids], 3 * width
+    """A large one."""
+    return plant(random, 3.0)
 
 
 def _print(random: Random) -> Material:

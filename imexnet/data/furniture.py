@@ -315,6 +315,15 @@ def chair(frame: Material, seat: Material, slats: int) -> list[Solid]:
     return solids
 
 
+def stool(frame: Material, seat: Material) -> list[Solid]:
+    """A bar stool of 0.65 m, centred on the origin."""
+    solids: list[Solid] = [lathe(seat, CHAIR, [(0, 0.61), (0.17, 0.61), (0.17, 0.65), (0, 0.65)])]
+    for x, z in ((-1, -1), (-1, 1), (1, -1), (1, 1)):
+        foot, top = (0.18 * x, 0.0, 0.18 * z), (0.11 * x, 0.61, 0.11 * z)
+        solids.append(rod(frame, CHAIR, foot, top, 0.016))
+    return [*solids, lathe(frame, CHAIR, [(0.16, 0.2), (0.17, 0.2), (0.17, 0.22), (0.16, 0.22)])]
+
+
 def window(
     frame: Material, pane: Material, size: tuple[float, float], recess: float
 ) -> list[Solid]:

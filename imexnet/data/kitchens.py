@@ -103,7 +103,7 @@ def kitchen(seed: int, index: int, attempt: int = 0) -> Kitchen:
     if free is not None:
         middle, extra = _middle(random, style, layout, free, height, light)
         solids += extra
-        focus += [(middle, walls[0])] * 3
+        focus += [(middle, walls[0])] * 6
     for wall, along, low, size in panes:
         solids += walls[wall].place(_window(random, style, light, size), along, low)
     solids += _on_walls(random, style, runs, panes, walls)
@@ -152,7 +152,13 @@ def _sideboard(random, layout: str, runs: Sequence[Run], walls: Sequence[Wall]) 
     low, high = (0.9, room - 0.1) if side == 2 else (0.1, room - 0.9)
     length = float(min(random.uniform(1.0, 3.2), high - low))
     wanted = ["tall"] if random.random() < 0.5 else []
-    return [Run(side, float(random.uniform(low, high - length)), _plan(random, length, wanted))]
+    return [
+        Run(
+            side,
+            low + float(random.random()) * (high - low - length),
+            _plan(random, length, wanted),
+        )
+    ]
 
 
 def _plan(random, length: float, wanted: Sequence[str]) -> tuple[tuple[str, float], ...]:
@@ -371,6 +377,10 @@ def _middle(random, style, layout, free, height, light) -> tuple[np.ndarray, lis
         )
         solids.append(back)
         solids += _things(random, 0, width, [], 0.3, 0.15, clutter.FRONT)
+        frame, seat = plain(random), style.wood
+        for x in np.arange(0.35, width - 0.2, 0.55):
+            if random.random() < 0.6:
+                solids += place(furniture.stool(frame, seat), x, 0, -0.3 + random.normal(0, 0.06))
         turn = 180 if random.random() < 0.5 else 0
         middle = np.array([at[0] + width / 2, TOP, at[1] + depth / 2])
         solids = place(solids, -width / 2, 0, -depth / 2)
@@ -389,7 +399,7 @@ def _middle(random, style, layout, free, height, light) -> tuple[np.ndarray, lis
     seat = plain(random) if random.random() < 0.5 else frame
     slats = int(random.choice([0, 3, 4, 5]))
     for angle in (0, 180, 90, -90):
-        if random.random() < 0.8:
+        if random.random() < 0.92:
             out = (d if angle in (0, 180) else w) / 2 + random.normal(0.05, 0.12)
             one = place(furniture.chair(frame, seat, slats), turn=random.normal(0, 12))
             solids += place(place(one, z=-out), turn=angle)
@@ -479,7 +489,7 @@ def _cameras(random, solids, focus, room) -> list[Camera]:
     for _ in range(80):
         target, wall = focus[int(random.integers(len(focus)))]
         habit = random.choice(["room", "close", "along"], p=[0.62, 0.18, 0.2])
-        distance = random.lognormal(np.log({"room": 3.6, "close": 1.2, "along": 2.6}[habit]), 0.3)
+        distance = random.lognormal(np.log({"room": 4.3, "close": 1.35, "along": 2.9}[habit]), 0.3)
         side = {"room": random.normal(0, 28), "close": random.normal(0, 25)}.get(
             str(habit), random.choice([-1, 1]) * random.uniform(50, 75)
         )

@@ -23,6 +23,7 @@ from imexnet.data.styles import Light
 from imexnet.data.truth import Geometry, Hits, axes, geometry, look
 
 NEAREST, FARTHEST = 0.3, 10.0  # metres
+MID_GREY, CONTRAST = 0.14, 1.6
 
 
 @dataclass(frozen=True)
@@ -147,9 +148,11 @@ def develop(light: np.ndarray, habits: Light, random: np.random.Generator) -> np
     radius = np.hypot((y + 0.5) / height - 0.5, (x + 0.5) / width - 0.5) / np.hypot(0.5, 0.5)
     light = light * (1 - habits.vignette * radius**2)[..., None] * habits.balance
     luminance = light @ np.array([0.2126, 0.7152, 0.0722])
-    # Metered by the mean logarithm and with the contrast of consumer cameras (NYU: brightness).
-    mean = np.exp(np.log(luminance + 1e-4).mean())
-    exposed = 0.14 * habits.exposure * (light / mean) ** 1.5
+    # Metered by the mean logarithm; the contrast of consumer cameras (NYU: brightness), which
+    # leaves the colours as they are.
+    relative = luminance / np.exp(np.log(luminance + 1e-4).mean())
+    light = light * (relative ** (CONTRAST - 1) / luminance.clip(1e-6) * relative)[..., None]
+    exposed = MID_GREY * habits.exposure * light
     white = 2.2  # this much becomes white: panes and lamps clip, as they do on photos
     curve = exposed * (1 + exposed / white**2) / (1 + exposed)
     shot = np.sqrt(curve.clip(0, 1) / 0.18) * habits.noise * 0.36
@@ -176,10 +179,8 @@ def mitsuba() -> Any:
     return mi
 
 
-def _trace(
-    scene: Any, camera: Camera, size: tuple[int, int], quality: Quality, seed: int
-) -> np.ndarray:
-    mi = mitsuba()
+def sensor(camera: Camera, size: tuple[int, int], samples: int) -> dict[str, Any]:
+    """The camera in Mitsuba's words: a pinhole, and a film that mixes no neighbours."""
     film = {
         "type": "hdrfilm",
         "width": size[1],
@@ -189,20 +190,26 @@ def _trace(
         "component_format": "float32",
     }
     target, (_, up) = camera.position + camera.forward, axes(camera)
-    view = mi.ScalarTransform4f().look_at(camera.position.tolist(), target.tolist(), up.tolist())
-    sensor = {
+    place = mitsuba().ScalarTransform4f().look_at
+    return {
         "type": "perspective",
         "fov": camera.width_of_view,
         "fov_axis": "x",
         "near_clip": 0.01,
-        "to_world": view,
+        "to_world": place(camera.position.tolist(), target.tolist(), up.tolist()),
         "film": film,
-        "sampler": {"type": "independent", "sample_count": quality.samples},
+        "sampler": {"type": "independent", "sample_count": samples},
     }
+
+
+def _trace(
+    scene: Any, camera: Camera, size: tuple[int, int], quality: Quality, seed: int
+) -> np.ndarray:
+    mi = mitsuba()
     # The size of a block decides the random numbers: fixed, they do not hang on the threads.
-    paths = {"type": "path", "max_depth": quality.length, "block_size": 32}
-    sensor, paths = mi.load_dict(sensor), mi.load_dict(paths)
-    light = mi.render(scene, sensor=sensor, integrator=paths, spp=quality.samples, seed=seed)
+    paths = mi.load_dict({"type": "path", "max_depth": quality.length, "block_size": 32})
+    film = mi.load_dict(sensor(camera, size, quality.samples))
+    light = mi.render(scene, sensor=film, integrator=paths, spp=quality.samples, seed=seed)
     return np.nan_to_num(np.array(light, np.float32).clip(0, 1e4))
 
 

@@ -190,7 +190,7 @@ def draw_light(random: np.random.Generator) -> Light:
         Material(tuple(colour * lamps), glows=True),
         pane,
         balance / balance[1],
-        float(random.lognormal(0, 0.25)),
+        float(random.lognormal(0, 0.35)),
         float(random.uniform(0.004, 0.02)),
         float(random.uniform(0.05, 0.3)),
     )
