@@ -169,6 +169,9 @@ def train_indoor(
     model: Annotated[str, typer.Option(help="resnet or imexnet")],
     out: Out,
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
+    rendered: Annotated[
+        Path | None, typer.Option(help="A folder that render wrote, seen besides.")
+    ] = None,
     seed: Seed = 0,
     epochs: Epochs = None,
     resume: Resume = False,
@@ -177,7 +180,7 @@ def train_indoor(
     from imexnet import training
 
     config = training.recipe(f"indoor-{model}", seed=seed, epochs=epochs)
-    _report(training.fit(config, out, data, resume))
+    _report(training.fit(config, out, data, resume, rendered))
 
 
 @app.command("prepare-nyu")

@@ -44,7 +44,7 @@ def photo(tmp_path):
 def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
-        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])

@@ -11,12 +11,13 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
 
 from imexnet.data.furniture import COUNTER, FLOOR
-from imexnet.data.kitchens import Camera, kitchen
+from imexnet.data.kitchens import Camera, Kitchen, kitchen
 from imexnet.data.nyu import CLASSES, NYU40_TO_13
 from imexnet.data.solids import FIT, Material, Mesh, Solid
 from imexnet.data.styles import Light
@@ -35,7 +36,7 @@ class Quality:
     denoising: str
 
 
-QUALITIES = {"low": Quality(3, 4, "fast"), "high": Quality(128, 9, "high")}
+QUALITIES = {"low": Quality(3, 4, "fast"), "high": Quality(16, 6, "high")}
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,25 @@ def render_kitchen(
         quality: a key of `QUALITIES`.
         truth_size: (h, w) of depth and classes if not the photo's.
     """
-    attempt = 0
-    while True:
+    room, scene, camera, random = choose_view(seed, index)
+    truth = look(scene, camera, truth_size or size)
+    light = trace_light(room.solids, scene, camera, size, QUALITIES[quality], random)
+    return Rendering(develop(light, room.light, random), truth.depth, truth.label40)
+
+
+def choose_view(seed: int, index: int) -> tuple[Kitchen, Geometry, Camera, np.random.Generator]:
+    """The first view that shows enough, in the first of the drawn kitchens that has one.
+
+    Returns:
+        The kitchen, its geometry, the view, and the generator for all that chance does to a photo.
+    """
+    for attempt in count():
         room = kitchen(seed, index, attempt)
         scene = geometry(room.solids)
         for camera in room.cameras:
             if shows_enough(look(scene, camera, (36, 48))):
-                truth = look(scene, camera, truth_size or size)
-                random = np.random.default_rng((seed, index, attempt, 1))
-                light = trace_light(room.solids, scene, camera, size, QUALITIES[quality], random)
-                return Rendering(develop(light, room.light, random), truth.depth, truth.label40)
-        attempt += 1
+                return room, scene, camera, np.random.default_rng((seed, index, attempt, 1))
+    raise AssertionError
 
 
 def shows_enough(hits: Hits) -> bool:
@@ -219,7 +228,9 @@ def _surface(material: Material) -> dict[str, Any]:
     if material.glows:
         radiance: Any = {"type": "rgb", "value": list(material.colour)}
         if material.texture is not None:
-            radiance = _bitmap(material.texture * np.float32(material.colour), material.tile)
+            radiance = _bitmap(
+                material.texture * np.array(material.colour, np.float32), material.tile
+            )
         return {
             "bsdf": mi.load_dict({"type": "diffuse", "reflectance": {"type": "rgb", "value": 0.1}}),
             "emitter": {"type": "area", "radiance": radiance},

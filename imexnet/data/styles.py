@@ -180,17 +180,21 @@ def draw_light(random: np.random.Generator) -> Light:
     # A pane's radiance against the lamp's: 10…60 times that of a lit wall, as in a bright room.
     day = 0.0 if night else float(random.lognormal(np.log(9), 0.5))
     tint = np.array([1.0, 1.0, 1.0]) if random.random() < 0.5 else np.array([0.82, 0.92, 1.1])
-    pane = Material(
-        tuple(tint * day if day else np.ones(3)), textures.outside(random, night), FIT, glows=True
-    )
+    glow = tint * day if day else np.ones(3)
+    pane = Material(_rgb(glow), textures.outside(random, night), FIT, glows=True)
     # Cameras take away most of a lamp's colour, not all of it.
     mixed = 0.6 * colour * lamps + tint * 1.5 * day
     balance = (mixed / mixed.mean()) ** -random.uniform(0.5, 0.95)
     return Light(
-        Material(tuple(colour * lamps), glows=True),
+        Material(_rgb(colour * lamps), glows=True),
         pane,
         balance / balance[1],
         float(random.lognormal(0, 0.35)),
         float(random.uniform(0.004, 0.02)),
         float(random.uniform(0.05, 0.3)),
     )
+
+
+def _rgb(values: np.ndarray) -> textures.Colour:
+    red, green, blue = values.tolist()
+    return red, green, blue

@@ -73,7 +73,9 @@ def stone(colour: Colour, vein: Colour, contrast: float, variant: int) -> np.nda
     """Speckled granite, or laminate where the contrast is small."""
     speckle = 0.7 * noise(0.5, 1.0, variant) + 0.6 * noise(1.4, 1.0, variant + VARIANTS)
     share = 1 / (1 + np.exp(2.5 * (1 - contrast * speckle)))[..., None]
-    return (np.float32(colour) * (1 - share) + np.float32(vein) * share).astype(np.float32)
+    return (np.array(colour, np.float32) * (1 - share) + np.array(vein, np.float32) * share).astype(
+        np.float32
+    )
 
 
 def brushed(colour: Colour, variant: int) -> np.ndarray:
@@ -134,11 +136,11 @@ def outside(random: np.random.Generator, night: bool) -> np.ndarray:
     green = _shade(
         (0.16, 0.22, 0.09), 0.5 * noise(1.2, 1.0, int(random.integers(VARIANTS)))[..., None]
     )
-    sky = np.float32([0.8, 0.9, 1.0])
+    sky = np.array([0.8, 0.9, 1.0], np.float32)
     return (sky * (1 - leaves) + green * leaves).astype(np.float32)
 
 
 def _shade(colour: Colour, tone: np.ndarray) -> np.ndarray:
-    return (np.float32(colour) * np.exp(np.float32(tone))).clip(0, 1).astype(np.float32) * np.ones(
-        (SIZE, SIZE, 1), np.float32
-    )
+    return (np.array(colour, np.float32) * np.exp(np.float32(tone))).clip(0, 1).astype(
+        np.float32
+    ) * np.ones((SIZE, SIZE, 1), np.float32)

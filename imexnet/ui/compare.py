@@ -15,15 +15,14 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet import files, render
-from imexnet.data import nyu, qtips
-from imexnet.metrics import confusion_matrix, iou
 from imexnet.models import Network, window_width
-from imexnet.predict import FAMILIES, KINDS, answer, forward, read_photo, resize, to_grid, to_input
+from imexnet.predict import FAMILIES, KINDS, answer, forward, read_photo, to_grid, to_input
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
+from imexnet.ui import examples
+from imexnet.ui.examples import CLASS_NAMES
 from imexnet.ui.parts import Photo, class_legend, colour_bar, fault, table, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
-CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
 SHOWN = 512  # longer side of every picture on the page
 RAW = 2048  # longest side of the raw values to download
 KEPT = 600  # seconds that raw files stay in our own folder; Gradio serves copies
@@ -36,8 +35,7 @@ ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
-EXAMPLES = 6
-EXAMPLE_SEED = 26  # two Q-tips of each class, long ones
+QTIPS = 6  # among the examples
 
 
 class Compare:
@@ -56,7 +54,7 @@ class Compare:
 
     def predict(
         self, photo: Image.Image | None, task: str
-    ) -> tuple[Any, Any, Any, Any, str, str, list[str]]:
+    ) -> tuple[Any, Any, Any, Any, Any, Any, str, str, list[str]]:
         """Both networks' answers for a photo, on one colour scale.
 
         Args:
@@ -68,8 +66,12 @@ class Compare:
             outputs, seconds = {}, {}
             for kind, network in pair.items():
                 outputs[kind], seconds[kind] = forward(network, x)
-        pictures, legend = _pictures(task, photo, outputs)
-        truth, score = self._truth(photo, task, outputs)
+        truth = examples.true_values(photo, task)
+        pictures, legend = _pictures(task, photo, outputs, truth)
+        errors: dict[str, np.ndarray] = {}
+        if truth is not None and task == "depth":
+            errors = examples.error_pictures(outputs, truth, SHOWN)
+            legend += _error_bar()
         raw_size = render.display_size((photo.height, photo.width), min(RAW, max(photo.size)))
         raw = {kind: answer(task, o, raw_size).values for kind, o in outputs.items()}
         device = str(x.device).upper()
@@ -80,10 +82,12 @@ class Compare:
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            gr.update(value=truth, visible=truth is not None),
+            _shown(pictures.get("truth")),
+            _shown(errors.get("resnet")),
+            _shown(errors.get("imexnet")),
             (pictures["resnet"], pictures["imexnet"]),
             legend,
-            f'<div class="note">{summary}{score}</div>',
+            f'<div class="note">{summary}</div>' + examples.verdict(task, outputs, truth),
             self._write_raw(task, raw),
         )
 
@@ -133,29 +137,6 @@ class Compare:
     def _width(self, task: str) -> int:
         return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
 
-    def _truth(self, photo: Image.Image, task: str, outputs) -> tuple[np.ndarray | None, str]:
-        """For a Q-tip its true label as a picture, and both IoUs of the rod in words."""
-        if task != "qtips":
-            return None, ""
-        label = _true_label(photo)
-        if label is None:
-            return None, (
-                "<br>This is no Q-tip: these two networks know only rods of 4 grey values on "
-                "64 × 64 pixels. Choose depth or segmentation for a photo."
-            )
-        kind = int(label.max())
-        scores = []
-        for name, o in outputs.items():
-            classes = answer(task, o, label.shape).values
-            overlap = iou(confusion_matrix(classes, label, len(qtips.CLASSES)))[kind]
-            scores.append(f"{render.LABELS[name]} {overlap:.3f}")
-        picture = render.class_picture(label, render.PALETTES[task])
-        size = render.display_size(label.shape, SHOWN)
-        return (
-            render.enlarge(picture, size, smooth=False),
-            f"<br>True label: <b>{qtips.CLASSES[kind]}</b>. IoU of the rod: {', '.join(scores)}.",
-        )
-
     def _write_raw(self, task: str, raw: Mapping[str, np.ndarray]) -> list[str]:
         root = Path(self.folder.name)
         for old in root.iterdir():
@@ -170,10 +151,11 @@ class Compare:
 
     def _build(self, demo: gr.Blocks) -> None:
         size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
+        kitchens = examples.kitchens()
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 photo = Photo(
-                    value=_example(0),
+                    value=next(iter(kitchens), examples.qtip(0, SHOWN)),
                     label="Photo",
                     type="pil",
                     image_mode=None,
@@ -189,13 +171,24 @@ class Compare:
                     "Upload a photo", file_types=["image"], variant="primary", elem_id="upload"
                 )
                 task = gr.Radio(TASKS, value="depth", label="Task", elem_id="task")
-                examples = gr.Examples(
-                    [_example(i) for i in range(EXAMPLES)],
-                    inputs=photo,
-                    label="Q-tips: is the rod white–white, white–black or black–black?",
-                    cache_examples=False,
-                    api_visibility="private",
-                )
+                offered = [
+                    gr.Examples(
+                        pictures,
+                        inputs=photo,
+                        label=label,
+                        cache_examples=False,
+                        examples_per_page=12,
+                        api_visibility="private",
+                    )
+                    for label, pictures in (
+                        ("Rendered kitchens: their exact depth and classes are known", kitchens),
+                        (
+                            "Q-tips: is the rod white–white, white–black or black–black?",
+                            [examples.qtip(i, SHOWN) for i in range(QTIPS)],
+                        ),
+                    )
+                    if pictures
+                ]
                 fresh = gr.Button("Draw another Q-tip", size="sm", elem_id="fresh")
             with gr.Column(scale=3, min_width=320):
                 with gr.Tabs():
@@ -207,6 +200,9 @@ class Compare:
                         slider = gr.ImageSlider(
                             label="ResNet ↔ IMEXNet", format="png", max_height=460, buttons=[]
                         )
+                with gr.Row():
+                    error_resnet = _picture("Error of ResNet", "error-resnet", visible=False)
+                    error_imexnet = _picture("Error of IMEXNet", "error-imexnet", visible=False)
                 legend = gr.HTML(label="legend", elem_id="legend")
                 summary = gr.HTML(label="summary", elem_id="summary")
                 gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")
@@ -234,7 +230,8 @@ class Compare:
                     elem_id="raw",
                 )
 
-        predicted = [resnet, imexnet, truth, slider, legend, summary, raw]
+        errors = [error_resnet, error_imexnet]
+        predicted = [resnet, imexnet, truth, *errors, slider, legend, summary, raw]
         viewed = [heat_resnet, heat_imexnet, measures, decay]
         pixel = [column, row]
         show_view: dict[str, Any] = {
@@ -262,7 +259,8 @@ class Compare:
         answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
         read = chosen.upload(_read, chosen, photo, **PRIVATE, **EVERY)
         answer_then_view(read.success(**begin, **LATEST).then)
-        answer_then_view(examples.load_input_event.then(**begin, **LATEST).then)
+        for some in offered:
+            answer_then_view(some.load_input_event.then(**begin, **LATEST).then)
         drawn = fresh.click(_fresh, None, photo, **PRIVATE, **EVERY)
         answer_then_view(drawn.success(**begin, **LATEST).then)
         answer_then_view(demo.load(**begin).then)
@@ -270,7 +268,7 @@ class Compare:
         results = predicted + viewed
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
-        for picture in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
+        for picture in (photo, resnet, imexnet, truth, *errors, heat_resnet, heat_imexnet):
             where = _in_photo if picture is photo else _in_shown
             quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
             # In the queue, so that the last click is answered last.
@@ -291,10 +289,8 @@ def _picture(label: str, name: str, visible: bool = True) -> gr.Image:
     )
 
 
-def _example(index: int) -> Image.Image:
-    picture, _ = qtips.qtip(EXAMPLE_SEED, index)
-    size = render.display_size(picture.shape, SHOWN)
-    return Image.fromarray(render.enlarge(picture, size, smooth=False))
+def _shown(picture: np.ndarray | None) -> dict[str, Any]:
+    return gr.update(value=picture, visible=picture is not None)
 
 
 def _read(path: str) -> Image.Image:
@@ -305,7 +301,7 @@ def _read(path: str) -> Image.Image:
 
 
 def _fresh() -> Image.Image:
-    return _example(time.time_ns())
+    return examples.qtip(time.time_ns(), SHOWN)
 
 
 def _need(photo: Image.Image | None) -> Image.Image:
@@ -317,16 +313,11 @@ def _need(photo: Image.Image | None) -> Image.Image:
 def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int]:
     """For a new photo: the task that suits it, its size, and its central pixel."""
     photo = _need(photo)
-    if _true_label(photo) is not None:
+    if examples.is_qtip(photo):
         task = "qtips"
     elif task == "qtips":
         task = "depth"
     return task, photo.size, photo.width // 2, photo.height // 2
-
-
-def _true_label(photo: Image.Image) -> np.ndarray | None:
-    """The label of a Q-tip, at any whole enlargement."""
-    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
 
 
 def _in_photo(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
@@ -342,27 +333,39 @@ def _in_shown(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
 
 
 def _pictures(
-    task: str, photo: Image.Image, outputs: Mapping[str, dict[str, Tensor]]
+    task: str,
+    photo: Image.Image,
+    outputs: Mapping[str, dict[str, Tensor]],
+    truth: np.ndarray | None,
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Both answers as pictures of the page's size, and their colour bar or legend."""
+    """Answers, and the truth if known, as pictures of the page's size; their bar or legend."""
     size = render.display_size((photo.height, photo.width), SHOWN)
+    known = {} if truth is None else {"truth": truth}
     if task == "depth":
-        metres = {kind: answer(task, o, size).values for kind, o in outputs.items()}
+        metres = {kind: answer(task, o, size).values for kind, o in outputs.items()} | known
         low, high = render.depth_range(*metres.values())
         ticks = [f"{v:.1f} m" for v in np.linspace(low, high, 5)]
-        bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for both")
-        return render.pictures(task, metres), bar
+        bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for all")
+        return _enlarged(render.pictures(task, metres), size), bar
     classes = {}
     for kind, o in outputs.items():
         # Q-tips are pixel art: their answers are enlarged as they are.
         height, width = o[task].shape[-2:] if task == "qtips" else size
         classes[kind] = answer(task, o, (height, width)).values
-    pictures = {
-        kind: render.enlarge(picture, size, smooth=False)
-        for kind, picture in render.pictures(task, classes).items()
-    }
+    classes |= known
     present = sorted({int(k) for values in classes.values() for k in np.unique(values)})
-    return pictures, class_legend(CLASS_NAMES[task], render.PALETTES[task], present)
+    legend = class_legend(CLASS_NAMES[task], render.PALETTES[task], present)
+    return _enlarged(render.pictures(task, classes), size), legend
+
+
+def _enlarged(pictures: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    return {name: render.enlarge(p, size, smooth=False) for name, p in pictures.items()}
+
+
+def _error_bar() -> str:
+    most = round(100 * examples.LARGEST_ERROR)
+    ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
+    return colour_bar(examples.ERROR_COLOURS, ticks, "Error of depth, share of the true one")
 
 
 def _heat_bar() -> str:
