@@ -29,6 +29,7 @@ from imexnet.data.solids import FIT, Material, Solid, ball, box, lathe, place, r
 
 Thing: TypeAlias = tuple[list[Solid], float]
 Random: TypeAlias = np.random.Generator
+Kinds: TypeAlias = tuple[tuple[Callable[[Random], Thing], float], ...]
 CERAMIC = 0.08  # roughness of a glaze
 
 
@@ -365,22 +366,30 @@ def _print(random: Random) -> Material:
     return Material(texture=textures.packaging(random), tile=FIT, gloss=0.4)
 
 
-REAR: tuple[tuple[Callable[[Random], Thing], float], ...] = (
+REAR: Kinds = (
     (bottle, 4), (jar, 4), (kettle, 1), (toaster, 1.2), (microwave, 1.2), (coffee_machine, 1.2),
     (board, 1), (knives, 0.8), (packet, 4), (books, 0.8), (plant, 1.2), (utensils, 1.2),
     (paper_roll, 0.8), (rack, 0.8),
 )  # fmt: skip
 """What stands at the wall, with weights: taken from what kitchens are usually seen to hold."""
-FRONT: tuple[tuple[Callable[[Random], Thing], float], ...] = (
+FRONT: Kinds = (
     (mug, 3), (plates, 2), (fruit, 1.2), (pan, 1), (glasses, 1), (cloth, 1.2), (bottle, 1.5),
     (packet, 1),
 )  # fmt: skip
 """What is put down in front, in use."""
-FLOOR_THINGS = ((bin_, 3), (carton, 4), (bag, 3), (floor_plant, 1))
-SHELF = ((jar, 4), (bottle, 3), (plates, 3), (mug, 3), (packet, 3), (books, 1.5), (plant, 0.7))
+FLOOR_THINGS: Kinds = ((bin_, 3), (carton, 4), (bag, 3), (floor_plant, 1))
+SHELF: Kinds = (
+    (jar, 4),
+    (bottle, 3),
+    (plates, 3),
+    (mug, 3),
+    (packet, 3),
+    (books, 1.5),
+    (plant, 0.7),
+)
 
 
-def pick(random: Random, things: tuple[tuple[Callable[[Random], Thing], float], ...]) -> Thing:
+def pick(random: Random, things: Kinds) -> Thing:
     """One of them by weight."""
     weights = np.array([weight for _, weight in things])
     return things[int(random.choice(len(things), p=weights / weights.sum()))][0](random)

@@ -7,6 +7,7 @@ come in 0.4…0.9 m widths on a 0.1 m plinth, 0.9 m high and 0.6 m deep; labels 
 
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import TypeAlias
 
 import numpy as np
 
@@ -19,6 +20,7 @@ SHELVES, MAT, CEILING, BOOKS, FRIDGE, TV, PAPER, TOWEL, BOX, SINK, LAMP, BAG, AP
     15, 20, 22, 23, 24, 25, 26, 27, 29, 34, 35, 37, 38, 40,
 )  # fmt: skip
 
+Pair: TypeAlias = tuple[float, float]
 PLINTH, TOP, BASE_DEPTH, WORKTOP_DEPTH = 0.10, 0.90, 0.58, 0.62
 UPPER_LOW, UPPER_DEPTH = 1.42, 0.34
 
@@ -49,11 +51,11 @@ class Style:
 def front(
     style: Style,
     random: np.random.Generator,
-    x: tuple,
-    y: tuple,
+    x: Pair,
+    y: Pair,
     z: float,
     handle: str,
-    upper=False,
+    upper: bool = False,
 ) -> list[Solid]:
     """A door or drawer front with its handle (left, right, top or flat edge of the front)."""
     gap, material = 0.002, style.upper_front if upper else style.front
@@ -92,7 +94,9 @@ def front(
     return [*solids, *posts, rod(style.handle, CABINET, a, b, 0.006)]
 
 
-def doors(style: Style, random, width: float, y: tuple, z: float, upper=False) -> list[Solid]:
+def doors(
+    style: Style, random: np.random.Generator, width: float, y: Pair, z: float, upper: bool = False
+) -> list[Solid]:
     """One door, or two from 0.55 m on."""
     if width < 0.55:
         side = "left" if random.random() < 0.5 else "right"
@@ -102,7 +106,7 @@ def doors(style: Style, random, width: float, y: tuple, z: float, upper=False) -
     return pair + front(style, random, (half, width), y, z, "left", upper)
 
 
-def base_unit(style: Style, random, kind: str, width: float) -> list[Solid]:
+def base_unit(style: Style, random: np.random.Generator, kind: str, width: float) -> list[Solid]:
     """Doors, drawers, sink (doors), oven (with its hob) or dishwasher, without the worktop."""
     top = TOP - style.thickness
     rim = TOP - 0.2 if kind == "sink" else top  # leaves room for the basin
@@ -152,7 +156,7 @@ def oven(style: Style, width: float, top: float, z: float) -> list[Solid]:
     return solids
 
 
-def hob(style: Style, random, width: float) -> list[Solid]:
+def hob(style: Style, random: np.random.Generator, width: float) -> list[Solid]:
     """A glass plate with rings, or gas burners under grids, on the worktop."""
     y = TOP
     plate = BLACK if random.random() < 0.6 else style.appliance
@@ -174,7 +178,7 @@ def hob(style: Style, random, width: float) -> list[Solid]:
     return solids
 
 
-def hood(style: Style, random, width: float, ceiling: float) -> list[Solid]:
+def hood(style: Style, random: np.random.Generator, width: float, ceiling: float) -> list[Solid]:
     """An extractor over the hob: a slab with a chimney."""
     y = float(random.uniform(1.5, 1.62))
     metal = style.appliance
@@ -185,7 +189,7 @@ def hood(style: Style, random, width: float, ceiling: float) -> list[Solid]:
     ]
 
 
-def upper_unit(style: Style, random, width: float) -> list[Solid]:
+def upper_unit(style: Style, random: np.random.Generator, width: float) -> list[Solid]:
     """A wall cupboard."""
     body = box(
         style.carcass, CABINET, (0, UPPER_LOW, 0), (width, style.upper_top, UPPER_DEPTH - 0.02)
@@ -202,7 +206,7 @@ def shelf(material: Material, width: float, y: float) -> list[Solid]:
     return [*brackets, box(material, SHELVES, (0, y, 0), (width, y + 0.025, 0.23))]
 
 
-def tall_unit(style: Style, random, width: float) -> list[Solid]:
+def tall_unit(style: Style, random: np.random.Generator, width: float) -> list[Solid]:
     """A larder: doors from the plinth to the top of the wall cupboards."""
     top, z = style.upper_top, BASE_DEPTH - 0.02
     split = float(random.uniform(0.9, 1.3))
@@ -214,7 +218,7 @@ def tall_unit(style: Style, random, width: float) -> list[Solid]:
     ]
 
 
-def fridge(style: Style, random, width: float) -> list[Solid]:
+def fridge(style: Style, random: np.random.Generator, width: float) -> list[Solid]:
     """Two doors with grips; notes on some."""
     height, depth = float(random.uniform(1.6, 1.9)), float(random.uniform(0.62, 0.74))
     split = height * float(random.choice([0.36, 0.68]))
@@ -237,7 +241,9 @@ def fridge(style: Style, random, width: float) -> list[Solid]:
     return solids
 
 
-def worktop(style: Style, width: float, sinks: list[tuple[float, float]], random) -> list[Solid]:
+def worktop(
+    style: Style, width: float, sinks: list[tuple[float, float]], random: np.random.Generator
+) -> list[Solid]:
     """The slab over base units, with a steel basin and a tap at each (x0, x1) of `sinks`."""
     y0, depth = TOP - style.thickness, WORKTOP_DEPTH
     solids: list[Solid] = []
@@ -266,7 +272,7 @@ def worktop(style: Style, width: float, sinks: list[tuple[float, float]], random
     return solids
 
 
-def tap(random, x: float) -> list[Solid]:
+def tap(random: np.random.Generator, x: float) -> list[Solid]:
     """A swan neck of short rods."""
     height, reach = random.uniform(0.2, 0.32), random.uniform(0.14, 0.2)
     angle = np.linspace(0, np.pi * 0.95, 7)

@@ -1,10 +1,9 @@
 """Kitchens into photographs with their exact depth and classes, by path tracing.
 
-Mitsuba 3 traces the light and the rays through the pixels' centres: it comes from PyPI alone, needs
-neither display nor GPU nor LLVM in its scalar variant, and brings what a caster of our own would
-lack: interreflection, soft shadows, rough metal, glass and textures. Open Image Denoise takes the
-noise out of a few samples a pixel. Both give the same bytes for the same scene, whatever the
-number of threads.
+Mitsuba 3 traces the light: it comes from PyPI alone, needs neither display nor GPU nor LLVM in its
+scalar variant, and brings what a caster of our own would lack: interreflection, soft shadows,
+rough metal, glass and textures. Open Image Denoise takes the noise out of a few paths a pixel.
+Both give the same bytes for the same scene, whatever the number of threads.
 """
 
 import os

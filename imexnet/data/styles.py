@@ -79,10 +79,9 @@ def plain(random: np.random.Generator, least: float = 0.02) -> Material:
 
 def draw_style(random: np.random.Generator, height: float) -> Room:
     """Wooden fronts in half of the kitchens, as on NYU's photos; painted ones in the other half."""
-    variant = lambda: int(random.integers(textures.VARIANTS))  # noqa: E731
-    tone = lambda c, s=0.15: tuple((np.array(c) * random.lognormal(0, s)).clip(0.01, 0.82))  # noqa: E731
-    pick = lambda choices: choices[int(random.integers(len(choices)))]  # noqa: E731
-    oak = textures.wood(tone(pick(WOODS)), random.uniform(0.08, 0.2), variant())
+    oak = textures.wood(
+        _tone(random, _pick(random, WOODS)), random.uniform(0.08, 0.2), _variant(random)
+    )
     wood = Material(texture=oak, tile=(1.1, 0.55), gloss=random.uniform(0.25, 0.5))
     if random.random() < 0.5:
         fronts = wood
@@ -91,17 +90,17 @@ def draw_style(random: np.random.Generator, height: float) -> Room:
         paint = PAINTS[
             int(random.choice(len(PAINTS), p=[0.35, 0.2, 0.08, 0.08, 0.08, 0.05, 0.08, 0.08]))
         ]
-        fronts = Material(tone(paint, 0.06), gloss=random.uniform(0.2, 0.5))
+        fronts = Material(_tone(random, paint, 0.06), gloss=random.uniform(0.2, 0.5))
     upper = fronts
     if random.random() < 0.15:
         upper = Material((0.76, 0.75, 0.72), gloss=0.35)
     kind = random.random()
     if kind < 0.7:
-        ground, vein, contrast = pick(STONES)
-        stone = textures.stone(tone(ground), vein, contrast, variant())
+        ground, vein, contrast = _pick(random, STONES)
+        stone = textures.stone(_tone(random, ground), vein, contrast, _variant(random))
         top = Material(texture=stone, tile=(0.5, 0.5), gloss=random.uniform(0.08, 0.3))
     else:
-        plank = textures.boards(tone(pick(WOODS)), 0.1, 6, variant())
+        plank = textures.boards(_tone(random, _pick(random, WOODS)), 0.1, 6, _variant(random))
         top = Material(texture=plank, tile=(1.4, 0.4), gloss=0.35)
     metals = (
         Material((0.68, 0.68, 0.69), gloss=0.28, metal=True),
@@ -120,14 +119,14 @@ def draw_style(random: np.random.Generator, height: float) -> Room:
         shaker=bool(random.random() < 0.6),
         appliance=appliance,
         trim=Material((0.78, 0.77, 0.74), gloss=0.35),
-        splash=_splash(random, tone, variant) if random.random() < 0.75 else None,
+        splash=_splash(random) if random.random() < 0.75 else None,
         upper_top=min(height - 0.05, float(random.choice([2.1, 2.2, 2.35]))),
     )
-    floor, grain = _floor(random, tone, pick, variant)
-    return Room(units, Material(tone(pick(WALLS), 0.05)), floor, grain, wood)
+    floor, grain = _floor(random)
+    return Room(units, Material(_tone(random, _pick(random, WALLS), 0.05)), floor, grain, wood)
 
 
-def _splash(random, tone, variant) -> Material:
+def _splash(random: np.random.Generator) -> Material:
     """Tiles of 10 × 10, 15 × 15 or 15 × 7.5 cm, pale in most kitchens."""
     pale = (
         (0.78, 0.77, 0.74),
@@ -140,20 +139,31 @@ def _splash(random, tone, variant) -> Material:
     columns, rows, bond = [(4, 4, False), (4, 8, True), (6, 6, False)][int(random.integers(3))]
     joint = (0.45, 0.44, 0.42) if random.random() < 0.6 else (0.75, 0.74, 0.72)
     picture = textures.tiles(
-        tone(glaze), joint, columns, rows, bond, random.uniform(0.02, 0.12), variant()
+        _tone(random, glaze),
+        joint,
+        columns,
+        rows,
+        bond,
+        random.uniform(0.02, 0.12),
+        _variant(random),
     )
     return Material(texture=picture, tile=(0.6, 0.6), gloss=random.uniform(0.08, 0.25))
 
 
-def _floor(random, tone, pick, variant) -> tuple[Material, int]:
+def _floor(random: np.random.Generator) -> tuple[Material, int]:
     """Boards, tiles of 30…45 cm or plain lino."""
     kind = random.choice(["boards", "tiles", "lino"], p=[0.4, 0.45, 0.15])
     if kind == "boards":
-        picture = textures.boards(tone(pick(WOODS), 0.25), random.uniform(0.06, 0.14), 8, variant())
+        picture = textures.boards(
+            _tone(random, _pick(random, WOODS), 0.25),
+            random.uniform(0.06, 0.14),
+            8,
+            _variant(random),
+        )
         return Material(texture=picture, tile=(1.8, 0.9), gloss=0.35), int(random.choice([0, 2]))
     if kind == "lino":
-        ground, vein, _ = pick(STONES[2:])
-        return Material(texture=textures.stone(ground, vein, 0.3, variant()), gloss=0.4), 0
+        ground, vein, _ = _pick(random, STONES[2:])
+        return Material(texture=textures.stone(ground, vein, 0.3, _variant(random)), gloss=0.4), 0
     clay = (
         (0.6, 0.55, 0.46),
         (0.4, 0.2, 0.11),
@@ -161,7 +171,9 @@ def _floor(random, tone, pick, variant) -> tuple[Material, int]:
         (0.28, 0.27, 0.26),
         (0.5, 0.4, 0.28),
     )
-    picture = textures.tiles(tone(pick(clay)), (0.3, 0.28, 0.26), 3, 3, False, 0.06, variant())
+    picture = textures.tiles(
+        _tone(random, _pick(random, clay)), (0.3, 0.28, 0.26), 3, 3, False, 0.06, _variant(random)
+    )
     side = float(random.uniform(0.9, 1.35))
     return Material(texture=picture, tile=(side, side), gloss=random.uniform(0.2, 0.45)), 0
 
@@ -193,6 +205,21 @@ def draw_light(random: np.random.Generator) -> Light:
         float(random.uniform(0.004, 0.02)),
         float(random.uniform(0.05, 0.3)),
     )
+
+
+def _variant(random: np.random.Generator) -> int:
+    return int(random.integers(textures.VARIANTS))
+
+
+def _pick(random: np.random.Generator, choices):
+    return choices[int(random.integers(len(choices)))]
+
+
+def _tone(
+    random: np.random.Generator, colour: textures.Colour, spread: float = 0.15
+) -> textures.Colour:
+    """The colour, lighter or darker."""
+    return _rgb((np.array(colour) * random.lognormal(0, spread)).clip(0.01, 0.82))
 
 
 def _rgb(values: np.ndarray) -> textures.Colour:
