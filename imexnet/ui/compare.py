@@ -35,7 +35,7 @@ ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
-QTIPS = 6  # among the examples
+QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
 
 
 class Compare:
@@ -155,7 +155,7 @@ class Compare:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 photo = Photo(
-                    value=next(iter(kitchens), examples.qtip(0, SHOWN)),
+                    value=kitchens[FIRST] if kitchens else examples.qtip(0, SHOWN),
                     label="Photo",
                     type="pil",
                     image_mode=None,
