@@ -13,7 +13,7 @@ import numpy as np
 from imexnet.data import floorplan, furnishing
 from imexnet.data.floorplan import Wall
 from imexnet.data.furniture import TOP
-from imexnet.data.solids import Solid
+from imexnet.data.solids import Solid, bounds
 from imexnet.data.styles import Light, draw_light, draw_style
 
 
@@ -92,7 +92,7 @@ def _cameras(random: np.random.Generator, solids, focus, room) -> list[Camera]:
     a view of the room (a few steps back, at the height of eyes or of a chest), a close view of a
     worktop, and a slanting view along a run. NYU: median distance 2.4 m, deciles 1.2 and 4.5 m.
     """
-    bounds = np.array([solid.bounds() for solid in solids])
+    lows, highs = bounds(solids)
     width, depth, _ = room
     cameras = []
     for _ in range(80):
@@ -107,7 +107,7 @@ def _cameras(random: np.random.Generator, solids, focus, room) -> list[Camera]:
         position = target + distance * np.array([np.sin(angle), 0, np.cos(angle)])
         position[1] = eye
         inside = (0.45 < position[0] < width - 0.45) and (0.45 < position[2] < depth - 0.45)
-        away = np.maximum(bounds[:, 0] - position, position - bounds[:, 1]).clip(0)
+        away = np.maximum(lows - position, position - highs).clip(0)
         if not inside or (np.linalg.norm(away, axis=1) < 0.42).any():
             continue
         aim = target + random.normal(0, 0.12, 3) * [2, 1, 2]

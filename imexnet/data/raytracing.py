@@ -28,14 +28,15 @@ MID_GREY, CONTRAST = 0.14, 1.6
 
 @dataclass(frozen=True)
 class Quality:
-    """Paths a pixel, their greatest length, and the denoiser's effort."""
+    """Paths a pixel, their greatest length, guiding rays a pixel's side, and denoising."""
 
     samples: int
     length: int
+    guides: int
     denoising: str
 
 
-QUALITIES = {"low": Quality(3, 4, "fast"), "high": Quality(16, 6, "high")}
+QUALITIES = {"low": Quality(2, 3, 1, "fast"), "high": Quality(16, 6, 2, "high")}
 
 
 @dataclass(frozen=True)
@@ -138,10 +139,11 @@ def trace_light(
     light = _trace(build_scene(solids), camera, size, quality, int(random.integers(2**31)))
     import pyoidn
 
-    # Four rays a pixel: edges of the guides as soft as those of the light.
-    hits = look(scene, camera, (2 * size[0], 2 * size[1]))
+    # At several rays a pixel the guides' edges are as soft as those of the light.
+    n = quality.guides
+    hits = look(scene, camera, (n * size[0], n * size[1]))
     albedo, normal = (
-        guide.reshape(size[0], 2, size[1], 2, 3).mean((1, 3)).astype(np.float32)
+        guide.reshape(size[0], n, size[1], n, 3).mean((1, 3)).astype(np.float32)
         for guide in (hits.albedo, hits.normal)
     )
     return pyoidn.denoise(

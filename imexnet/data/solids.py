@@ -6,6 +6,7 @@ coordinates in metres; a ball stays exact.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
@@ -54,7 +55,7 @@ class Mesh:
     def moved(self, turn: np.ndarray, shift: np.ndarray) -> "Mesh":
         """Turned by a rotation matrix, then shifted."""
         vertices, normals = self.vertices @ turn.T + shift, self.normals @ turn.T
-        return replace(self, vertices=vertices, normals=normals)
+        return Mesh(self.material, self.label, vertices, normals, self.uv, self.triangles)
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +86,14 @@ def place(
     c, s = np.cos(np.radians(turn)), np.sin(np.radians(turn))
     matrix = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
     return [solid.moved(matrix, np.array([x, y, z])) for solid in solids]
+
+
+def bounds(solids: Sequence[Solid]) -> tuple[np.ndarray, np.ndarray]:
+    """(N, 3) lowest and highest corners of all solids, at once."""
+    corners = [s.vertices if isinstance(s, Mesh) else np.stack(s.bounds()) for s in solids]
+    starts = np.cumsum([0, *(len(c) for c in corners[:-1])])
+    points = np.concatenate(corners)
+    return np.minimum.reduceat(points, starts), np.maximum.reduceat(points, starts)
 
 
 def ball(material: Material, label: int, centre: Vector, radius: float) -> Ball:
@@ -142,11 +151,17 @@ def lathe(
     v = np.stack([along[:-1], along[1:]], 1)[..., None] * ones
     u = np.broadcast_to(angle / (2 * np.pi), v.shape)
     uv = np.stack([u, v / max(along[-1], 1e-9)], -1).reshape(-1, 2)
-    k, s = np.mgrid[: len(step), :segments]
+    return Mesh(material, label, vertices, normals, uv, _rings(len(step), segments))
+
+
+@lru_cache
+def _rings(count: int, segments: int) -> np.ndarray:
+    """Two triangles a quadrangle of `count` bands, each with a seam and vertices of its own."""
+    k, s = np.mgrid[:count, :segments]
     a = (2 * k * (segments + 1) + s).reshape(-1)
     b = a + segments + 1
     triangles = np.concatenate([np.stack([a, a + 1, b], 1), np.stack([a + 1, b + 1, b], 1)])
-    return Mesh(material, label, vertices, normals, uv, triangles.astype(np.uint32))
+    return triangles.astype(np.uint32)
 
 
 def rod(material: Material, label: int, start: Vector, end: Vector, radius: float) -> Mesh:
