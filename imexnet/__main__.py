@@ -251,6 +251,9 @@ def train_indoor(
     model: Annotated[str, typer.Option(help="resnet or imexnet")],
     out: Out,
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
+    rendered: Annotated[
+        Path | None, typer.Option(help="A folder that render wrote, seen besides.")
+    ] = None,
     seed: Seed = 0,
     epochs: Epochs = None,
     resume: Resume = False,
@@ -259,7 +262,7 @@ def train_indoor(
     from imexnet import training
 
     config = training.recipe(f"indoor-{model}", seed=seed, epochs=epochs)
-    _report(training.fit(config, out, data, resume))
+    _report(training.fit(config, out, data, resume, rendered))
 
 
 @app.command("prepare-nyu")
@@ -272,6 +275,34 @@ def prepare_nyu(
     from imexnet.data.nyu_mat import prepare_nyu
 
     print(f"{prepare_nyu(mat, splits, out)} images written to {out}")
+
+
+@app.command("render")
+def render_command(
+    count: Annotated[int, typer.Option(min=1, help="How many kitchens.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    seed: Seed = 0,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the photos.")] = "320x240",
+    quality: Annotated[str, typer.Option(help="low or high")] = "low",
+    truth_size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT of depth and classes if not the photos'.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val or test, for index.csv")] = "train",
+) -> None:
+    """Render kitchens with exact depth and classes, in the layout of prepare-nyu."""
+    from imexnet.data.render_kitchens import render_kitchens
+
+    truth = _size_of(truth_size) if truth_size else None
+    written = render_kitchens(out, count, seed, _size_of(size), quality, truth, split)
+    print(f"{written} kitchens written to {out}")
+
+
+def _size_of(text: str) -> tuple[int, int]:
+    """(H, W) of "320x240"."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"a size is given as 320x240, got {text!r}")
+    return int(height), int(width)
 
 
 def _networks(task: str, model: str) -> dict:
@@ -344,7 +375,8 @@ def main() -> None:
     except UsageError as error:
         _fail(error.format_message())
     except ModuleNotFoundError as error:
-        _fail(f"{error.name} is not installed: pip install -e '.[train]'")
+        extra = "render" if error.name in ("mitsuba", "pyoidn", "embreex") else "train"
+        _fail(f"{error.name} is not installed: pip install -e '.[{extra}]'")
     except (ValueError, OSError) as error:
         _fail(str(error))
     except (typer.Abort, KeyboardInterrupt):

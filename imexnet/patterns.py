@@ -60,7 +60,7 @@ def problem(setting: Setting, size: tuple[int, int]) -> Problem:
     """ẏ = f(y) − Ly on a periodic grid (H, W)."""
     padded = np.zeros(size)
     padded[:3, :3] = setting.stencil
-    symbol = np.fft.rfft2(np.roll(padded, (-1, -1), (0, 1)))
+    symbol = np.fft.fft2(np.roll(padded, (-1, -1), (0, 1)))
     return Problem(setting.reaction, np.abs(symbol) ** 2 if setting.gram else symbol.real)
 
 

@@ -109,10 +109,18 @@ class IndoorTask:
     the mean log-depth of the stream stays that of the photos.
     """
 
-    def __init__(self, config: TrainConfig, size: tuple[int, int], folder: Path) -> None:
+    def __init__(
+        self,
+        config: TrainConfig,
+        size: tuple[int, int],
+        folder: Path,
+        rendered: Path | None = None,
+    ) -> None:
         import kornia.augmentation as augmentation
 
         rooms = nyu.read_rooms(folder, "train")
+        if rendered is not None:  # besides the photos: an epoch passes once over both
+            rooms += nyu.read_rooms(rendered, "train")
         self.images = len(rooms)
         self.validation = nyu.read_rooms(folder, "val")
         self.photos = torch.stack([_photo(room.photo, size) for room in rooms])
@@ -187,7 +195,11 @@ def one_cycle(step: int, total: int, peak: float) -> float:
 
 
 def fit(
-    config: TrainConfig, out: Path, data: Path | None = None, resume: bool = False
+    config: TrainConfig,
+    out: Path,
+    data: Path | None = None,
+    resume: bool = False,
+    rendered: Path | None = None,
 ) -> dict | None:
     """Trains a network and writes it to `out`; a state to resume from beside it after each epoch.
 
@@ -196,6 +208,7 @@ def fit(
         out: the safetensors file to write.
         data: the NYU folder, for the indoor networks.
         resume: go on from the state beside `out`; with none there, start.
+        rendered: a folder that `render` wrote, for the indoor networks to see besides.
 
     Returns:
         The scores on the validation split; None on other processes than the first.
@@ -218,7 +231,7 @@ def fit(
     rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(config.seed)
     network = build(MODELS[config.model])
-    task = make_task(config, network.config, data)
+    task = make_task(config, network.config, data, rendered)
     optimizer = torch.optim.AdamW(_parameter_groups(network, config.weight_decay))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
@@ -268,7 +281,8 @@ def fit(
         return None
     averaged = cast(Network, average.module).eval()
     metrics = task.validate(averaged)
-    save(averaged, out, {"command": _command(config, out), **asdict(config)}, metrics)
+    command = _command(config, out, rendered is not None)
+    save(averaged, out, {"command": command, **asdict(config)}, metrics)
     state_file.unlink(missing_ok=True)
     return metrics
 
@@ -288,18 +302,21 @@ def recipe(model: str, **changes: int | None) -> TrainConfig:
     return replace(RECIPES[model.split("-")[0]], model=model, **given)
 
 
-def make_task(config: TrainConfig, model: ModelConfig, data: Path | None) -> Task:
+def make_task(
+    config: TrainConfig, model: ModelConfig, data: Path | None, rendered: Path | None = None
+) -> Task:
     """The data set that a model is trained on."""
     if config.model.startswith("qtips"):
         return QtipsTask(config)
     if data is None:
         raise ValueError("the indoor networks need --data, the folder that prepare-nyu writes")
-    return IndoorTask(config, model.size, data)
+    return IndoorTask(config, model.size, data, rendered)
 
 
-def _command(config: TrainConfig, out: Path) -> str:
+def _command(config: TrainConfig, out: Path, rendered: bool) -> str:
     task, model = config.model.split("-", 1)
     data = " --data NYU" if task == "indoor" else ""
+    data += " --rendered KITCHENS" if rendered else ""
     return (
         f"python -m imexnet train {task} --model {model}{data} --seed {config.seed} "
         f"--epochs {config.epochs} --out {out.name}"

@@ -45,8 +45,8 @@ def photo(tmp_path):
 def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
-        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("stability",), ("robustness",),
-        ("benchmark",),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
+        ("robustness",), ("benchmark",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])

@@ -156,7 +156,7 @@ def test_validation_is_cut_from_train_only(tmp_path):
 def test_index_equals_that_of_the_shared_folder(tmp_path):
     rows = read_index(NYU)
     columns = ([row[name] for row in rows] for name in ("official_split", "scene_type"))
-    nyu_mat._write_index(tmp_path / "index.csv", *columns)
+    nyu_mat._write_index(tmp_path, *columns)
     assert (tmp_path / "index.csv").read_bytes() == (NYU / "index.csv").read_bytes()
 
 

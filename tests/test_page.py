@@ -33,7 +33,7 @@ def first_visit(browser: Browser, url: str) -> Iterator[Page]:
     """The page after its first example has been answered; one for all tests, as it is slow."""
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
-    expect(opened.locator("#summary")).to_contain_text("True label", timeout=60_000)
+    expect(opened.locator("#summary")).to_contain_text("AbsRel", timeout=60_000)
     expect(opened.locator("#decay img")).to_be_visible(timeout=60_000)
     yield opened
     opened.close()
@@ -93,12 +93,36 @@ def wait_for_pixel(page: Page, column: float, row: float, tolerance: float) -> N
     raise AssertionError(f"the page shows {got}, not {(column, row)}")
 
 
-def test_first_visit_shows_a_qtip_with_truth_and_both_scores(first_visit):
-    page = first_visit
+def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, url):
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(url)
+    summary = page.locator("#summary")
+    expect(summary).to_contain_text("AbsRel", timeout=60_000)
+    for words in ("all of it (no crop)", "RMSE", "δ1", "network input 160 × 120"):
+        expect(summary).to_contain_text(words)
+    expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
+    for picture in ("resnet", "imexnet", "truth", "error-resnet", "error-imexnet", "heat-resnet"):
+        expect(page.locator(f"#{picture} img")).to_be_visible()
+    expect(page.locator("#legend")).to_contain_text("Error of depth")
+    click(page, "error-imexnet", 0.25, 0.5)
+    wait_for_pixel(page, 160, 240, 4)
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(summary).to_contain_text("mIoU", timeout=60_000)
+    expect(summary).to_contain_text("Accuracy")
+    expect(page.locator("#truth img")).to_be_visible()
+    expect(page.locator("#error-resnet img")).not_to_be_visible()
+    page.locator("button.gallery-item").nth(13).click()  # the second Q-tip
+    expect(summary).to_contain_text("True label: ", timeout=60_000)
+    expect(summary).to_contain_text("IoU of the rod")
+    page.locator("button.gallery-item").nth(4).click()
+    expect(summary).to_contain_text("AbsRel", timeout=60_000)
+    page.close()
+
+
+def test_qtip_with_truth_and_both_scores(page):
     summary = page.locator("#summary").inner_text()
     assert "True label: " in summary
-    assert "ResNet 0." in summary
-    assert "IMEXNet " in summary
+    assert "IoU of the rod" in summary
     for picture in ("resnet", "imexnet", "truth", "heat-resnet", "heat-imexnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()
 
@@ -110,6 +134,8 @@ def test_photo_in_two_depths_out_then_segmentation(page, photo):
     expect(page.locator("#measures")).to_contain_text(" m", timeout=60_000)
     wait_for_pixel(page, 240, 180, 0)
     expect(page.locator("#truth img")).not_to_be_visible()
+    expect(page.locator("#error-resnet img")).not_to_be_visible()
+    expect(page.locator("#summary")).not_to_contain_text("AbsRel")
     page.locator("#task label", has_text="Segmentation").click()
     expect(page.locator("#legend .chip").first).to_be_visible(timeout=60_000)
     expect(page.locator("#measures")).to_contain_text("p = 0.", timeout=60_000)

@@ -237,6 +237,32 @@ def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write
     assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
 
 
+def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
+    """An epoch passes once over both; the scores are those of the photos of val."""
+    nyu = write_rooms([made_room(split, i) for i, split in enumerate(["train"] * 4 + ["val"])])
+    made = write_rooms([made_room("train", i) for i in range(10, 13)], "made")
+    config = replace(recipe("indoor-resnet", epochs=1), batch=7)
+    alone = IndoorTask(config, (120, 160), nyu)
+    both = IndoorTask(config, (120, 160), nyu, made)
+    only = IndoorTask(config, (120, 160), nyu, nyu)
+    assert (alone.images, both.images, only.images) == (4, 7, 8)
+    assert len(both.validation) == 1
+    for name in ("photos", "depth", "labels"):
+        values, photos = getattr(both, name), getattr(alone, name)
+        assert torch.equal(values[:4], photos) and len(values) == 7
+        assert not any(torch.equal(values[i], photo) for i in (4, 5, 6) for photo in photos)
+    seen = []
+    batch = IndoorTask.batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            IndoorTask, "batch", lambda s, e, i: seen.extend(i.tolist()) or batch(s, e, i)
+        )
+        metrics = fit(config, tmp_path / "net.safetensors", nyu, rendered=made)
+    assert sorted(seen) == list(range(7)) and metrics is not None and metrics["images"] == 1
+    command = read(tmp_path / "net.safetensors")[0].training["command"]
+    assert "--data NYU --rendered KITCHENS" in command and str(tmp_path) not in command
+
+
 def test_what_is_missing_is_said_before_anything_is_written(tmp_path):
     out = tmp_path / "net.safetensors"
     with pytest.raises(ValueError, match="need --data, the folder that prepare-nyu writes"):

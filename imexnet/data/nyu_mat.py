@@ -11,8 +11,6 @@ it should have, so the table is exact for the official file. It was not compared
 """
 
 import csv
-import io
-import os
 import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -21,6 +19,8 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from imexnet.data import layout
 
 VALIDATION_RANGES = (
     (19, 20), (80, 83), (156, 166), (170, 170), (203, 206), (313, 314), (552, 554), (572, 578),
@@ -57,10 +57,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         from tqdm import tqdm
     except ImportError as error:
         raise ValueError("This needs h5py, scipy and tqdm: pip install '.[train]'") from error
-    if (out / "index.csv").exists():
-        raise ValueError(f"{out.resolve().name} already holds a data set; choose another folder.")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out.name} is a file; choose a folder to write to.")
+    layout.check_free(out)
     with _open_mat(mat) as file:
         images, depths, labels = (_variable(file, name) for name in ("images", "depths", "labels"))
         scene_types = _strings(file, "sceneTypes")
@@ -70,19 +67,18 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
             raise ValueError(f"The images, depths, labels and sceneTypes of {mat.name} do not fit.")
         official = _official_split(splits, count)
         lookup = _class_lookup(_strings(file, "names"))
-        for folder in ("rgb", "depth", "label40"):
-            (out / folder).mkdir(parents=True, exist_ok=True)
+        layout.make_folders(out)
         for i in tqdm(range(count), desc="Converting", unit="image"):
             # One at a time: the file is 2.8 GB. MATLAB's (rows, columns) arrive transposed.
             name = f"{i + 1:04d}"
-            _write_rgb(out / "rgb" / f"{name}.jpg", images[i].transpose(2, 1, 0))
-            millimetres = np.rint(depths[i].T * 1000).clip(0, np.iinfo(np.uint16).max)
-            _write_map(out / "depth" / f"{name}.png", millimetres.astype(np.uint16))
             label = labels[i].T
             if label.max() >= len(lookup):
                 raise ValueError(f"{mat.name} has a label in image {name} that has no name.")
-            _write_map(out / "label40" / f"{name}.png", lookup[label])
-    _write_index(out / "index.csv", official, scene_types)
+            photo = Image.fromarray(np.ascontiguousarray(images[i].transpose(2, 1, 0))).reduce(2)
+            # Nearest: an average across an edge is the depth, or the class, of nothing.
+            metres, label40 = depths[i].T[::2, ::2], lookup[label][::2, ::2]
+            layout.write_room(out, name, photo, metres, label40)
+    _write_index(out, official, scene_types)
     return count
 
 
@@ -142,39 +138,12 @@ def _letters(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
 
-def _write_rgb(path: Path, image: np.ndarray) -> None:
-    half = Image.fromarray(np.ascontiguousarray(image)).reduce(2)
-    _write(path, half, format="JPEG", quality=92, subsampling=0)
-
-
-def _write_map(path: Path, values: np.ndarray) -> None:
-    # Nearest: an average across an edge is the depth, or the class, of nothing.
-    _write(path, Image.fromarray(np.ascontiguousarray(values[::2, ::2])), format="PNG")
-
-
-def _write(path: Path, image: Image.Image, **options: Any) -> None:
-    buffer = io.BytesIO()
-    image.save(buffer, **options)
-    _replace(path, buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
-def _write_index(path: Path, official: Sequence[str], scene_types: Sequence[str]) -> None:
+def _write_index(out: Path, official: Sequence[str], scene_types: Sequence[str]) -> None:
     """Write a row per image; `run_id` numbers the runs of one scene type in one official split."""
     changes = (a != b for a, b in pairwise(zip(scene_types, official, strict=True)))
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(("id", "official_split", "split", "scene_type", "run_id"))
-    rows = zip(official, scene_types, accumulate(changes, initial=0), strict=True)
-    for i, (split, scene_type, run) in enumerate(rows, start=1):
+    runs = accumulate(changes, initial=0)
+    rows = []
+    for i, (split, scene, run) in enumerate(zip(official, scene_types, runs, strict=True), start=1):
         ours = "val" if split == "train" and i in VALIDATION_IDS else split
-        writer.writerow((f"{i:04d}", split, ours, scene_type, run))
-    _replace(path, text.getvalue().encode())
+        rows.append((f"{i:04d}", split, ours, scene, run))
+    layout.write_index(out, rows)

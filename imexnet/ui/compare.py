@@ -10,21 +10,12 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet import files, render
-from imexnet.data import qtips
-from imexnet.metrics import confusion_matrix, iou
 from imexnet.models import Network, window_width
 from imexnet.predict import FAMILIES, KINDS, answer, forward, full_size, predict, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
-from imexnet.ui.inputs import (
-    CLASS_NAMES,
-    fresh,
-    inputs,
-    need,
-    pair_and_input,
-    suited,
-    to_show,
-    true_label,
-)
+from imexnet.ui import examples
+from imexnet.ui.examples import CLASS_NAMES
+from imexnet.ui.inputs import fresh, inputs, need, pair_and_input, suited, to_show
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -61,7 +52,9 @@ class Compare:
         self.folder = Folder()
         self._build(demo)
 
-    def predict(self, photo: Image.Image | None, task: str) -> tuple[Any, Any, Any, Any, str, str]:
+    def predict(
+        self, photo: Image.Image | None, task: str
+    ) -> tuple[Any, Any, Any, Any, Any, Any, str, str]:
         """Both networks' answers for a photo, on one colour scale.
 
         Args:
@@ -73,9 +66,13 @@ class Compare:
             outputs, seconds = {}, {}
             for kind, network in pair.items():
                 outputs[kind], seconds[kind] = forward(network, x)
-        arrays, legend = answer_pictures(task, photo, outputs)
+        truth = examples.true_values(photo, task)
+        arrays, legend = answer_pictures(task, photo, outputs, truth)
+        if truth is not None and task == "depth":
+            errors = examples.error_pictures(outputs, truth, SHOWN)
+            arrays |= {f"{kind}-error": error for kind, error in errors.items()}
+            legend += _error_bar()
         pictures = self.folder.pictures(arrays)
-        truth, score = self._truth(photo, task, outputs)
         device = str(x.device).upper()
         summary = " · ".join(
             [f"{render.LABELS[kind]} {1000 * s:.0f} ms" for kind, s in seconds.items()]
@@ -84,10 +81,12 @@ class Compare:
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            gr.update(value=truth, visible=truth is not None),
+            _if_any(pictures.get("truth")),
+            _if_any(pictures.get("resnet-error")),
+            _if_any(pictures.get("imexnet-error")),
             (pictures["resnet"], pictures["imexnet"]),
             legend,
-            f'<div class="note">{summary}{score}</div>',
+            f'<div class="note">{summary}</div>' + examples.verdict(task, outputs, truth),
         )
 
     def raw_values(self, photo: Image.Image | None, task: str) -> list[str]:
@@ -143,35 +142,12 @@ class Compare:
     def _width(self, task: str) -> int:
         return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
 
-    def _truth(self, photo: Image.Image, task: str, outputs) -> tuple[np.ndarray | None, str]:
-        """For a Q-tip its true label as a picture, and both IoUs of the rod in words."""
-        if task != "qtips":
-            return None, ""
-        label = true_label(photo)
-        if label is None:
-            return None, (
-                "<br>This is no Q-tip: these two networks know only rods of 4 grey values on "
-                "64 × 64 pixels. Choose depth or segmentation for a photo."
-            )
-        kind = int(label.max())
-        scores = []
-        for name, o in outputs.items():
-            classes = answer(task, o, label.shape).values
-            overlap = iou(confusion_matrix(classes, label, len(qtips.CLASSES)))[kind]
-            scores.append(f"{render.LABELS[name]} {overlap:.3f}")
-        picture = render.class_picture(label, render.PALETTES[task])
-        size = render.display_size(label.shape, SHOWN)
-        return (
-            render.enlarge(picture, size, smooth=False),
-            f"<br>True label: <b>{qtips.CLASSES[kind]}</b>. IoU of the rod: {', '.join(scores)}.",
-        )
-
     def _build(self, demo: gr.Blocks) -> None:
         size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs()
-                photo, task, examples = chosen.photo, chosen.task, chosen.examples
+                photo, task = chosen.photo, chosen.task
             with gr.Column(scale=3, min_width=320):
                 with gr.Tabs():
                     with gr.Tab("Side by side"), gr.Row():
@@ -182,6 +158,9 @@ class Compare:
                         slider = gr.ImageSlider(
                             label="ResNet ↔ IMEXNet", format="png", max_height=460, buttons=[]
                         )
+                with gr.Row():
+                    error_resnet = picture("Error of ResNet", "error-resnet", visible=False)
+                    error_imexnet = picture("Error of IMEXNet", "error-imexnet", visible=False)
                 legend = gr.HTML(label="legend", elem_id="legend")
                 summary = gr.HTML(label="summary", elem_id="summary")
                 gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")
@@ -210,7 +189,8 @@ class Compare:
                     elem_id="raw",
                 )
 
-        predicted = [resnet, imexnet, truth, slider, legend, summary]
+        errors = [error_resnet, error_imexnet]
+        predicted = [resnet, imexnet, truth, *errors, slider, legend, summary]
         viewed = [heat_resnet, heat_imexnet, measures, decay]
         pixel = [column, row]
         show_view: dict[str, Any] = {
@@ -239,7 +219,8 @@ class Compare:
         answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
         arrived = chosen.upload.upload(to_show, chosen.upload, photo, **PRIVATE, **EVERY)
         answer_then_view(arrived.success(**begin, **LATEST).then)
-        answer_then_view(examples.load_input_event.then(**begin, **LATEST).then)
+        for offered in chosen.examples:
+            answer_then_view(offered.load_input_event.then(**begin, **LATEST).then)
         drawn = chosen.fresh.click(fresh, None, photo, **PRIVATE, **EVERY)
         answer_then_view(drawn.success(**begin, **LATEST).then)
         answer_then_view(demo.load(**begin).then)
@@ -248,7 +229,7 @@ class Compare:
         results = [*predicted, *viewed, raw]
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
         gr.on([column.submit, row.submit], **show_view, **PRIVATE)
-        for shown in (photo, resnet, imexnet, truth, heat_resnet, heat_imexnet):
+        for shown in (photo, resnet, imexnet, truth, *errors, heat_resnet, heat_imexnet):
             where = _in_photo if shown is photo else _in_shown
             quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
             # In the queue, so that the last click is answered last.
@@ -276,27 +257,43 @@ def _in_shown(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
 
 
 def answer_pictures(
-    task: str, photo: Image.Image, outputs: Mapping[str, dict[str, Tensor]]
+    task: str,
+    photo: Image.Image,
+    outputs: Mapping[str, dict[str, Tensor]],
+    truth: np.ndarray | None = None,
 ) -> tuple[dict[str, np.ndarray], str]:
-    """Both answers as pictures of the page's size, and their colour bar or legend."""
+    """Answers, and the truth if known, as pictures of the page's size; their bar or legend."""
     size = render.display_size((photo.height, photo.width), SHOWN)
+    known = {} if truth is None else {"truth": truth}
     if task == "depth":
-        metres = {kind: answer(task, o, size).values for kind, o in outputs.items()}
+        metres = {kind: answer(task, o, size).values for kind, o in outputs.items()} | known
         low, high = render.depth_range(*metres.values())
         ticks = [f"{v:.1f} m" for v in np.linspace(low, high, 5)]
-        bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for both")
-        return render.pictures(task, metres), bar
+        bar = colour_bar(render.DEPTH_COLOURS, ticks, "Depth, one scale for all")
+        return _enlarged(render.pictures(task, metres), size), bar
     classes = {}
     for kind, o in outputs.items():
         # Q-tips are pixel art: their answers are enlarged as they are.
         height, width = o[task].shape[-2:] if task == "qtips" else size
         classes[kind] = answer(task, o, (height, width)).values
-    pictures = {
-        kind: render.enlarge(picture, size, smooth=False)
-        for kind, picture in render.pictures(task, classes).items()
-    }
+    classes |= known
     present = sorted({int(k) for values in classes.values() for k in np.unique(values)})
-    return pictures, class_legend(CLASS_NAMES[task], render.PALETTES[task], present)
+    legend = class_legend(CLASS_NAMES[task], render.PALETTES[task], present)
+    return _enlarged(render.pictures(task, classes), size), legend
+
+
+def _enlarged(pictures: dict[str, np.ndarray], size: tuple[int, int]) -> dict[str, np.ndarray]:
+    return {name: render.enlarge(p, size, smooth=False) for name, p in pictures.items()}
+
+
+def _if_any(picture: str | None) -> dict[str, Any]:
+    return gr.update(value=picture, visible=picture is not None)
+
+
+def _error_bar() -> str:
+    most = round(100 * examples.LARGEST_ERROR)
+    ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
+    return colour_bar(examples.ERROR_COLOURS, ticks, "Error of depth, share of the true one")
 
 
 def _heat_bar() -> str:

@@ -5,21 +5,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from imexnet import render
-from imexnet.data import nyu, qtips
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, resize, to_input
+from imexnet.predict import FAMILIES, KINDS, to_input
+from imexnet.ui import examples
 from imexnet.ui.parts import SHOWN, Photo, decoded, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
-CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
 BROWSERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
-EXAMPLES = 6
-EXAMPLE_SEED = 26  # two Q-tips of each class, long ones
+QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
 
 
 @dataclass(frozen=True)
@@ -29,14 +25,16 @@ class Inputs:
     photo: Photo
     upload: gr.UploadButton
     task: gr.Radio
-    examples: Any  # gr.Examples, which is typed as a function
+    examples: list[Any]  # of gr.Examples, which is typed as a function
     fresh: gr.Button
 
 
 def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     """Builds the column where it is called; `prefix` goes before each element's id."""
+    kitchens = examples.kitchens()
+    rods = [example(i) for i in range(QTIPS)]
     photo = Photo(
-        value=example(0),
+        value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
         label="Photo",
         type="pil",
         image_mode=None,
@@ -52,15 +50,23 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         "Upload a photo", file_types=["image"], variant="primary", elem_id=f"{prefix}upload"
     )
     choice = gr.Radio(TASKS, value=task, label="Task", elem_id=f"{prefix}task")
-    examples = gr.Examples(
-        [example(i) for i in range(EXAMPLES)],
-        inputs=photo,
-        label="Q-tips: is the rod white–white, white–black or black–black?",
-        cache_examples=False,
-        api_visibility="private",
-    )
+    offered = [
+        gr.Examples(
+            pictures,
+            inputs=photo,
+            label=label,
+            cache_examples=False,
+            examples_per_page=12,
+            api_visibility="private",
+        )
+        for label, pictures in (
+            ("Rendered kitchens: their exact depth and classes are known", kitchens),
+            ("Q-tips: is the rod white–white, white–black or black–black?", rods),
+        )
+        if pictures
+    ]
     fresh = gr.Button("Draw another Q-tip", size="sm", elem_id=f"{prefix}fresh")
-    return Inputs(photo, upload, choice, examples, fresh)
+    return Inputs(photo, upload, choice, offered, fresh)
 
 
 def pair_and_input(
@@ -77,9 +83,7 @@ def pair_and_input(
 
 def example(index: int) -> Image.Image:
     """A Q-tip of the page's size."""
-    picture, _ = qtips.qtip(EXAMPLE_SEED, index)
-    size = render.display_size(picture.shape, SHOWN)
-    return Image.fromarray(render.enlarge(picture, size, smooth=False))
+    return examples.qtip(index, SHOWN)
 
 
 def fresh() -> Image.Image:
@@ -111,11 +115,6 @@ def need(photo: Image.Image | None) -> Image.Image:
 
 def suited(photo: Image.Image | None, task: str) -> str:
     """The task that suits a new photo."""
-    if true_label(need(photo)) is not None:
+    if examples.is_qtip(need(photo)):
         return "qtips"
     return "depth" if task == "qtips" else task
-
-
-def true_label(photo: Image.Image) -> np.ndarray | None:
-    """The label of a Q-tip, at any whole enlargement."""
-    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))

@@ -15,7 +15,8 @@ from imexnet.predict import resize
 from imexnet.recipe import BOUNDARIES, recipe
 from imexnet.spectral import zero_mean
 from imexnet.steps import IMEXStep
-from imexnet.ui.inputs import fresh, inputs, need, suited, to_show, true_label
+from imexnet.ui import examples
+from imexnet.ui.inputs import fresh, inputs, need, suited, to_show
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
 from imexnet.ui.parts import DEVICE, EVERY, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
@@ -211,7 +212,8 @@ class Solve:
         chosen.photo.upload(**fit, **EVERY)
         arrived.success(**fit, **LATEST)
         drawn.success(**fit, **LATEST)
-        chosen.examples.load_input_event.then(**fit, **LATEST)
+        for offered in chosen.examples:
+            offered.load_input_event.then(**fit, **LATEST)
 
     def _build_recipe(self, layer: list[Any]) -> None:
         with gr.Row():
@@ -300,7 +302,7 @@ PATTERN_NOTE = (
 
 def _grey(photo: Image.Image) -> np.ndarray:
     """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a Q-tip at its own size."""
-    if true_label(photo) is not None:
+    if examples.is_qtip(photo):
         return np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
     scale = min(1.0, (PHOTO_PIXELS / (photo.width * photo.height)) ** 0.5)
     size = max(8, round(photo.width * scale)), max(8, round(photo.height * scale))

@@ -25,8 +25,9 @@ from imexnet.stability import (
     stretched,
 )
 from imexnet.stability import norms as step_norms
+from imexnet.ui import examples
 from imexnet.ui.compare import answer_pictures
-from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, to_show, true_label
+from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, to_show
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -220,7 +221,7 @@ class Stability:
 
     @staticmethod
     def _truth(photo: Image.Image, task: str) -> np.ndarray | None:
-        return true_label(photo) if task == "qtips" else None
+        return examples.true_values(photo, task) if task == "qtips" else None
 
     def _build(self, tab: gr.Tab) -> None:
         seen = gr.State(False)
@@ -258,7 +259,7 @@ class Stability:
             chosen.photo.upload(**fit, **EVERY),
             arrived.success(**fit, **LATEST),
             drawn.success(**fit, **LATEST),
-            chosen.examples.load_input_event.then(**fit, **LATEST),
+            *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
         ):
             runs.append(begun.success(**show))
         tab.select(self.first, [seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once")

@@ -1,0 +1,91 @@
+"""Rendered kitchens into a folder that the NYU loader reads."""
+
+import multiprocessing
+import os
+from functools import partial
+from pathlib import Path
+
+from PIL import Image
+
+from imexnet.data import layout
+from imexnet.data.raytracing import QUALITIES, mitsuba, render_kitchen
+
+SPLITS = ("train", "val", "test")
+
+
+def render_kitchens(
+    out: Path,
+    count: int,
+    seed: int,
+    size: tuple[int, int],
+    quality: str = "low",
+    truth_size: tuple[int, int] | None = None,
+    split: str = "train",
+) -> int:
+    """Write kitchens 0001… of sequence `seed` under `out`, one process a core.
+
+    `index.csv` is written last: a folder without it is incomplete and may be rendered again.
+
+    Args:
+        out: the folder to write; made where it does not exist.
+        count: how many.
+        seed: of the sequence.
+        size: (H, W) of the photos.
+        quality: low or high.
+        truth_size: (h, w) of depth and classes if not the photos'.
+        split: what `index.csv` says of all of them.
+
+    Returns:
+        The number of kitchens written.
+
+    Raises:
+        ValueError: an argument is out of range, or `out` holds a data set already.
+        ModuleNotFoundError: the render extra is not installed.
+    """
+    if quality not in QUALITIES:
+        raise ValueError(f"the quality must be one of {', '.join(QUALITIES)}, got {quality!r}")
+    if split not in SPLITS:
+        raise ValueError(f"the split must be one of {', '.join(SPLITS)}, got {split!r}")
+    for height, width in (size, truth_size or size):
+        if not (16 <= height <= 4096 and 16 <= width <= 4096):
+            raise ValueError(f"sizes must be 16…4096 pixels a side, got {width}x{height}")
+    layout.check_free(out)
+    mitsuba()  # missing packages are told before anything is written
+    from tqdm import tqdm
+
+    layout.make_folders(out)
+    work = partial(_write, out, seed, size, quality, truth_size)
+    processes = min(count, _cores())
+    if processes == 1:
+        for _ in tqdm(map(work, range(count)), "Rendering", count, unit="image"):
+            pass
+    else:
+        with multiprocessing.get_context("spawn").Pool(processes) as pool:
+            done = pool.imap_unordered(work, range(count))
+            for _ in tqdm(done, "Rendering", count, unit="image"):
+                pass
+    official = "test" if split == "test" else "train"
+    layout.write_index(out, ((_name(i), official, split, "kitchen", i) for i in range(count)))
+    return count
+
+
+def _write(
+    out: Path,
+    seed: int,
+    size: tuple[int, int],
+    quality: str,
+    truth_size: tuple[int, int] | None,
+    index: int,
+) -> None:
+    made = render_kitchen(seed, index, size, quality, truth_size)
+    layout.write_room(out, _name(index), Image.fromarray(made.photo), made.depth, made.label40)
+
+
+def _name(index: int) -> str:
+    return f"{index + 1:04d}"
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

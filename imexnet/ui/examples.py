@@ -1,0 +1,121 @@
+"""Pictures that the page offers, and what it knows of them: their truth, and who comes near it.
+
+A picture is recognised by its pixels alone, so that nothing is remembered between visitors and an
+upload of one's own has no truth.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from html import escape
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from imexnet import render
+from imexnet.data import nyu, qtips
+from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
+from imexnet.predict import answer, resize
+from imexnet.ui.parts import table
+
+KITCHENS = Path(__file__).parents[2] / "assets" / "kitchens"
+CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
+QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
+ERROR_COLOURS = "RdBu"  # too near is red, too far is blue
+LARGEST_ERROR = 0.5  # of the true depth, at the ends of the colour scale
+NO_QTIP = (
+    "This is no Q-tip: these two networks know only rods of 4 grey values on 64 × 64 pixels. "
+    "Choose depth or segmentation for a photo."
+)
+
+
+@lru_cache(1)
+def _gallery() -> dict[str, nyu.Room]:
+    """The rendered kitchens by the digest of their pixels, in their order."""
+    if not (KITCHENS / "index.csv").is_file():
+        return {}  # installed without the repository's pictures
+    return {_digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
+
+
+def kitchens() -> list[Image.Image]:
+    """The rendered kitchens."""
+    return [Image.fromarray(room.photo) for room in _gallery().values()]
+
+
+def qtip(index: int, longest: int) -> Image.Image:
+    """A Q-tip, enlarged as it is."""
+    picture, _ = qtips.qtip(QTIPS_SEED, index)
+    size = render.display_size(picture.shape, longest)
+    return Image.fromarray(render.enlarge(picture, size, smooth=False))
+
+
+def is_qtip(photo: Image.Image) -> bool:
+    """Whether its grey values are those of a Q-tip."""
+    return _true_qtip(photo) is not None
+
+
+def true_values(photo: Image.Image, task: str) -> np.ndarray | None:
+    """(h, w) true metres or classes; None where they are not known."""
+    if task == "qtips":
+        return _true_qtip(photo)
+    room = _gallery().get(_digest(np.asarray(photo)))
+    if room is None:
+        return None
+    return room.depth if task == "depth" else room.labels
+
+
+def verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray | None) -> str:
+    """HTML: how near each network comes to the truth."""
+    if truth is None:
+        return f'<div class="note">{NO_QTIP}</div>' if task == "qtips" else ""
+    size = (truth.shape[0], truth.shape[1])
+    answers = {kind: answer(task, o, size).values for kind, o in outputs.items()}
+    scores: dict[str, dict[str, str]] = {}
+    for kind, values in answers.items():
+        for name, score in _scores(task, values, truth).items():
+            scores.setdefault(name, {})[kind] = score
+    about = "Against the exact truth of this rendered picture, all of it (no crop):"
+    if task == "qtips":
+        about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
+    return f'<div class="note">{about}</div>' + table(list(scores.items()), list(outputs))
+
+
+def error_pictures(
+    outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray, longest: int
+) -> dict[str, np.ndarray]:
+    """Network → picture of its relative error of depth, (ŷ - y) / y, at the page's size."""
+    size = (truth.shape[0], truth.shape[1])
+    pictures = {}
+    for kind, o in outputs.items():
+        error = answer("depth", o, size).values / truth - 1
+        picture = render.colour(0.5 + error / (2 * LARGEST_ERROR), ERROR_COLOURS)
+        pictures[kind] = render.enlarge(picture, render.display_size(size, longest))
+    return pictures
+
+
+def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
+    if task == "depth":
+        scores = depth_scores(values, truth)
+        return {
+            "AbsRel ↓": f"{scores['abs_rel']:.3f}",
+            "RMSE ↓": f"{scores['rmse']:.2f} m",
+            "δ1 ↑": f"{scores['delta1']:.3f}",
+        }
+    confusion = confusion_matrix(values, truth, len(CLASS_NAMES[task]))
+    ious = iou(confusion)
+    if task == "qtips":
+        return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}
+    # Classes that neither the truth nor the answer has do not count.
+    mean = float(np.nanmean(ious))
+    return {"mIoU ↑": f"{mean:.3f}", "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}"}
+
+
+def _true_qtip(photo: Image.Image) -> np.ndarray | None:
+    """The label of a Q-tip, at any whole enlargement."""
+    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
