@@ -1,6 +1,7 @@
 """The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
 
 import asyncio
+import gc
 import re
 from pathlib import Path
 
@@ -26,10 +27,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def no_open_event_loops():
-    """For a page that is built here Gradio makes event loops only to leave them open."""
+    """Gradio leaves event loops open: they go here, where their warnings are ignored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
         yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from imexnet import render
 from imexnet.data import nyu, qtips
 from imexnet.models import Network
 from imexnet.predict import FAMILIES, KINDS, read_photo, resize, to_input
-from imexnet.ui.parts import SHOWN, Photo, fault, unreadable
+from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
 CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
@@ -61,6 +61,24 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     )
     fresh = gr.Button("Draw another Q-tip", size="sm", elem_id=f"{prefix}fresh")
     return Inputs(photo, upload, choice, examples, fresh)
+
+
+def on_new_photo(chosen: Inputs) -> list[Any]:
+    """Events, one for each way a photo can come, after which the task suits it."""
+    fit: dict[str, Any] = {
+        "fn": suited,
+        "inputs": [chosen.photo, chosen.task],
+        "outputs": chosen.task,
+        **PRIVATE,
+    }
+    arrived = chosen.upload.upload(read, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
+    drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
+    return [
+        chosen.photo.upload(**fit, **EVERY),
+        arrived.success(**fit, **LATEST),
+        drawn.success(**fit, **LATEST),
+        chosen.examples.load_input_event.then(**fit, **LATEST),
+    ]
 
 
 def pair_and_input(

@@ -15,10 +15,10 @@ from imexnet.predict import resize
 from imexnet.recipe import BOUNDARIES, recipe
 from imexnet.spectral import zero_mean
 from imexnet.steps import IMEXStep
-from imexnet.ui.inputs import fresh, inputs, need, read, suited, true_label
+from imexnet.ui.inputs import inputs, need, on_new_photo, true_label
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
-from imexnet.ui.parts import DEVICE, EVERY, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
+from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
 
 OPERATORS = [
     ("learned: BᵀB of the chosen time step and channel", "learned"),
@@ -200,18 +200,7 @@ class Solve:
                 with gr.Tab("Diffusion-reaction"):
                     self._build_patterns([*layer.components, channel])
                 self.ode = Ode(self.networks, layer)
-        fit: dict[str, Any] = {
-            "fn": suited,
-            "inputs": [chosen.photo, chosen.task],
-            "outputs": chosen.task,
-            **PRIVATE,
-        }
-        arrived = chosen.upload.upload(read, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-        drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
-        chosen.photo.upload(**fit, **EVERY)
-        arrived.success(**fit, **LATEST)
-        drawn.success(**fit, **LATEST)
-        chosen.examples.load_input_event.then(**fit, **LATEST)
+        on_new_photo(chosen)
 
     def _build_recipe(self, layer: list[Any]) -> None:
         with gr.Row():

@@ -21,10 +21,9 @@ from imexnet.stability import (
 )
 from imexnet.ui.compare import answer_pictures
 from imexnet.ui.curves import NAMES, SCORES, Curves
-from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, true_label
+from imexnet.ui.inputs import inputs, on_new_photo, pair_and_input, true_label
 from imexnet.ui.parts import (
     DEVICE,
-    EVERY,
     LATEST,
     ON_DEVICE,
     PRIVATE,
@@ -152,20 +151,7 @@ class Stability:
             **LATEST,
         }
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
-        fit: dict[str, Any] = {
-            "fn": suited,
-            "inputs": [chosen.photo, chosen.task],
-            "outputs": chosen.task,
-            **PRIVATE,
-        }
-        arrived = chosen.upload.upload(read, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-        drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
-        for begun in (
-            chosen.photo.upload(**fit, **EVERY),
-            arrived.success(**fit, **LATEST),
-            drawn.success(**fit, **LATEST),
-            chosen.examples.load_input_event.then(**fit, **LATEST),
-        ):
+        for begun in on_new_photo(chosen):
             runs.append(begun.success(**show))
         tab.select(self.first, [seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once")
         chosen.photo.clear(
