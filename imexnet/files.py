@@ -33,7 +33,7 @@ def write_array(values: np.ndarray, path: Path) -> Path:
 def write_picture(pixels: np.ndarray, path: Path) -> Path:
     """A PNG: (H, W, 3) uint8, or (H, W) uint8 or uint16."""
     buffer = io.BytesIO()
-    Image.fromarray(pixels).save(buffer, "PNG", compress_level=3)
+    Image.fromarray(pixels).save(buffer, "PNG", compress_level=1)
     return write_bytes(path, buffer.getvalue())
 
 

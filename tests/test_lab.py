@@ -1,6 +1,7 @@
 """The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
 
 import asyncio
+import gc
 import re
 from pathlib import Path
 
@@ -26,10 +27,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module", autouse=True)
 def no_open_event_loops():
-    """For a page that is built here Gradio makes event loops only to leave them open."""
+    """Gradio leaves event loops open: they go here, where their warnings are ignored."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
         yield
+    gc.collect()
 
 
 @pytest.fixture(scope="module")
@@ -110,17 +112,17 @@ def test_bad_severity_and_missing_photo_are_told_in_a_sentence(stability):
     with pytest.raises(gr.Error, match="Upload a photo first"):
         stability.perturb(None, "qtips", "gaussian", 0.1, 0, 10)
     with pytest.raises(gr.Error, match="above 0"):
-        stability.stretch(example(0), "qtips", 0, 1)
+        stability.stretch.run(example(0), "qtips", 0, 1)
     with pytest.raises(gr.Error, match="Choose one photo or more"):
-        stability.curves("depth", None, "gaussian", 4, 0)
+        stability.curves.draw("depth", None, "gaussian", 4, 0)
 
 
 def test_stretched_networks_say_whether_they_stay_finite(stability, room):
-    resnet, imexnet, legend, words, _ = stability.stretch(room, "depth", 1, 1)
+    resnet, imexnet, legend, words, _ = stability.stretch.run(room, "depth", 1, 1)
     assert resnet.shape == imexnet.shape == (384, 512, 3)
     assert "Depth, one scale" in legend
     assert words.count("finite: ") == 2
-    resnet, imexnet, legend, words, _ = stability.stretch(example(0), "qtips", 20, 8)
+    resnet, imexnet, legend, words, _ = stability.stretch.run(example(0), "qtips", 20, 8)
     assert "blows up: " in words
     assert (resnet is None) == ("not a number: there is no picture" in words)
 
@@ -130,14 +132,14 @@ def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
     config, device = pair["resnet"].config, pair["resnet"].mean.device
     samples = robustness.fresh_qtips(3, 4, config, device)
     expected = robustness.curves(pair, "qtips", samples, "blur", robustness.severities("blur"), 3)
-    _, words = stability.curves("qtips", None, "blur", 4, 3)
+    _, words = stability.curves.draw("qtips", None, "blur", 4, 3)
     for i, label in enumerate(("clean", "0.5", "1<", "1.5")):
         got = cells(words, label)
         wanted = [f"{points[i].mean:.3f} ± {points[i].std:.3f}" for points in expected.values()]
         assert got == wanted
     path = tmp_path / "room.png"
     room.save(path)
-    _, words = stability.curves("segmentation", [str(path)], "jpeg", 4, 0)
+    _, words = stability.curves.draw("segmentation", [str(path)], "jpeg", 4, 0)
     assert cells(words, "clean") == ["1.000 ± 0.000"] * 2
     assert "1 pictures" in words
 

@@ -39,9 +39,9 @@ def _gallery() -> dict[str, nyu.Room]:
     return {_digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
 
 
-def kitchens() -> list[Image.Image]:
-    """The rendered kitchens."""
-    return [Image.fromarray(room.photo) for room in _gallery().values()]
+def kitchens() -> list[str]:
+    """The files of the rendered kitchens."""
+    return [str(path) for path in sorted((KITCHENS / "rgb").glob("*.jpg"))]
 
 
 def qtip(index: int, longest: int) -> Image.Image:

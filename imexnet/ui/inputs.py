@@ -11,7 +11,7 @@ from torch import Tensor
 from imexnet.models import Network
 from imexnet.predict import FAMILIES, KINDS, to_input
 from imexnet.ui import examples
-from imexnet.ui.parts import SHOWN, Photo, decoded, fault, unreadable
+from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, decoded, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
 BROWSERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
@@ -67,6 +67,24 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     ]
     fresh = gr.Button("Draw another Q-tip", size="sm", elem_id=f"{prefix}fresh")
     return Inputs(photo, upload, choice, offered, fresh)
+
+
+def on_new_photo(chosen: Inputs) -> list[Any]:
+    """Events, one for each way a photo can come, after which the task suits it."""
+    fit: dict[str, Any] = {
+        "fn": suited,
+        "inputs": [chosen.photo, chosen.task],
+        "outputs": chosen.task,
+        **PRIVATE,
+    }
+    arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
+    drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
+    return [
+        chosen.photo.upload(**fit, **EVERY),
+        arrived.success(**fit, **LATEST),
+        drawn.success(**fit, **LATEST),
+        *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
+    ]
 
 
 def pair_and_input(

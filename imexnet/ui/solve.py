@@ -16,10 +16,10 @@ from imexnet.recipe import BOUNDARIES, recipe
 from imexnet.spectral import zero_mean
 from imexnet.steps import IMEXStep
 from imexnet.ui import examples
-from imexnet.ui.inputs import fresh, inputs, need, suited, to_show
+from imexnet.ui.inputs import inputs, need, on_new_photo
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
-from imexnet.ui.parts import DEVICE, EVERY, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
+from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
 
 OPERATORS = [
     ("learned: BᵀB of the chosen time step and channel", "learned"),
@@ -201,19 +201,7 @@ class Solve:
                 with gr.Tab("Diffusion-reaction"):
                     self._build_patterns([*layer.components, channel])
                 self.ode = Ode(self.networks, layer)
-        fit: dict[str, Any] = {
-            "fn": suited,
-            "inputs": [chosen.photo, chosen.task],
-            "outputs": chosen.task,
-            **PRIVATE,
-        }
-        arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-        drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
-        chosen.photo.upload(**fit, **EVERY)
-        arrived.success(**fit, **LATEST)
-        drawn.success(**fit, **LATEST)
-        for offered in chosen.examples:
-            offered.load_input_event.then(**fit, **LATEST)
+        on_new_photo(chosen)
 
     def _build_recipe(self, layer: list[Any]) -> None:
         with gr.Row():

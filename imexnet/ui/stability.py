@@ -1,36 +1,30 @@
 """The tab "Stability": noise, attacks, step size and depth against both networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 import numpy as np
-import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
 from imexnet import figures, render, robustness
 from imexnet.attacks import ATTACKS, ITERATIONS
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, answer, to_input
-from imexnet.robustness import Sample
+from imexnet.predict import KINDS, answer
 from imexnet.stability import (
     NOISES,
     Growth,
     Lipschitz,
-    describe,
     growth,
     local_lipschitz,
-    stretched,
 )
-from imexnet.stability import norms as step_norms
 from imexnet.ui import examples
 from imexnet.ui.compare import answer_pictures
-from imexnet.ui.inputs import fresh, inputs, pair_and_input, read, suited, to_show
+from imexnet.ui.curves import NAMES, SCORES, Curves
+from imexnet.ui.inputs import inputs, on_new_photo, pair_and_input
 from imexnet.ui.parts import (
     DEVICE,
-    EVERY,
     LATEST,
     ON_DEVICE,
     PRIVATE,
@@ -40,18 +34,8 @@ from imexnet.ui.parts import (
     picture,
     table,
 )
+from imexnet.ui.stretch import Stretch, outputs_of
 
-NAMES = {
-    "gaussian": "Gaussian noise",
-    "salt-and-pepper": "Salt and pepper",
-    "blur": "Blur",
-    "jpeg": "JPEG",
-    "brightness": "Brightness",
-    "fgsm": "Attack: FGSM",
-    "pgd": "Attack: PGD",
-    "transfer": "PGD made for the other network",
-    "random-signs": "Random signs, the norm of an attack",
-}
 SLIDERS = {  # lowest, highest, step, start
     "gaussian": (0, 0.5, 0.005, 0.02),
     "salt-and-pepper": (0, 0.3, 0.005, 0.02),
@@ -60,13 +44,6 @@ SLIDERS = {  # lowest, highest, step, start
     "brightness": (-0.5, 0.5, 0.05, 0.1),
 } | dict.fromkeys(robustness.AIMED, (0, 8, 0.25, 1))
 CHOICES = [(NAMES[name], name) for name in (*NOISES, *ATTACKS)]
-SETS = [
-    ("Fresh Q-tips, against their truth", "qtips"),
-    ("My photos, depth against the clean answer", "depth"),
-    ("My photos, classes against the clean answer", "segmentation"),
-]
-MOST_PHOTOS = 64
-PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 LIPSCHITZ_ITERATIONS = 20
 
 
@@ -105,7 +82,7 @@ class Stability:
                 }
             except ValueError as error:
                 raise fault(f"{str(error).capitalize()}.") from None
-            clean, after = _outputs(pair, dict.fromkeys(pair, x)), _outputs(pair, moved)
+            clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
             grown = {kind: growth(n, task, x, moved[kind]) for kind, n in pair.items()}
             local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
             scores = {"clean": _scores(task, clean, clean, truth)}
@@ -116,7 +93,7 @@ class Stability:
                         kind: robustness.perturbed(pair, kind, task, x, control, severity, *options)
                         for kind in pair
                     }
-                    scores[control] = _scores(task, _outputs(pair, other), clean, truth)
+                    scores[control] = _scores(task, outputs_of(pair, other), clean, truth)
         named = {f"{kind} after": outputs for kind, outputs in after.items()}
         pictures, legend = answer_pictures(task, photo, {**clean, **named})
         changes, bar = _change_maps(task, photo, clean, after)
@@ -141,78 +118,6 @@ class Stability:
             True,
         ]
 
-    def stretch(
-        self, photo: Image.Image | None, task: str, step_size: float, repeats: float
-    ) -> tuple[Any, Any, str, str, Figure]:
-        """Both trained networks with another step size, and each step taken several times."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
-        try:
-            twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
-        with DEVICE:
-            sizes = {kind: step_norms(twin, x) for kind, twin in twins.items()}
-            outputs = _outputs(twins, dict.fromkeys(twins, x))
-        whole = {kind: o for kind, o in outputs.items() if bool(o[task].isfinite().all())}
-        pictures, legend = answer_pictures(task, photo, whole) if whole else ({}, "")
-        rows = [
-            ("The features", {kind: describe(sizes[kind]) for kind in KINDS}),
-            (
-                "The answer",
-                {
-                    kind: "numbers" if kind in whole else "not a number: there is no picture"
-                    for kind in KINDS
-                },
-            ),
-        ]
-        figure = figures.step_figure(sizes, "‖Y‖ / ‖Y₀‖", first=1.0)
-        return pictures.get("resnet"), pictures.get("imexnet"), legend, table(rows, KINDS), figure
-
-    def curves(
-        self,
-        task: str,
-        files: Sequence[str] | None,
-        perturbation: str,
-        images: float,
-        seed: float,
-        progress: gr.Progress = PROGRESS,
-    ) -> tuple[Figure, str]:
-        """Scores over a set against severity, mean and spread."""
-        pair = {kind: self.networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
-        config, device = pair["resnet"].config, pair["resnet"].mean.device
-        if task == "qtips":
-            samples = robustness.fresh_qtips(int(seed or 0), int(images), config, device)
-        else:
-            photos = [read(path) for path in (files or [])[:MOST_PHOTOS]]
-            if not photos:
-                raise fault("Choose one photo or more for this set.")
-            samples = [Sample(to_input(photo, config, device)) for photo in photos]
-
-        def told(done: int, of: int) -> None:
-            progress((done, of), unit="batches")
-
-        severities = robustness.severities(perturbation)
-        with DEVICE:
-            points = robustness.curves(
-                pair, task, samples, perturbation, severities, int(seed or 0), progress=told
-            )
-        unit = robustness.meaning(perturbation)
-        curves = {k: [(p.severity, p.mean, p.std) for p in points[k]] for k in KINDS}
-        if perturbation == "jpeg":  # quality 0 stands for the clean picture: it is no JPEG
-            curves = {k: [p for p in points if p[0]] for k, points in curves.items()}
-        rows = [
-            (
-                "clean" if first.severity == 0 else f"{first.severity:g}",
-                {k: f"{points[k][i].mean:.3f} ± {points[k][i].std:.3f}" for k in KINDS},
-            )
-            for i, first in enumerate(points["resnet"])
-        ]
-        note = (
-            f'<div class="note">{len(samples)} pictures; {NAMES[perturbation]}, {unit}. '
-            f"{SCORES[task]}: mean ± standard deviation over the pictures.</div>"
-        )
-        return figures.severity_figure(curves, unit), table(rows, KINDS) + note
-
     def first(self, seen: bool, *given) -> list[Any]:
         """`perturb`, when the tab is shown for the first time."""
         if seen:
@@ -232,9 +137,9 @@ class Stability:
                 with gr.Tab("Noise and attacks"):
                     perturbed, controls, run = self._build_perturb()
                 with gr.Tab("Step size and depth"):
-                    self._build_stretch(chosen.photo, chosen.task)
+                    self.stretch = Stretch(self.networks, chosen.photo, chosen.task)
                 with gr.Tab("Severity curves"):
-                    self._build_curves()
+                    self.curves = Curves(self.networks)
 
         given = [chosen.photo, chosen.task, *controls]
         outputs = [*perturbed, seen]
@@ -247,20 +152,7 @@ class Stability:
             **LATEST,
         }
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
-        fit: dict[str, Any] = {
-            "fn": suited,
-            "inputs": [chosen.photo, chosen.task],
-            "outputs": chosen.task,
-            **PRIVATE,
-        }
-        arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-        drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
-        for begun in (
-            chosen.photo.upload(**fit, **EVERY),
-            arrived.success(**fit, **LATEST),
-            drawn.success(**fit, **LATEST),
-            *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
-        ):
+        for begun in on_new_photo(chosen):
             runs.append(begun.success(**show))
         tab.select(self.first, [seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once")
         chosen.photo.clear(
@@ -272,7 +164,7 @@ class Stability:
             kind = gr.Dropdown(
                 CHOICES, value="gaussian", label="Perturbation", elem_id="perturbation"
             )
-            severity = gr.Slider(**_slider("gaussian"), elem_id="severity")
+            severity = gr.Slider(**_slider("gaussian"), min_width=220, elem_id="severity")
             iterations = gr.Slider(
                 1, 50, ITERATIONS, step=1, label="Iterations of PGD", visible=False
             )
@@ -306,71 +198,8 @@ class Stability:
                 figure = gr.Plot(label="growth", show_label=False, format="png", elem_id="growth")
         return [*shown, legend, measures, figure], [kind, severity, seed, iterations], run
 
-    def _build_stretch(self, photo: gr.Image, task: gr.Radio) -> None:
-        gr.HTML(STRETCH_NOTE)
-        with gr.Row(equal_height=True):
-            step_size = gr.Slider(0.1, 20, 1, step=0.1, label="Step size h", elem_id="step-size")
-            repeats = gr.Slider(1, 8, 1, step=1, label="Each step taken so many times")
-            run = gr.Button("Run", variant="primary", min_width=120, elem_id="stretch")
-        with gr.Row():
-            shown = [picture(render.LABELS[kind], f"stretched-{kind}") for kind in KINDS]
-        legend = gr.HTML(label="legend")
-        words = gr.HTML(label="words", elem_id="stretched-words")
-        figure = gr.Plot(label="norms", show_label=False, format="png")
-        gr.on(
-            [run.click, step_size.release, repeats.release],
-            self.stretch,
-            [photo, task, step_size, repeats],
-            [*shown, legend, words, figure],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
-        )
-
-    def _build_curves(self) -> None:
-        with gr.Row():
-            which = gr.Radio(SETS, value="qtips", label="Set")
-            kind = gr.Dropdown(
-                [(label, name) for name, label in NAMES.items()],
-                value="gaussian",
-                label="Perturbation",
-            )
-        with gr.Row(equal_height=True):
-            images = gr.Slider(4, MOST_PHOTOS, 8, step=4, label="Q-tips to draw")
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
-            run = gr.Button("Draw the curves", variant="primary", min_width=160, elem_id="curves")
-        photos = gr.File(
-            label=f"Photos, at most {MOST_PHOTOS}",
-            file_count="multiple",
-            file_types=["image"],
-            visible=False,
-        )
-        which.change(
-            lambda task: (gr.update(visible=task != "qtips"), gr.update(visible=task == "qtips")),
-            which,
-            [photos, images],
-            queue=False,
-            **PRIVATE,
-        )
-        figure = gr.Plot(label="curves", show_label=False, format="png", elem_id="severity-curves")
-        words = gr.HTML(label="scores", elem_id="scores")
-        run.click(
-            self.curves, [which, photos, kind, images, seed], [figure, words],
-            **ON_DEVICE, **PRIVATE,
-        )  # fmt: skip
-
 
 OUTPUTS = 12  # of `Stability.perturb`
-SCORES = {
-    "qtips": "Share of the rod's pixels with the right class",
-    "depth": "Share of pixels within 25 % of the clean answer",
-    "segmentation": "Share of pixels with the class of the clean answer",
-}
-STRETCH_NOTE = (
-    '<div class="note">The trained weights, h = 1, with another step size, and every time step '
-    "taken several times in a row: what was learned is left behind, what remains is whether the "
-    "numbers stay in bounds.</div>"
-)
 
 
 def _slider(perturbation: str) -> dict[str, Any]:
@@ -383,11 +212,6 @@ def _slider(perturbation: str) -> dict[str, Any]:
         "value": start,
         "label": f"Severity: {label}",
     }
-
-
-def _outputs(pair: Mapping[str, Network], x: Mapping[str, Tensor]) -> dict[str, dict[str, Tensor]]:
-    with torch.inference_mode():
-        return {kind: network(x[kind]) for kind, network in pair.items()}
 
 
 def _lipschitz(network: Network, task: str, x: Tensor) -> Lipschitz:
