@@ -15,6 +15,7 @@ from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
+COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
 NETWORKS = {
     name: load_pretrained(name)
     for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
@@ -29,7 +30,7 @@ with gr.Blocks(
     gr.HTML(INTRODUCTION)
     with gr.Tabs():
         with gr.Tab("Compare"):
-            Compare(demo, {name: fold(network) for name, network in NETWORKS.items()})
+            Compare(demo, {name: fold(network, COMPILED) for name, network in NETWORKS.items()})
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
         with gr.Tab("Inside the solve", elem_id="solve-tab"):

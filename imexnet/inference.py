@@ -19,11 +19,16 @@ from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 SIZES_KEPT = 4  # resolvents a step keeps: pictures come upright, lying and square
 
 
-def fold(network: Network) -> Network:
+def fold(network: Network, compiled: bool = False) -> Network:
     """A copy of the network in eval mode for inference: equal outputs up to rounding.
 
     Its weights are frozen; gradients go to its input alone, at about the cost of one more
     forward pass. Each implicit step keeps the resolvents of the last few sizes that it met.
+
+    Args:
+        network: as trained.
+        compiled: whether `torch.compile` rewrites it, anew for each size of input: on CUDA with
+            CUDA graphs. That needs a compiler on the machine, and the first picture waits for it.
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     for name, layer in list(folded.named_modules()):
@@ -31,7 +36,10 @@ def fold(network: Network) -> Network:
             folded.set_submodule(name, FoldedOpening(layer))
         elif isinstance(layer, ExplicitStep):
             folded.set_submodule(name, FOLDED[type(layer)](layer))
-    return folded.requires_grad_(False)
+    folded.requires_grad_(False)
+    if compiled:
+        folded.compile(mode="reduce-overhead")
+    return folded
 
 
 def autocast(device: torch.device | str, precision: torch.dtype) -> AbstractContextManager:
@@ -80,8 +88,9 @@ class FoldedIMEXStep(FoldedExplicitStep):
         self.step = step
         self.resolvents: dict[tuple, Resolvent] = {}
 
-    def solve(self, r: Tensor) -> Tensor:
-        """(I + hL)⁻¹ R, the operator from memory where this size has been met."""
+    @torch.compiler.disable  # a plain tensor, whatever mode the first picture came in
+    def prepared(self, r: Tensor) -> Resolvent:
+        """(I + hL)⁻¹ for the size of R, from memory where it has been met."""
         key = (r.shape[1:], r.dtype, r.device)
         if key not in self.resolvents:
             if len(self.resolvents) == SIZES_KEPT:
@@ -89,9 +98,13 @@ class FoldedIMEXStep(FoldedExplicitStep):
             # Usable under gradients, too.
             with torch.inference_mode(False), torch.no_grad(), without_autocast(r.device.type):
                 grid = torch.empty_like(r)
-                prepared = resolvent(self.step.eigenvalues(grid), self.step.step_size, grid)
-            self.resolvents[key] = prepared
-        return apply_resolvent(r, self.resolvents[key])
+                eigenvalues = self.step.eigenvalues(grid)
+                self.resolvents[key] = resolvent(eigenvalues, self.step.step_size, grid)
+        return self.resolvents[key]
+
+    def solve(self, r: Tensor) -> Tensor:
+        """(I + hL)⁻¹ R."""
+        return apply_resolvent(r, self.prepared(r))
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.solve(self.update(y))

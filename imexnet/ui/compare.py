@@ -75,7 +75,7 @@ class Compare:
         pictures = self.folder.pictures(arrays)
         device = str(x.device).upper()
         summary = " · ".join(
-            [f"{render.LABELS[kind]} {1000 * s:.0f} ms" for kind, s in seconds.items()]
+            [f"{render.LABELS[kind]} {1000 * taken():.0f} ms" for kind, taken in seconds.items()]
             + [f"on {device}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
         )
         return (
