@@ -15,7 +15,7 @@ from imexnet.files import write_bytes
 
 RUNS = Path(__file__).with_name("runs.csv")
 SCORES = ("abs_rel", "rmse", "delta1", "mean_iou", "pixel_accuracy", "kitchens_abs_rel")
-COLUMNS = ("date", "commit", "command", "seed", "epochs", *SCORES, "minutes")
+COLUMNS: tuple[str, ...] = ("date", "commit", "command", "seed", "epochs", *SCORES, "minutes")
 
 
 def row(checkpoint: Path, minutes: float) -> dict[str, str]:

@@ -45,7 +45,8 @@ class Trunk(nn.Sequential):
                 y = layer(y)
             yield layer, y
 
-    def forward(self, y: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:
+        y = input
         for _, after in self.walk(y):
             y = after
         return y

@@ -213,8 +213,8 @@ def test_window_of_the_real_pyramid(column):
     assert window.stop - config.coarsest <= seen.max() + 1 <= window.stop
 
 
-def test_a_skip_is_wider_than_the_way_through_the_coarse_grid():
-    """Steps on the finer grid alone: the hull is that of the skip."""
+def test_window_of_a_pyramid_with_all_its_steps_before_the_skip():
+    """Its features have passed nine steps on a finer grid; what is coarser came after them."""
     few = replace(PYRAMID, stages=(Stage(4, 2, 9), Stage(4, 2, 0)), decoder=(Level(4, 0),))
     x = picture(few, 200, 90).requires_grad_()
     network(few)(x)["depth"][0, 0, 101, 44].backward()
