@@ -18,12 +18,12 @@ def multiply_adds(name: str) -> int:
 
 
 def main() -> None:
-    print(f"{'network':20}{'input':>10}{'parameters':>12}{'MMAC':>8}{'window':>8}")
+    print(f"{'network':24}{'input':>10}{'parameters':>12}{'MMAC':>8}{'window':>8}")
     for name, config in MODELS.items():
         size = f"{config.size[1]} × {config.size[0]}"
         parameters, window = parameter_count(build(config)), window_width(config)
         mega = multiply_adds(name) / 1e6
-        print(f"{name:20}{size:>10}{parameters:>12,}{mega:>8.0f}{window:>8}")
+        print(f"{name:24}{size:>10}{parameters:>12,}{mega:>8.0f}{window:>8}")
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the 
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
+Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
 
@@ -212,7 +213,7 @@ def evaluate_indoor(
     model: Annotated[str, typer.Option(help="resnet or imexnet")],
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
     split: Annotated[str, typer.Option(help="val or test")] = "val",
-    trunk: Annotated[str, typer.Option(help="plain")] = "plain",
+    trunk: Trunk = "plain",
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
@@ -220,10 +221,7 @@ def evaluate_indoor(
     from imexnet import evaluation
     from imexnet.data import nyu
 
-    trunks = {"plain": "indoor", "pyramid": "indoor-pyramid"}
-    if trunk not in trunks:
-        raise ValueError(f"--trunk must be one of {', '.join(trunks)}, got {trunk!r}")
-    network = _network(f"{trunks[trunk]}-{model}", weights)
+    network = _network(f"{_family(trunk)}-{model}", weights)
     rooms = nyu.read_rooms(data, split)
     _print(
         {"model": model, **_size(network), **evaluation.evaluate_indoor(network, rooms)}, as_json
@@ -254,6 +252,7 @@ def train_indoor(
     rendered: Annotated[
         Path | None, typer.Option(help="A folder that render wrote, seen besides.")
     ] = None,
+    trunk: Trunk = "plain",
     seed: Seed = 0,
     epochs: Epochs = None,
     resume: Resume = False,
@@ -261,7 +260,7 @@ def train_indoor(
     """Train depth and segmentation together on NYU Depth V2."""
     from imexnet import training
 
-    config = training.recipe(f"indoor-{model}", seed=seed, epochs=epochs)
+    config = training.recipe(f"{_family(trunk)}-{model}", seed=seed, epochs=epochs)
     _report(training.fit(config, out, data, resume, rendered))
 
 
@@ -303,6 +302,13 @@ def _size_of(text: str) -> tuple[int, int]:
     if not (width.isdecimal() and height.isdecimal()):
         raise ValueError(f"a size is given as 320x240, got {text!r}")
     return int(height), int(width)
+
+
+def _family(trunk: str) -> str:
+    families = {"plain": "indoor", "pyramid": "indoor-pyramid"}
+    if trunk not in families:
+        raise ValueError(f"--trunk must be one of {', '.join(families)}, got {trunk!r}")
+    return families[trunk]
 
 
 def _networks(task: str, model: str) -> dict:

@@ -18,7 +18,8 @@ from imexnet.files import write_bytes
 from imexnet.models import MODELS, ModelConfig, Network, build
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
-GOLDEN_SIZE = (32, 32)
+GOLDEN_SIDE = 32
+GOLDEN_GRID = 4  # cells of a coarsest grid, at least
 
 
 @dataclass(frozen=True)
@@ -130,10 +131,13 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 
 
 def golden_picture(config: ModelConfig) -> Tensor:
-    """A smooth fixed picture (1, C, 32, 32) in [0, 1], the same on every machine."""
-    height, width = GOLDEN_SIZE
-    rows = torch.linspace(0, 1, height).view(-1, 1)
-    columns = torch.linspace(0, 1, width)
+    """A smooth fixed picture (1, C, 32, 32) in [0, 1], the same on every machine.
+
+    It is larger where the coarsest grid of a pyramid would be too small for a stencil.
+    """
+    side = max(GOLDEN_SIDE, GOLDEN_GRID * config.coarsest)
+    rows = torch.linspace(0, 1, side).view(-1, 1)
+    columns = torch.linspace(0, 1, side)
     planes = [(rows * (c + 1) + columns * columns) / (c + 2) for c in range(config.channels)]
     return torch.stack(planes).unsqueeze(0)
 

@@ -55,6 +55,7 @@ class FoldedOpening(nn.Module):
 
     def __init__(self, opening: Opening) -> None:
         super().__init__()
+        self.stride = opening.stride
         self.conv = fuse_conv_bn_eval(opening.conv, opening.norm)
 
     def forward(self, y: Tensor) -> Tensor:

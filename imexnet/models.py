@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.trunk import Enlargement, Trunk
 
 STEPS = {
     "explicit": ExplicitStep,
@@ -30,6 +31,14 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Level:
+    """An enlargement to the next finer grid and `channels`, then `steps` time steps there."""
+
+    channels: int
+    steps: int
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """All that defines a network and the pictures that it takes.
 
@@ -42,6 +51,7 @@ class ModelConfig:
         size: (H, W) of training pictures; others are resized to as many pixels.
         step_size: h.
         operator: L of the implicit steps, see `IMEXStep`.
+        decoder: of a pyramid, from the coarsest grid back up; each level undoes one stride.
     """
 
     step: str
@@ -53,6 +63,7 @@ class ModelConfig:
     size: tuple[int, int]
     step_size: float = 1.0
     operator: str = "learned"
+    decoder: tuple[Level, ...] = ()
 
     def to_dict(self) -> dict:
         """Plain types for JSON."""
@@ -69,17 +80,24 @@ class ModelConfig:
                 "mean": tuple(values["mean"]),
                 "std": tuple(values["std"]),
                 "size": tuple(values["size"]),
+                "decoder": tuple(Level(**level) for level in values.get("decoder", ())),
             }
         )
 
     @property
     def stride(self) -> int:
         """Pixels of the input per pixel of the last grid, along either axis."""
+        strides = [stage.stride for stage in self.stages if stage.stride > 1]
+        return math.prod(strides[: len(strides) - len(self.decoder)])
+
+    @property
+    def coarsest(self) -> int:
+        """Pixels of the input per pixel of the coarsest grid, along either axis."""
         return math.prod(stage.stride for stage in self.stages)
 
 
 class Network(nn.Module):
-    """Openings and time steps, then a 1×1 convolution per task.
+    """Openings, time steps and enlargements, then a 1×1 convolution per task.
 
     Takes pictures (B, channels, H, W) on the scale [0, 1], of any size from one 3×3 stencil up on
     the last grid; normalisation is part of the network. Returns {task: (B, outputs, H, W)} in
@@ -97,12 +115,20 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
-        channels = config.channels
+        channels, finer = config.channels, []
         for stage in config.stages:
+            if stage.stride > 1:
+                finer.append(channels)
             layers.append(Opening(channels, stage.channels, stage.stride))
             channels = stage.channels
             layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
-        self.layers = nn.Sequential(*layers)
+        if len(config.decoder) > len(finer):
+            raise ValueError(f"{len(config.decoder)} enlargements undo {len(finer)} strides")
+        for level in config.decoder:
+            layers.append(Enlargement(channels, finer.pop(), level.channels))
+            channels = level.channels
+            layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
+        self.layers = Trunk(*layers)
         self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
@@ -146,7 +172,8 @@ def explicit_window(
     """Input pixels that the explicit part of a network can use for one output pixel.
 
     Interval arithmetic from the output back to the input, clipped at the borders: enlargement
-    reads two neighbours, a time step widens by 2 to either side, an opening by 1.
+    reads two neighbours, a time step widens by 2 to either side, an opening by 1. Where features
+    are read twice, coarser and as they are, the window is the hull of both.
 
     Args:
         config: of the network; its implicit solves are left out.
@@ -162,7 +189,7 @@ def explicit_window(
 
 def window_width(config: ModelConfig) -> int:
     """Side in input pixels of the explicit window of a pixel far from every border."""
-    size = 10_000 * config.stride
+    size = 10_000 * config.coarsest
     window = _window(config, size // 2, size)
     return window.stop - window.start
 
@@ -171,15 +198,33 @@ def _window(config: ModelConfig, position: int, size: int) -> slice:
     sizes = [size]  # of the grids along this axis, from the input on
     for stage in config.stages:
         sizes.append(-(-sizes[-1] // stage.stride))
-    first = last = position
-    if sizes[-1] != size:
-        source = max(0.0, (position + 0.5) * sizes[-1] / size - 0.5)
-        first, last = int(source), min(math.ceil(source), sizes[-1] - 1)
+    strided = [n for n, stage in zip(sizes, config.stages, strict=False) if stage.stride > 1]
+    grids = [sizes[-1], *reversed(strided)][: len(config.decoder) + 1]  # coarsest first
+    first, last = _before_enlargement(position, position, size, grids[-1])
+    joined: list[tuple[int, int]] = []  # windows on the finer features, finest first
+    for level, coarse, fine in zip(
+        reversed(config.decoder), reversed(grids[:-1]), reversed(grids[1:]), strict=True
+    ):
+        margin = 2 * level.steps + 1
+        first, last = max(0, first - margin), min(fine - 1, last + margin)
+        joined.append((first, last))
+        first, last = _before_enlargement(first, last, fine, coarse)
     for stage, n in zip(reversed(config.stages), reversed(sizes[:-1]), strict=True):
         first, last = first - 2 * stage.steps, last + 2 * stage.steps
         first, last = max(0, first), min(last, -(-n // stage.stride) - 1)
         first, last = max(0, first * stage.stride - 1), min(n - 1, last * stage.stride + 1)
+        if joined and stage.stride > 1:
+            other = joined.pop()
+            first, last = min(first, other[0]), max(last, other[1])
     return slice(first, last + 1)
+
+
+def _before_enlargement(first: int, last: int, fine: int, coarse: int) -> tuple[int, int]:
+    """The cells of the coarse grid that bilinear enlargement to `fine` reads for first … last."""
+    if fine == coarse:
+        return first, last
+    low, high = (max(0.0, (p + 0.5) * coarse / fine - 0.5) for p in (first, last))
+    return int(low), min(math.ceil(high), coarse - 1)
 
 
 def build(config: ModelConfig) -> Network:
@@ -214,6 +259,16 @@ _INDOOR = ModelConfig(
     std=(0.229, 0.224, 0.225),
     size=(120, 160),
 )
+_PYRAMID = replace(
+    _INDOOR,
+    stages=(
+        Stage(channels=32, stride=2, steps=0),
+        Stage(channels=48, stride=2, steps=1),
+        Stage(channels=96, stride=2, steps=3),
+        Stage(channels=128, stride=2, steps=2),
+    ),
+    decoder=(Level(channels=96, steps=1), Level(channels=64, steps=1)),
+)
 
 MODELS = {
     "qtips-resnet": _QTIPS,
@@ -222,4 +277,6 @@ MODELS = {
     "qtips-resnet-deep": replace(_QTIPS, stages=(Stage(channels=16, stride=1, steps=31),)),
     "indoor-resnet": _INDOOR,
     "indoor-imexnet": replace(_INDOOR, step="imex"),
+    "indoor-pyramid-resnet": _PYRAMID,
+    "indoor-pyramid-imexnet": replace(_PYRAMID, step="imex"),
 }

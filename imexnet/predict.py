@@ -23,7 +23,8 @@ FAMILIES = {"depth": "indoor", "segmentation": "indoor", "qtips": "qtips"}
 KINDS = ("resnet", "imexnet")
 
 FULL_SIZE = "imexnet full size"
-SMALLEST_GRID = 8  # pixels of the last grid along either axis
+SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
+SMALLEST_COARSE_GRID = 4  # and of the coarsest
 MAX_MEGAPIXELS = 64
 Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
@@ -125,11 +126,11 @@ def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int,
     """
     height, width = picture_size
     scale = math.sqrt(math.prod(config.size) / (height * width))
-    longest = math.prod(config.size) // (SMALLEST_GRID * config.stride)
+    shortest = max(SMALLEST_GRID * config.stride, SMALLEST_COARSE_GRID * config.coarsest)
+    longest = math.prod(config.size) // shortest
 
     def whole(side: int) -> int:
-        cells = round(min(side * scale, longest) / config.stride)
-        return max(SMALLEST_GRID, cells) * config.stride
+        return max(shortest, round(min(side * scale, longest) / config.stride) * config.stride)
 
     return whole(height), whole(width)
 

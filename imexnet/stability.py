@@ -16,8 +16,9 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
-from imexnet.models import Network, Stage
+from imexnet.models import Network
 from imexnet.steps import ExplicitStep
+from imexnet.trunk import Trunk
 
 
 @dataclass(frozen=True)
@@ -96,12 +97,10 @@ def states(network: Network, x: Tensor) -> list[Tensor]:
     """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
     found: list[Tensor] = []
     y = (x - network.mean) / network.std
-    for layer in network.layers:
-        if isinstance(layer, ExplicitStep) and not found:
-            found.append(y)
-        y = layer(y)
+    for layer, after in network.layers.walk(y):
         if isinstance(layer, ExplicitStep):
-            found.append(y)
+            found += [after] if found else [y, after]
+        y = after
     return found
 
 
@@ -187,9 +186,12 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
         if isinstance(layer, ExplicitStep):
             layer.step_size = step_size
         layers += [layer] * (repeats if isinstance(layer, ExplicitStep) else 1)
-    twin.layers = nn.Sequential(*layers)
-    stages = tuple(Stage(s.channels, s.stride, s.steps * repeats) for s in network.config.stages)
-    twin.config = replace(network.config, stages=stages, step_size=step_size)
+    twin.layers = Trunk(*layers)
+    stages, decoder = (
+        tuple(replace(part, steps=part.steps * repeats) for part in parts)
+        for parts in (network.config.stages, network.config.decoder)
+    )
+    twin.config = replace(network.config, stages=stages, decoder=decoder, step_size=step_size)
     return twin
 
 

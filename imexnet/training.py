@@ -315,6 +315,8 @@ def make_task(
 
 def _command(config: TrainConfig, out: Path, rendered: bool) -> str:
     task, model = config.model.split("-", 1)
+    if model.startswith("pyramid-"):
+        model = f"{model.removeprefix('pyramid-')} --trunk pyramid"
     data = " --data NYU" if task == "indoor" else ""
     data += " --rendered KITCHENS" if rendered else ""
     return (

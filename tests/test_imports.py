@@ -13,8 +13,9 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEIGHTS = {
-    "spectral": 0,
-    "steps": 1,
+    "spectral": -1,
+    "steps": 0,
+    "trunk": 1,
     "models": 2,
     "inference": 3,
     "integrators": 2,

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from imexnet.inference import SIZES_KEPT, FoldedIMEXStep, autocast, fold
-from imexnet.models import ModelConfig, Network, Stage, build, parameter_count
+from imexnet.models import Level, ModelConfig, Network, Stage, build, parameter_count
 
 BASE = ModelConfig(
     step="explicit",
@@ -19,10 +19,15 @@ BASE = ModelConfig(
 )
 
 
-def lived_in(step: str, operator: str = "learned") -> Network:
+PYRAMID = (Level(7, 1), Level(5, 1))
+
+
+def lived_in(step: str, operator: str = "learned", decoder: tuple[Level, ...] = ()) -> Network:
     """In float64, with normalisation statistics, scales and shifts that matter."""
     torch.manual_seed(5)
-    config = ModelConfig(**{**BASE.__dict__, "step": step, "operator": operator})
+    config = ModelConfig(
+        **{**BASE.__dict__, "step": step, "operator": operator, "decoder": decoder}
+    )
     network = build(config).double().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -42,9 +47,10 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("step", "operator"), KINDS)
+@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
 @pytest.mark.parametrize("size", [(24, 32), (32, 24), (17, 21)])
-def test_outputs_and_input_gradients_are_those_of_the_network(step, operator, size):
-    network = lived_in(step, operator)
+def test_outputs_and_input_gradients_are_those_of_the_network(step, operator, decoder, size):
+    network = lived_in(step, operator, decoder)
     folded = fold(network)
     x = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
     for task in ("depth", "segmentation"):
@@ -65,8 +71,9 @@ def test_the_network_itself_is_left_as_it_was():
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
 
 
-def test_no_normalisation_and_no_trainable_weight_is_left():
-    folded = fold(lived_in("imex"))
+@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
+def test_no_normalisation_and_no_trainable_weight_is_left(decoder):
+    folded = fold(lived_in("imex", decoder=decoder))
     used = [m for name, m in folded.named_modules() if ".step" not in name]
     assert not any(isinstance(module, nn.BatchNorm2d) for module in used)
     assert not any(parameter.requires_grad for parameter in folded.parameters())
@@ -96,9 +103,10 @@ def test_met_first_without_gradients_and_then_with_them():
     assert gradient[0, :, -1, -1].abs().sum() > 0  # one solve connects all pixels
 
 
+@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
 @pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
-def test_features_stay_float32_beside_convolutions_in_bfloat16(step):
-    network = lived_in(step).float()
+def test_features_stay_float32_beside_convolutions_in_bfloat16(step, decoder):
+    network = lived_in(step, decoder=decoder).float()
     folded = fold(network)
     seen: list[torch.dtype] = []
     for layer in folded.layers:

@@ -8,6 +8,7 @@ import torch
 
 from imexnet.models import (
     MODELS,
+    Level,
     ModelConfig,
     Stage,
     build,
@@ -24,6 +25,11 @@ SMALL = {  # the real ones with fewer channels: quick, and of the same windows
     )
     for task in ("qtips", "indoor")
 }
+PYRAMID = replace(  # of a window smaller than the pictures below
+    SMALL["indoor"],
+    stages=(Stage(4, stride=2, steps=0), Stage(5, stride=2, steps=1), Stage(6, stride=2, steps=1)),
+    decoder=(Level(5, steps=1), Level(6, steps=0)),
+)
 
 
 def network(config, seed=0):
@@ -51,7 +57,7 @@ def test_parameter_counts():
 def test_the_two_kinds_differ_in_nine_numbers_a_channel_and_step(name):
     implicit, explicit = MODELS[name], MODELS[name.replace("imexnet", "resnet")]
     assert replace(implicit, step="explicit") == explicit
-    stencils = sum(9 * stage.channels * stage.steps for stage in implicit.stages)
+    stencils = sum(9 * stage.channels * stage.steps for stage in implicit.stages + implicit.decoder)
     assert stencils > 0
     torch.manual_seed(5)
     shared = build(explicit).state_dict()
@@ -163,6 +169,77 @@ def test_explicit_window_holds_what_a_pixel_depends_on(pixel):
         slack = config.stride if pixel[axis] in (0, size[axis] - 1) else 0
         assert window[axis].start <= first <= window[axis].start + slack
         assert window[axis].stop - slack <= last + 1 <= window[axis].stop
+
+
+@pytest.mark.parametrize("size", [(150, 170), (133, 187)])
+@pytest.mark.parametrize("across", [0.0, 0.31, 0.5, 1.0])
+@pytest.mark.parametrize("down", [0.0, 0.62, 1.0])
+def test_window_of_a_pyramid_is_the_hull_of_all_its_paths(size, down, across):
+    """Gradients are exactly 0 outside for explicit steps; one implicit step reaches everything."""
+    assert window_width(PYRAMID) < min(size)
+    pixel = (round(down * (size[0] - 1)), round(across * (size[1] - 1)))
+    window = explicit_window(PYRAMID, pixel, size)
+    for step in ("explicit", "imex"):
+        x = picture(PYRAMID, *size).requires_grad_()
+        answer = network(replace(PYRAMID, step=step))(x)["segmentation"][0, :, pixel[0], pixel[1]]
+        answer.square().sum().backward()
+        assert x.grad is not None
+        sensitivity = x.grad.abs().sum((0, 1))
+        inside = torch.zeros(size, dtype=torch.bool)
+        inside[window] = True
+        if step == "imex":
+            corners = [s[:8, :8].max() for s in (sensitivity, sensitivity.flip(0, 1))]
+            assert min(corners) > 0
+            assert (sensitivity[~inside] > 0).double().mean() > 0.9  # but for ReLUs at rest
+            continue
+        assert not sensitivity[~inside].any()
+        seen = sensitivity.nonzero()
+        for axis in (0, 1):  # not wider than a cell of the coarsest grid more than it must be
+            first, last = seen[:, axis].min().item(), seen[:, axis].max().item()
+            assert first <= window[axis].start + PYRAMID.coarsest
+            assert last + 1 >= window[axis].stop - PYRAMID.coarsest
+
+
+@pytest.mark.parametrize("column", [0, 300, 417, 599])
+def test_window_of_the_real_pyramid(column):
+    config, size = MODELS["indoor-pyramid-resnet"], (40, 600)
+    x = picture(config, *size).requires_grad_()
+    network(config)(x)["depth"][0, 0, 20, column].backward()
+    assert x.grad is not None
+    seen = x.grad.abs().amax((0, 1, 2)).nonzero().flatten()
+    window = explicit_window(config, (20, column), size)[1]
+    assert window.stop - window.start <= window_width(config) < 600
+    assert window.start <= seen.min() <= window.start + config.coarsest
+    assert window.stop - config.coarsest <= seen.max() + 1 <= window.stop
+
+
+def test_window_of_a_pyramid_with_all_its_steps_before_the_skip():
+    """Its features have passed nine steps on a finer grid; what is coarser came after them."""
+    few = replace(PYRAMID, stages=(Stage(4, 2, 9), Stage(4, 2, 0)), decoder=(Level(4, 0),))
+    x = picture(few, 200, 90).requires_grad_()
+    network(few)(x)["depth"][0, 0, 101, 44].backward()
+    assert x.grad is not None
+    seen = x.grad.abs().amax((0, 1, 3)).nonzero().flatten()
+    window = explicit_window(few, (101, 44), (200, 90))[0]
+    assert (seen.min(), seen.max() + 1) == (window.start, window.stop)
+
+
+def test_each_enlargement_joins_the_features_before_the_opening_that_it_undoes():
+    net = network(PYRAMID)
+    grids = [tuple(y.shape[-3:]) for _, y in net.layers.walk(picture(PYRAMID, 37, 50))]
+    assert grids == [
+        (4, 19, 25), (5, 10, 13), (5, 10, 13), (6, 5, 7), (6, 5, 7),
+        (5, 10, 13), (5, 10, 13), (6, 19, 25),
+    ]  # fmt: skip
+    assert (PYRAMID.stride, PYRAMID.coarsest) == (2, 8)
+    with pytest.raises(ValueError, match="4 enlargements undo 3 strides"):
+        build(replace(PYRAMID, decoder=(Level(4, 0),) * 4))
+
+
+def test_configurations_from_before_the_pyramid_are_read_as_they_were():
+    values = MODELS["indoor-imexnet"].to_dict()
+    assert not values.pop("decoder")
+    assert ModelConfig.from_dict(values) == MODELS["indoor-imexnet"]
 
 
 @pytest.mark.parametrize("name", MODELS)

@@ -112,6 +112,10 @@ def test_window_widths():
     # 2 cells that are enlarged, 4 more a step and 2 for an opening: 20. An opening with stride 2
     # makes 2n + 1 of n.
     assert widths["indoor-resnet"] == 2 * (2 * 20 + 1) + 1
+    # Back up to 1/4: 2, a step and an enlargement, 8; to 1/8: 5, then 11; to 1/16: 8 with the
+    # next to either side. Two steps there, 16; with stride 33; three steps, 45; stride 91; one
+    # step, 95; twice stride 191, 383. The joined finer features see less.
+    assert widths["indoor-pyramid-resnet"] == widths["indoor-pyramid-imexnet"] == 383
     assert explicit_window(MODELS["qtips-resnet"], (0, 63), (64, 64)) == (
         slice(0, 14),
         slice(50, 64),

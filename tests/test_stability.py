@@ -56,6 +56,17 @@ def test_growth_of_linear_implicit_steps_lies_between_that_and_one():
     assert all(0.5 < factor < 1 for factor in factors)
 
 
+@pytest.mark.usefixtures("linear_decay")
+def test_growth_in_a_pyramid_is_taken_in_the_order_of_its_steps():
+    """Halved by every step: three in a row at 1/8 of the picture, two at 1/16."""
+    x, name = picture(channels=3), "indoor-pyramid-resnet"
+    growths = growth(network(name), "depth", x, perturb(x, "gaussian", 0.1)).growth
+    assert len(growths) == 8 and growths[0] == pytest.approx(0.5)
+    assert growths[2:4] == pytest.approx([growths[1] / 2, growths[1] / 4])
+    assert growths[5] / growths[4] == pytest.approx(0.5)
+    assert growths[7] > 0
+
+
 def test_no_noise_is_no_change():
     x = picture()
     answered = growth(network("qtips-resnet"), "qtips", x, perturb(x, "gaussian", 0.0))
@@ -188,7 +199,7 @@ def test_stretched_explicit_steps_amplify_by_their_closed_form():
 
 
 def test_stretched_by_nothing_is_the_network_and_leaves_it_alone():
-    for name in ("qtips-resnet", "qtips-imexnet", "indoor-imexnet"):
+    for name in ("qtips-resnet", "qtips-imexnet", "indoor-imexnet", "indoor-pyramid-imexnet"):
         model = network(name)
         x = picture(channels=model.config.channels)
         task = model.config.heads[0][0]
@@ -197,7 +208,8 @@ def test_stretched_by_nothing_is_the_network_and_leaves_it_alone():
         torch.testing.assert_close(stretched(model, 1.0, 1)(x)[task], expected)
         twin = stretched(model, 2.0, 3)
         assert len(time_steps(twin)) == 3 * len(time_steps(model))
-        assert sum(stage.steps for stage in twin.config.stages) == len(time_steps(twin))
+        parts = twin.config.stages + twin.config.decoder
+        assert sum(part.steps for part in parts) == len(time_steps(twin))
         assert not torch.allclose(twin(x)[task], expected)
         torch.testing.assert_close(model(x)[task], expected)
         assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())

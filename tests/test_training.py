@@ -19,6 +19,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imexnet import training
+from imexnet.__main__ import main as command_line
 from imexnet.checkpoints import load, read, read_tensors
 from imexnet.models import MODELS, build
 from imexnet.training import (
@@ -80,6 +81,12 @@ def test_both_kinds_are_trained_alike(task):
     explicit, implicit = recipe(f"{task}-resnet", seed=3), recipe(f"{task}-imexnet", seed=3)
     assert replace(explicit, model=implicit.model) == implicit
     assert (explicit.model, explicit.seed) == (f"{task}-resnet", 3)
+
+
+def test_both_trunks_are_trained_alike():
+    assert replace(recipe("indoor-pyramid-imexnet"), model="indoor-imexnet") == recipe(
+        "indoor-imexnet"
+    )
 
 
 def test_recipes_refuse_what_makes_no_sense():
@@ -235,6 +242,40 @@ def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write
     trained = load(tmp_path / "net.safetensors", "cpu").state_dict()
     assert all(value.isfinite().all() for value in trained.values())
     assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
+
+
+@pytest.mark.parametrize("kind", ["resnet", "imexnet"])
+def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
+    kind, tmp_path, write_rooms, capsys, monkeypatch
+):
+    splits = ["train"] * 16 + ["val"]
+    folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
+    out = tmp_path / "net.safetensors"
+    words = ["--model", kind, "--trunk", "pyramid", "--data", str(folder)]
+
+    def imexnet(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["imexnet", *arguments])
+        command_line()
+        return capsys.readouterr().out
+
+    trained = json.loads(
+        imexnet("train", "indoor", *words, "--epochs", "1", "--seed", "4", "--out", str(out))
+    )
+    card, _ = read(out)
+    assert card.config == MODELS[f"indoor-pyramid-{kind}"]
+    assert card.training["command"] == (
+        f"python -m imexnet train indoor --model {kind} --trunk pyramid --data NYU --seed 4 "
+        "--epochs 1 --out net.safetensors"
+    )
+    scores = json.loads(imexnet("evaluate", "indoor", *words, "--weights", str(out), "--json"))
+    assert scores["depth"] == pytest.approx(trained["depth"], rel=1e-5)
+    assert scores["parameters"] == {"resnet": 1_130_862, "imexnet": 1_137_630}[kind]
+    for command in ("train", "evaluate"):
+        with pytest.raises(SystemExit) as end:
+            imexnet(command, "indoor", "--model", kind, "--trunk", "unet", "--data", "x",
+                    *(["--out", "y"] if command == "train" else []))  # fmt: skip
+        assert end.value.code == 2
+        assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
 
 
 def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):

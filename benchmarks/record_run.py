@@ -1,0 +1,81 @@
+"""Appends a trained network to runs.csv: python benchmarks/record_run.py CHECKPOINT MINUTES.
+
+Command, seed, epochs and scores on the validation split are those in the checkpoint's header.
+"""
+
+import csv
+import io
+import subprocess
+import sys
+from datetime import date
+from pathlib import Path
+
+from imexnet.checkpoints import read
+from imexnet.files import write_bytes
+
+RUNS = Path(__file__).with_name("runs.csv")
+SCORES = ("abs_rel", "rmse", "delta1", "mean_iou", "pixel_accuracy", "kitchens_abs_rel")
+COLUMNS: tuple[str, ...] = ("date", "commit", "command", "seed", "epochs", *SCORES, "minutes")
+
+
+def row(checkpoint: Path, minutes: float) -> dict[str, str]:
+    """What is known of a run, as it stands in the file.
+
+    Raises:
+        ValueError: if the file holds no network for rooms with its scores.
+    """
+    card, _ = read(checkpoint)
+    try:
+        depth, classes = card.metrics["depth"], card.metrics["segmentation"]
+        kitchens = card.metrics["kitchens"]
+        scores = [depth[name] for name in SCORES[:3]] + [classes[name] for name in SCORES[3:5]]
+        scores.append(kitchens["depth"]["abs_rel"] if kitchens else float("nan"))
+        facts = [card.training[name] for name in ("command", "seed", "epochs")]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{checkpoint.name} holds no scores on rooms") from error
+    cells = [str(date.today()), _commit(), *map(str, facts)]
+    cells += [*(f"{score:.4f}" for score in scores), f"{minutes:.0f}"]
+    return dict(zip(COLUMNS, cells, strict=True))
+
+
+def append(new: dict[str, str], runs: Path = RUNS) -> None:
+    """Adds a row; the file is the old or the new one, never half of it.
+
+    Raises:
+        ValueError: if the same run, by command, seed, epochs and scores, is there already.
+    """
+    rows = []
+    if runs.exists():
+        with runs.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    same = ("command", "seed", "epochs", *SCORES)
+    if any(all(old[name] == new[name] for name in same) for old in rows):
+        raise ValueError(f"{runs.name} has this run already: {new['command']}")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows([*rows, new])
+    write_bytes(runs, text.getvalue().encode())
+
+
+def _commit() -> str:
+    command = ["git", "rev-parse", "--short", "HEAD"]
+    return subprocess.run(
+        command, cwd=RUNS.parent, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def main(arguments: list[str]) -> int:
+    """Exit status: 2 for bad input, said in one line."""
+    try:
+        if len(arguments) != 2:
+            raise ValueError("usage: python benchmarks/record_run.py CHECKPOINT MINUTES")
+        append(row(Path(arguments[0]), float(arguments[1])), RUNS)
+    except ValueError as error:
+        print(f"record_run: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

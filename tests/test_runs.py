@@ -1,0 +1,121 @@
+"""The record of trainings: rows from checkpoints, each once, and their spread over seeds."""
+
+import csv
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from imexnet.checkpoints import save
+from imexnet.models import MODELS, build
+
+BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+HEADER = (
+    "date,commit,command,seed,epochs,abs_rel,rmse,delta1,mean_iou,pixel_accuracy,"
+    "kitchens_abs_rel,minutes"
+)
+
+
+@pytest.fixture
+def record_run(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("record_run")
+
+
+@pytest.fixture
+def compare_runs(monkeypatch):
+    monkeypatch.syspath_prepend(str(BENCHMARKS))
+    return importlib.import_module("compare_runs")
+
+
+def command(kind: str, seed: int) -> str:
+    return (
+        f"python -m imexnet train indoor --model {kind} --data NYU --seed {seed} --epochs 5 "
+        f"--out {kind}-{seed}.safetensors"
+    )
+
+
+def trained(folder: Path, kind: str, seed: int, abs_rel: float, kitchens: bool = True) -> Path:
+    """A checkpoint whose header says how it was trained and how it scored."""
+    scores = {
+        "depth": {"abs_rel": abs_rel, "rmse": 1.25, "delta1": 0.5},
+        "segmentation": {"mean_iou": 0.2, "pixel_accuracy": 0.45678},
+    }
+    apart = {"depth": {"abs_rel": 2 * abs_rel}} if kitchens else None
+    path = folder / f"{kind}-{seed}.safetensors"
+    training = {"command": command(kind, seed), "seed": seed, "epochs": 5}
+    torch.manual_seed(seed)
+    network = build(MODELS[f"indoor-{kind}"])
+    save(network, path, training, {**scores, "kitchens": apart})
+    return path
+
+
+def test_the_record_has_the_columns_of_the_script(record_run):
+    assert ",".join(record_run.COLUMNS) == HEADER
+    assert (BENCHMARKS / "runs.csv").read_text().splitlines()[0] == HEADER
+
+
+def test_a_row_says_what_the_header_says(record_run, tmp_path):
+    runs = tmp_path / "runs.csv"
+    record_run.append(record_run.row(trained(tmp_path, "resnet", 3, 0.31), 12.6), runs)
+    record_run.append(record_run.row(trained(tmp_path, "imexnet", 3, 0.3, False), 9), runs)
+    assert runs.read_text().splitlines()[0] == HEADER
+    first, second = csv.DictReader(runs.read_text().splitlines())
+    assert first["command"] == command("resnet", 3)
+    assert first["minutes"] == "13" and first["commit"] and first["date"].count("-") == 2
+    names = HEADER.split(",")[3:-1]
+    expected = ["3", "5", "0.3100", "1.2500", "0.5000", "0.2000", "0.4568", "0.6200"]
+    assert [first[name] for name in names] == expected
+    assert second["command"] == command("imexnet", 3) and second["kitchens_abs_rel"] == "nan"
+
+
+def test_a_run_is_recorded_once(record_run, tmp_path):
+    runs, path = tmp_path / "runs.csv", trained(tmp_path, "resnet", 0, 0.31)
+    record_run.append(record_run.row(path, 10), runs)
+    before = runs.read_bytes()
+    with pytest.raises(ValueError, match=r"runs\.csv has this run already: python -m imexnet"):
+        record_run.append(record_run.row(path, 11), runs)
+    assert runs.read_bytes() == before
+    record_run.append(record_run.row(trained(tmp_path, "resnet", 0, 0.32), 10), runs)
+    assert len(runs.read_text().splitlines()) == 3
+    assert {file.name for file in tmp_path.iterdir()} == {"runs.csv", path.name}
+
+
+def test_bad_input_gives_one_line_and_changes_nothing(tmp_path):
+    before = (BENCHMARKS / "runs.csv").read_bytes()
+    net = tmp_path / "qtips.safetensors"
+    save(build(MODELS["qtips-resnet"]), net, {}, {"mean_iou": 0.5})
+    for words, reason in (
+        ((net, "1"), "qtips.safetensors holds no scores on rooms"),
+        ((tmp_path / "none", "1"), "there is no file none"),
+        ((net,), "usage: "),
+    ):
+        done = subprocess.run(
+            [sys.executable, BENCHMARKS / "record_run.py", *words], capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert reason in done.stderr and done.stderr.count("\n") == 1
+    assert (BENCHMARKS / "runs.csv").read_bytes() == before
+
+
+def test_spread_over_seeds_of_one_command(record_run, compare_runs, tmp_path, capsys):
+    runs = tmp_path / "runs.csv"
+    for kind, seed, abs_rel in (
+        ("resnet", 0, 0.9),  # run again below: the later row counts
+        ("resnet", 1, 0.32),
+        ("imexnet", 0, 0.25),
+        ("resnet", 0, 0.30),
+        ("resnet", 2, 0.34),
+    ):
+        record_run.append(record_run.row(trained(tmp_path, kind, seed, abs_rel), 1), runs)
+    compare_runs.main(runs)
+    lines = capsys.readouterr().out.splitlines()
+    base = "python -m imexnet train indoor --model {} --data NYU --epochs 5"
+    assert lines[0] == base.format("resnet") and lines[1] == "  seeds 0, 1, 2"
+    assert lines[2].split() == ["abs_rel", "0.3200", "±", "0.0200"]
+    assert lines[7].split() == ["kitchens_abs_rel", "0.6400", "±", "0.0400"]
+    assert lines[8] == base.format("imexnet") and lines[9] == "  seeds 0"
+    assert lines[10].split() == ["abs_rel", "0.2500", "±", "−"]
