@@ -89,7 +89,7 @@ class FoldedIMEXStep(FoldedExplicitStep):
         self.step = step
         self.resolvents: dict[tuple, Resolvent] = {}
 
-    @torch.compiler.disable  # a plain tensor, whatever mode the first picture came in
+    @torch.compiler.disable()  # a plain tensor, whatever mode the first picture came in
     def prepared(self, r: Tensor) -> Resolvent:
         """(I + hL)⁻¹ for the size of R, from memory where it has been met."""
         key = (r.shape[1:], r.dtype, r.device)

@@ -119,6 +119,7 @@ class IndoorTask:
         import kornia.augmentation as augmentation
 
         rooms = nyu.read_rooms(folder, "train")
+        photos = len(rooms)
         if rendered is not None:  # besides the photos: an epoch passes once over both
             rooms += nyu.read_rooms(rendered, "train")
         self.images = len(rooms)
@@ -126,7 +127,8 @@ class IndoorTask:
         self.photos = torch.stack([_photo(room.photo, size) for room in rooms])
         self.depth = torch.stack([_nearest(room.depth, size) for room in rooms])
         self.labels = torch.stack([_nearest(room.labels, size) for room in rooms])
-        counts = torch.bincount(self.labels.flatten().long(), minlength=14)[1:].float()
+        real = self.labels[:photos]  # the weights are the same with and without kitchens
+        counts = torch.bincount(real.flatten().long(), minlength=14)[1:].float()
         usual = counts[counts > 0].median()
         self.weights = (usual / counts).sqrt().where(counts > 0, 0)
         self.geometry = augmentation.AugmentationSequential(
@@ -236,9 +238,10 @@ def fit(
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
     ).to(accelerator.device)
+    identity = {"config": asdict(config), "images": task.images}
     first_epoch = 0
     if resume and state_file.exists():
-        first_epoch = _load_state(state_file, config, network, average, optimizer)
+        first_epoch = _load_state(state_file, identity, network, average, optimizer)
     network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     model, optimizer = accelerator.prepare(network, optimizer)
 
@@ -275,7 +278,7 @@ def fit(
             bar.set_postfix(loss=f"{loss.item():.4f}")
         bar.close()
         if rank == 0:
-            _save_state(state_file, config, epoch + 1, network, average, optimizer)
+            _save_state(state_file, identity, epoch + 1, network, average, optimizer)
     accelerator.wait_for_everyone()
     if rank != 0:
         return None
@@ -347,7 +350,7 @@ def _has_bfloat16() -> bool:
 
 def _save_state(
     path: Path,
-    config: TrainConfig,
+    identity: dict,
     epoch: int,
     network: Network,
     average: AveragedModel,
@@ -358,20 +361,23 @@ def _save_state(
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in moments.items()}
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    write_tensors(path, {"config": asdict(config), "epoch": epoch}, tensors)
+    write_tensors(path, {**identity, "epoch": epoch}, tensors)
 
 
 def _load_state(
     path: Path,
-    config: TrainConfig,
+    identity: dict,
     network: Network,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
 ) -> int:
     """Fills network, average and optimizer from the state file; the number of epochs done."""
     header, tensors = read_tensors(path)
-    if header.get("config") != asdict(config):
-        raise ValueError(f"{path.name} belongs to another recipe: {header.get('config')}")
+    for name, value in identity.items():
+        if header.get(name) != value:
+            raise ValueError(
+                f"{path.name} belongs to another recipe: its {name}: {header.get(name)}"
+            )
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")

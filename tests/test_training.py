@@ -10,6 +10,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -288,6 +289,7 @@ def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
     only = IndoorTask(config, (120, 160), nyu, nyu)
     assert (alone.images, both.images, only.images) == (4, 7, 8)
     assert len(both.validation) == 1
+    assert torch.equal(both.weights, alone.weights)
     for name in ("photos", "depth", "labels"):
         values, photos = getattr(both, name), getattr(alone, name)
         assert torch.equal(values[:4], photos) and len(values) == 7
@@ -354,6 +356,10 @@ def test_an_unfinished_run_is_not_overwritten(killed):
         fit(other, killed, resume=True)
     with pytest.raises(ValueError, match="belongs to another recipe"):
         fit(replace(other, seed=0, model="qtips-resnet"), killed, resume=True)
+    with pytest.MonkeyPatch.context() as patch:  # the same recipe on a data set of another size
+        patch.setattr(training, "make_task", lambda *_: SimpleNamespace(images=32))
+        with pytest.raises(ValueError, match="another recipe: its images: 64"):
+            fit(replace(other, seed=0), killed, resume=True)
     assert state.read_bytes() == before and not killed.exists()
 
 
