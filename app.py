@@ -9,12 +9,14 @@ from fastapi.routing import APIRoute
 
 from imexnet.checkpoints import load_pretrained
 from imexnet.inference import fold
+from imexnet.memory import keep_freed_memory
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
 from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
+keep_freed_memory()
 COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
 NETWORKS = {
     name: load_pretrained(name)

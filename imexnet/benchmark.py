@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from imexnet import benchmark_page
 from imexnet.checkpoints import load_pretrained
 from imexnet.inference import FOLDED, autocast, fold
+from imexnet.memory import keep_freed_memory
 from imexnet.models import FIRST_CLASS, MODELS, Network, build
 from imexnet.sensitivity import field_of_view
 from imexnet.spectral import (
@@ -374,6 +375,7 @@ def run(only: Sequence[str], timing: Timing, threads: int | None = None) -> dict
         raise ValueError("there is no CUDA device here")
     if threads is not None:
         torch.set_num_threads(threads)
+    keep_freed_memory()  # as the page and the training do
     machine = {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),

@@ -44,11 +44,6 @@ def gram_eigenvalues(stencil: Tensor, size: tuple[int, int]) -> Tensor:
     return real.square() + imaginary.square()
 
 
-AT_ONCE = 2**20
-"""Numbers in a batch that is solved at once without gradients: the system hands out memory for
-larger temporaries anew each time, which takes longer than the transforms."""
-
-
 class Resolvent(NamedTuple):
     """(I + hL)⁻¹ on one grid and device, ready to be applied: see `resolvent`.
 
@@ -87,9 +82,6 @@ def apply_resolvent(rhs: Tensor, operator: Resolvent) -> Tensor:
     Half spectrum: y = irfft2(m rfft2(rhs)), m = 1 / (1 + hλ). Packed: columns 2j and 2j + 1 are
     real and imaginary part of z, Z = fft2(z), and z is replaced by ifft2(a Z + i b Z*(−k)).
     """
-    parts = rhs.split(max(1, AT_ONCE // max(1, rhs[:1].numel())))
-    if len(parts) > 1 and not torch.is_grad_enabled():
-        return torch.cat([apply_resolvent(part, operator) for part in parts])
     multiplier, mirror = operator
     if mirror is None:
         return cast(Tensor, _SelfAdjointFilter.apply(rhs, multiplier))

@@ -21,6 +21,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from imexnet.checkpoints import read_tensors, save, write_tensors
 from imexnet.data import nyu, qtips
 from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.memory import keep_freed_memory
 from imexnet.models import MODELS, ModelConfig, Network, build
 from imexnet.predict import resize
 
@@ -226,6 +227,7 @@ def fit(
         raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
     if resume and out.exists() and not state_file.exists():
         raise ValueError(f"{out.name} is finished: there is nothing to resume")
+    keep_freed_memory()
     out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bfloat16() else "no"

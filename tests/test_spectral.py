@@ -136,23 +136,6 @@ def test_vectorised_over_right_hand_sides(size):
         torch.testing.assert_close(y, implicit_solve(one, stencil, 1.1), rtol=0, atol=1e-13)
 
 
-@pytest.mark.parametrize("size", [(6, 8), (7, 5)])
-def test_a_large_batch_is_solved_in_parts_without_gradients(size, monkeypatch):
-    rhs, stencil = draw(size, batch=7)
-    whole = implicit_solve(rhs, stencil, 1.1)  # in one part, as it always is under gradients
-    monkeypatch.setattr("imexnet.spectral.AT_ONCE", 2 * rhs[0].numel())
-    batches = []
-
-    def spied(part: Tensor, operator: Resolvent) -> Tensor:
-        batches.append(len(part))
-        return apply_resolvent(part, operator)
-
-    monkeypatch.setattr("imexnet.spectral.apply_resolvent", spied)
-    with torch.no_grad():
-        torch.testing.assert_close(implicit_solve(rhs, stencil, 1.1), whole, rtol=0, atol=1e-14)
-    assert batches == [7, 2, 2, 2, 1]
-
-
 @pytest.mark.parametrize("size", [(4, 4), (4, 3)])
 def test_jacobians_for_both_arguments_by_three_ways(size):
     inputs = draw(size, channels=2)
