@@ -35,8 +35,8 @@ with gr.Blocks(
             Compare(demo, {name: fold(network, COMPILED) for name, network in NETWORKS.items()})
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
-        with gr.Tab("Inside the solve", elem_id="solve-tab"):
-            Solve(NETWORKS)
+        with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
+            Solve(tab, NETWORKS)
 
 demo.queue(max_size=32, api_open=False)
 

@@ -48,14 +48,14 @@ def stability(networks) -> Stability:
 
 @pytest.fixture(scope="module")
 def solve(networks) -> Solve:
-    with gr.Blocks():
-        return Solve(networks)
+    with gr.Blocks(), gr.Tab("Inside the solve") as tab:
+        return Solve(tab, networks)
 
 
 @pytest.fixture(scope="module")
 def ode(networks) -> Ode:
-    with gr.Blocks():
-        return Solve(networks).ode
+    with gr.Blocks(), gr.Tab("Inside the solve") as tab:
+        return Solve(tab, networks).ode
 
 
 @pytest.fixture
@@ -266,8 +266,7 @@ def test_page_perturbs_when_the_tab_is_opened_and_on_request(page: Page):
 
 @pytest.mark.browser
 def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
-    page.get_by_role("tab", name="Inside the solve").click()
-    page.locator("#solve").click()
+    page.get_by_role("tab", name="Inside the solve").click()  # shows the recipe by itself
     expect(page.locator("#residual")).to_contain_text("e-1", timeout=30_000)
     expect(page.locator("#stages img").first).to_be_visible(timeout=30_000)
     page.get_by_role("tab", name="Diffusion-reaction").click()
@@ -289,3 +288,8 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
     assert words is not None
     middle = plane_point(PLANE_PIXELS[0] / 2, PLANE_PIXELS[1] / 2)
     assert abs(complex(words[1] + "j") - middle) < 0.1  # a pixel or two
+    solution = page.locator("#stages img").last
+    before = solution.get_attribute("src") or ""
+    page.locator("#solve-fresh").click()  # another photo: nothing of the old one stays
+    expect(page.locator("#factors")).to_be_empty(timeout=30_000)
+    expect(solution).not_to_have_attribute("src", before, timeout=30_000)

@@ -34,6 +34,7 @@ class Ode:
 
     def __init__(self, networks: Mapping[str, Network], layer: Choice) -> None:
         self.networks = networks
+        self.outputs: list[Any] = []  # all that shows something of a photo
         with gr.Tab("Model problem"):
             self._build_plane(layer)
         with gr.Tab("Why K₂ = −K₁ᵀ"):
@@ -197,6 +198,7 @@ class Ode:
                 label="trajectory", show_label=False, format="png", elem_id="trajectory"
             )
         words = gr.HTML(label="factors", elem_id="factors")
+        self.outputs += [plane, figure, words]
         show: dict[str, Any] = {
             "fn": self.plane,
             "inputs": [*layer.components, step_size, schemes, theta, damping, real, imaginary],
@@ -217,6 +219,7 @@ class Ode:
             run = gr.Button("Compute both spectra", variant="primary", elem_id="tie")
         figure = gr.Plot(label="spectra", show_label=False, format="png", elem_id="spectra")
         words = gr.HTML(label="spectra", elem_id="tied")
+        self.outputs += [figure, words]
         run.click(
             self.tie, [*layer.components, seed], [figure, words], **ON_DEVICE, **PRIVATE, **LATEST
         )
@@ -229,6 +232,7 @@ class Ode:
             run = gr.Button("Run all steppers", variant="primary", elem_id="steppers")
         figure = gr.Plot(label="work", show_label=False, format="png", elem_id="work")
         words = gr.HTML(label="work", elem_id="worked")
+        self.outputs += [figure, words]
         run.click(
             self.steppers,
             [*layer.components, end, solver],

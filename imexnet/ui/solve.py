@@ -45,13 +45,14 @@ class Solve:
     """Builds the tab inside an open `gr.Tab` and answers its events.
 
     Args:
+        tab: the open tab; the recipe is worked out when it is chosen.
         networks: those of all tasks by name, in eval mode, on the device where they stay.
     """
 
-    def __init__(self, networks: Mapping[str, Network]) -> None:
+    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
         self.networks = networks
         self.folder = Folder()
-        self._build()
+        self._build(tab)
 
     def recipe(
         self,
@@ -187,7 +188,7 @@ class Solve:
         frames[-1].save(folder / "pattern.png")
         return str(folder / "pattern.webp"), str(folder / "pattern.png")
 
-    def _build(self) -> None:
+    def _build(self, tab: gr.Tab) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("solve-", task="qtips")
@@ -195,15 +196,20 @@ class Solve:
                 channel = gr.Number(0, label="Channel", precision=0, minimum=0)
             with gr.Column(scale=3, min_width=320), gr.Tabs():
                 with gr.Tab("The recipe"):
-                    self._build_recipe([*layer.components, channel])
+                    recipe = self._build_recipe([*layer.components, channel])
                 with gr.Tab("Propagation"):
-                    self._build_propagation([*layer.components, channel])
+                    others = self._build_propagation([*layer.components, channel])
                 with gr.Tab("Diffusion-reaction"):
-                    self._build_patterns([*layer.components, channel])
+                    others += self._build_patterns([*layer.components, channel])
                 self.ode = Ode(self.networks, layer)
-        on_new_photo(chosen)
+                others += self.ode.outputs
+        tab.select(**recipe)
+        for begun in on_new_photo(chosen):
+            # What the other tabs show is of the photo before.
+            begun.success(lambda: [None] * len(others), None, others, **PRIVATE)
+            begun.success(**recipe)
 
-    def _build_recipe(self, layer: list[Any]) -> None:
+    def _build_recipe(self, layer: list[Any]) -> dict[str, Any]:
         with gr.Row():
             grid = gr.Radio(GRIDS, value="photo", label="Solve for")
             operator = gr.Radio(OPERATORS, value="learned", label="L")
@@ -223,16 +229,19 @@ class Solve:
             elem_id="stages",
             elem_classes="stages",
         )
-        gr.on(
-            [run.click, step_size.release, alpha.release, grid.input, operator.input,
-             boundary.input],
-            self.recipe,
-            [*layer, grid, operator, step_size, alpha, boundary],
-            [stages, words],
-            **ON_DEVICE, **PRIVATE, **LATEST,
-        )  # fmt: skip
+        show: dict[str, Any] = {
+            "fn": self.recipe,
+            "inputs": [*layer, grid, operator, step_size, alpha, boundary],
+            "outputs": [stages, words],
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        }
+        chosen = [grid.input, operator.input, boundary.input]
+        gr.on([run.click, step_size.release, alpha.release, *chosen], **show)
+        return show
 
-    def _build_propagation(self, layer: list[Any]) -> None:
+    def _build_propagation(self, layer: list[Any]) -> list[Any]:
         gr.HTML(PROPAGATION_NOTE)
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0.1, 3, 1.5, step=0.1, label="h")
@@ -251,8 +260,9 @@ class Solve:
             **PRIVATE,
             **LATEST,
         )
+        return [maps, words]
 
-    def _build_patterns(self, layer: list[Any]) -> None:
+    def _build_patterns(self, layer: list[Any]) -> list[Any]:
         gr.HTML(PATTERN_NOTE)
         with gr.Row():
             setting = gr.Dropdown(PATTERNS, value="stripes", label="Setting", elem_id="setting")
@@ -273,6 +283,7 @@ class Solve:
             **ON_DEVICE, **PRIVATE, **LATEST,
         )  # fmt: skip
         stop.click(lambda path: path or None, last, shown, queue=False, **PRIVATE)
+        return [shown, words, figure, animation, last]
 
 
 PROPAGATION_NOTE = (
