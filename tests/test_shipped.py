@@ -59,7 +59,7 @@ def test_trained_resnet_sees_its_window_and_trained_imexnet_beyond(family, task)
     assert views["imexnet"].measures.outside_window > 0.1
 
 
-@pytest.mark.parametrize("family", ["qtips", "indoor"])
+@pytest.mark.parametrize("family", ["qtips", "indoor", "indoor-pyramid"])
 def test_twins_were_trained_by_one_recipe(family):
     cards = [read(WEIGHTS / f"{family}-{kind}.safetensors")[0] for kind in KINDS]
     recipes = [{**card.training, "model": "", "command": ""} for card in cards]
