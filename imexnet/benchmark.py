@@ -206,7 +206,9 @@ def made_global(timing: Timing) -> dict:
     }
     result: dict = {}
     try:
-        from neuralop.layers.spectral_convolution import SpectralConv
+        from neuralop.layers.spectral_convolution import (  # pyright: ignore[reportMissingImports]
+            SpectralConv,
+        )
     except ImportError:
         result["SpectralConv of neuraloperator"] = "not installed: pip install -e '.[bench]'"
     else:
