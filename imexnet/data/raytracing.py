@@ -267,8 +267,8 @@ def _bitmap(picture: np.ndarray, tile: tuple[float, float]) -> dict[str, Any]:
 def _join(name: str, meshes: Sequence[Mesh], material: dict[str, Any]) -> Any:
     mi = mitsuba()
     properties = mi.Properties()
-    for key, value in material.items():
-        properties[key] = mi.load_dict(value) if isinstance(value, dict) else value
+    if "emitter" in material:
+        properties["emitter"] = mi.load_dict(material["emitter"])
     vertices, normals, uv = (
         np.concatenate([getattr(mesh, part) for mesh in meshes]).astype(np.float32)
         for part in ("vertices", "normals", "uv")
@@ -289,4 +289,5 @@ def _join(name: str, meshes: Sequence[Mesh], material: dict[str, Any]) -> Any:
     parameters["vertex_texcoords"] = uv.ravel()
     parameters["faces"] = triangles.astype(np.uint32).ravel()
     parameters.update()
+    shape.set_bsdf(material["bsdf"])  # afterwards: the traversal would visit all of it, too
     return shape
