@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from imexnet.integrators import Problem
-from imexnet.spectral import LAPLACIAN
+from imexnet.spectral import LAPLACIAN, gram_eigenvalues, symbol
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,9 @@ SETTINGS = {
 
 def problem(setting: Setting, size: tuple[int, int]) -> Problem:
     """ẏ = f(y) − Ly on a periodic grid (H, W)."""
-    padded = np.zeros(size)
-    padded[:3, :3] = setting.stencil
-    symbol = np.fft.fft2(np.roll(padded, (-1, -1), (0, 1)))
-    return Problem(setting.reaction, np.abs(symbol) ** 2 if setting.gram else symbol.real)
+    stencil = torch.from_numpy(setting.stencil).unsqueeze(0)
+    spectrum = gram_eigenvalues(stencil, size) if setting.gram else symbol(stencil, size).real
+    return Problem(setting.reaction, spectrum[0].numpy())
 
 
 def evolve(

@@ -15,7 +15,7 @@ from imexnet.predict import FAMILIES, KINDS, answer, forward, full_size, predict
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
 from imexnet.ui import examples
 from imexnet.ui.examples import CLASS_NAMES
-from imexnet.ui.inputs import fresh, inputs, need, pair_and_input, suited, to_show
+from imexnet.ui.inputs import inputs, need, on_new_photo, pair_and_input, suited
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -212,18 +212,13 @@ class Compare:
             "fn": _begin,
             "inputs": [photo, task],
             "outputs": [task, size, *pixel, raw],
-            **PRIVATE,
         }
         look.click(**show_view, api_name="field_of_view")
         write.click(self.raw_values, [photo, task], raw, **ON_DEVICE, api_name="raw_values")
-        answer_then_view(photo.upload(**begin, **EVERY).then, private=False)
-        arrived = chosen.upload.upload(to_show, chosen.upload, photo, **PRIVATE, **EVERY)
-        answer_then_view(arrived.success(**begin, **LATEST).then)
-        for offered in chosen.examples:
-            answer_then_view(offered.load_input_event.then(**begin, **LATEST).then)
-        drawn = chosen.fresh.click(fresh, None, photo, **PRIVATE, **EVERY)
-        answer_then_view(drawn.success(**begin, **LATEST).then)
-        answer_then_view(demo.load(**begin).then)
+        uploaded, *others = on_new_photo(chosen, begin)
+        answer_then_view(uploaded.then, private=False)
+        for begun in (*others, demo.load(**begin, **PRIVATE)):
+            answer_then_view(begun.then)
         answer_then_view(task.input)
         task.input(lambda: None, None, raw, **PRIVATE)  # files of another task
         results = [*predicted, *viewed, raw]

@@ -69,14 +69,15 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     return Inputs(photo, upload, choice, offered, fresh)
 
 
-def on_new_photo(chosen: Inputs) -> list[Any]:
-    """Events, one for each way a photo can come, after which the task suits it."""
-    fit: dict[str, Any] = {
-        "fn": suited,
-        "inputs": [chosen.photo, chosen.task],
-        "outputs": chosen.task,
-        **PRIVATE,
-    }
+def on_new_photo(chosen: Inputs, begin: dict[str, Any] | None = None) -> list[Any]:
+    """Events, one for each way a photo can come, the upload to the photo itself first.
+
+    Args:
+        chosen: the tab's first column.
+        begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is made to suit.
+    """
+    fit = begin or {"fn": suited, "inputs": [chosen.photo, chosen.task], "outputs": chosen.task}
+    fit = {**fit, **PRIVATE}
     arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
     drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
     return [
@@ -113,7 +114,7 @@ def read(path: str) -> Image.Image:
     """The picture in an uploaded file, or one clear sentence."""
     try:
         return decoded(path)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(error) from None
 
 
