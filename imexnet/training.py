@@ -42,6 +42,10 @@ class TrainConfig:
         weight_decay: of the convolution kernels; the stencils have none, as decay would pull B to
             0 and with it the IMEXNet back to the ResNet.
         average: decay of the exponential moving average of the weights.
+        segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
+        balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
+            the most right pixels, 1 for every class alike.
+        smoothing: share of a label that goes to all classes alike, of rooms.
         images: Q-tips per epoch; each is seen once.
     """
 
@@ -52,12 +56,24 @@ class TrainConfig:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     average: float = 0.995
+    segmentation: float = 0.3
+    balance: float = 0.5
+    smoothing: float = 0.0
     images: int = 1024
 
 
 RECIPES = {
     "qtips": TrainConfig("qtips-imexnet", epochs=30),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
+    "indoor-pyramid": TrainConfig(
+        "indoor-pyramid-imexnet",
+        epochs=100,
+        learning_rate=3e-3,
+        weight_decay=5e-2,
+        segmentation=0.5,
+        balance=0.25,
+        smoothing=0.1,
+    ),
 }
 
 
@@ -131,7 +147,8 @@ class IndoorTask:
         real = self.labels[:photos]  # the weights are the same with and without kitchens
         counts = torch.bincount(real.flatten().long(), minlength=14)[1:].float()
         usual = counts[counts > 0].median()
-        self.weights = (usual / counts).sqrt().where(counts > 0, 0)
+        self.weights = (usual / counts).pow(config.balance).where(counts > 0, 0)
+        self.config = config
         self.geometry = augmentation.AugmentationSequential(
             augmentation.RandomHorizontalFlip(p=0.5),
             augmentation.RandomAffine(
@@ -162,14 +179,12 @@ class IndoorTask:
             targets["segmentation"] - 1,  # 0 = unlabelled becomes -1
             weight=self.weights.to(logits.device),
             ignore_index=-1,
+            label_smoothing=self.config.smoothing,
         )
-        return depth + SEGMENTATION_WEIGHT * classes
+        return depth + self.config.segmentation * classes
 
     def validate(self, network: Network) -> dict:
         return evaluate_indoor(network, self.validation)
-
-
-SEGMENTATION_WEIGHT = 0.3
 
 
 def log_depth_loss(predicted: Tensor, true: Tensor) -> Tensor:
@@ -304,7 +319,12 @@ def recipe(model: str, **changes: int | None) -> TrainConfig:
     for name, value in given.items():
         if value < (0 if name == "seed" else 1):
             raise ValueError(f"{name} must be positive, got {value}")
-    return replace(RECIPES[model.split("-")[0]], model=model, **given)
+    return replace(RECIPES[_family(model)], model=model, **given)
+
+
+def _family(model: str) -> str:
+    """The longest key of `RECIPES` that the model's name starts with."""
+    return max((name for name in RECIPES if model.startswith(f"{name}-")), key=len)
 
 
 def make_task(

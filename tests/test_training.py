@@ -84,10 +84,9 @@ def test_both_kinds_are_trained_alike(task):
     assert (explicit.model, explicit.seed) == (f"{task}-resnet", 3)
 
 
-def test_both_trunks_are_trained_alike():
-    assert replace(recipe("indoor-pyramid-imexnet"), model="indoor-imexnet") == recipe(
-        "indoor-imexnet"
-    )
+def test_a_pyramid_has_its_own_recipe():
+    plain, pyramid = recipe("indoor-imexnet"), recipe("indoor-pyramid-imexnet")
+    assert pyramid.smoothing > plain.smoothing == 0
 
 
 def test_recipes_refuse_what_makes_no_sense():
