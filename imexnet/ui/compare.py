@@ -138,6 +138,8 @@ class Compare:
         predicted = [resnet, imexnet, truth, *errors, slider, legend, summary]
         viewed, pixel, view = explorer.outputs, explorer.pixel, explorer.question(photo, task)
 
+        # First, as the first event takes the function's name in the API.
+        explorer.answer_clicks(photo, task, size, [resnet, imexnet, truth, *errors])
         runs: list[Any] = []
 
         def answer_then_view(on, private: bool = True):
@@ -160,7 +162,6 @@ class Compare:
         task.input(lambda: None, None, raw, **PRIVATE)  # files of another task
         results = [*predicted, *viewed, raw]
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
-        explorer.answer_clicks(photo, task, size, [resnet, imexnet, truth, *errors])
 
 
 def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int, None]:
