@@ -10,17 +10,21 @@ from fastapi.routing import APIRoute
 from imexnet.checkpoints import load_pretrained
 from imexnet.inference import fold
 from imexnet.memory import keep_freed_memory
-from imexnet.predict import FAMILIES, KINDS
+from imexnet.predict import FAMILIES, KINDS, TRUNKS
 from imexnet.ui.compare import Compare
 from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
-from imexnet.ui.style import CSS, INTRODUCTION, theme
+from imexnet.ui.style import CSS, INTRODUCTION, PAGE, theme
 
 keep_freed_memory()
 COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
 NETWORKS = {
     name: load_pretrained(name)
-    for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
+    for name in (
+        f"{family}-{kind}"
+        for family in sorted({*FAMILIES.values(), *TRUNKS.values()})
+        for kind in KINDS
+    )
 }
 
 with gr.Blocks(
@@ -29,7 +33,7 @@ with gr.Blocks(
     analytics_enabled=False,
     delete_cache=(300, 900),
 ) as demo:
-    gr.HTML(INTRODUCTION)
+    gr.HTML(INTRODUCTION, js_on_load=PAGE)
     with gr.Tabs():
         with gr.Tab("Compare"):
             Compare(demo, {name: fold(network, COMPILED) for name, network in NETWORKS.items()})

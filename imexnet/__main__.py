@@ -305,10 +305,11 @@ def _size_of(text: str) -> tuple[int, int]:
 
 
 def _family(trunk: str) -> str:
-    families = {"plain": "indoor", "pyramid": "indoor-pyramid"}
-    if trunk not in families:
-        raise ValueError(f"--trunk must be one of {', '.join(families)}, got {trunk!r}")
-    return families[trunk]
+    from imexnet.predict import TRUNKS
+
+    if trunk not in TRUNKS:
+        raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
+    return TRUNKS[trunk]
 
 
 def _networks(task: str, model: str) -> dict:

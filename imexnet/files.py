@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,17 @@ def write_raw(task: str, values: np.ndarray, stem: Path) -> list[Path]:
         write_array(values.astype(np.float32), array),
         write_picture(millimetres, stem.with_name(f"{stem.name}-mm.png")),
     ]
+
+
+def write_together(task: str, values: Mapping[str, np.ndarray], path: Path) -> Path:
+    """A .npz: an array a network, typed as in `write_raw`, and `readme`, which says the unit."""
+    unit = "depth in metres" if task == "depth" else f"class numbers of the task {task}"
+    kind = np.float32 if task == "depth" else np.uint8
+    arrays = {name: array.astype(kind) for name, array in values.items()}
+    buffer = io.BytesIO()
+    readme = np.array(f"One array (height, width) a network: {unit}.")
+    np.savez_compressed(buffer, readme=readme, **arrays)
+    return write_bytes(path, buffer.getvalue())
 
 
 def write_array(values: np.ndarray, path: Path) -> Path:

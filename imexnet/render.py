@@ -44,17 +44,21 @@ def depth_range(*maps: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 0.1))  # a flat map has a range too
 
 
-def pictures(task: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def pictures(
+    task: str, values: Mapping[str, np.ndarray], colours: str = DEPTH_COLOURS
+) -> dict[str, np.ndarray]:
     """Network → colour picture of its metres or classes, depths on one range for all."""
     if task != "depth":
         return {name: class_picture(v, PALETTES[task]) for name, v in values.items()}
     low, high = depth_range(*values.values())
-    return {name: depth_picture(v, low, high) for name, v in values.items()}
+    return {name: depth_picture(v, low, high, colours) for name, v in values.items()}
 
 
-def depth_picture(metres: np.ndarray, low: float, high: float) -> np.ndarray:
+def depth_picture(
+    metres: np.ndarray, low: float, high: float, colours: str = DEPTH_COLOURS
+) -> np.ndarray:
     """(H, W) metres → (H, W, 3), colours from `low` to `high`."""
-    return colour((metres - low) / (high - low), DEPTH_COLOURS)
+    return colour((metres - low) / (high - low), colours)
 
 
 def class_picture(classes: np.ndarray, palette: Sequence[str]) -> np.ndarray:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from imexnet import render
 from imexnet.models import Network, window_width
-from imexnet.predict import FAMILIES, KINDS, full_size, to_grid
+from imexnet.predict import KINDS, full_size, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
 from imexnet.ui.examples import CLASS_NAMES
 from imexnet.ui.inputs import pair_and_input
@@ -42,27 +42,26 @@ class Explorer:
         self.folder = folder
         self._build()
 
-    def question(self, photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
+    def question(self, photo: gr.Image, task: gr.Radio, trunk: gr.Radio) -> dict[str, Any]:
         """The event that asks for the field of view of the pixel that is entered."""
         return {
             "fn": self.field_of_view,
-            "inputs": [photo, task, *self.pixel],
+            "inputs": [photo, task, *self.pixel, trunk],
             "outputs": self.outputs,
             **ON_DEVICE,
         }
 
     def answer_clicks(
-        self, photo: gr.Image, task: gr.Radio, size: gr.State, shown: Sequence[gr.Image]
+        self, photo: gr.Image, view: dict[str, Any], size: gr.State, shown: Sequence[gr.Image]
     ) -> None:
         """Makes the photo, pictures `shown` of it and the maps themselves answer a click.
 
         Args:
             photo: the upload, whose clicks come in its own pixels.
-            task: what is asked.
+            view: the event of `question`.
             size: (width, height) of the photo.
             shown: pictures of it whose longer side is `SHOWN`.
         """
-        view = self.question(photo, task)
         column, row = self.pixel
         self.look.click(**view, api_name="field_of_view")
         gr.on([column.submit, row.submit], **view, **PRIVATE)
@@ -74,7 +73,12 @@ class Explorer:
             clicked.then(**view, **quiet, **LATEST)
 
     def field_of_view(
-        self, photo: Image.Image | None, task: str, column: float, row: float
+        self,
+        photo: Image.Image | None,
+        task: str,
+        column: float,
+        row: float,
+        trunk: str = "plain",
     ) -> tuple[str, str, str, Figure]:
         """What both networks' answers at one pixel depend on.
 
@@ -83,8 +87,9 @@ class Explorer:
             task: depth, segmentation or qtips.
             column: of the pixel in the photo, from 0 at the left.
             row: of the pixel in the photo, from 0 at the top.
+            trunk: of the networks for rooms, plain or pyramid.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if column is None or row is None:
             raise fault("Give a column and a row, or click a picture.")
         pixel = int(row), int(column)
@@ -101,12 +106,9 @@ class Explorer:
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            _measures(task, views, pixel, self._width(task)),
+            _measures(task, views, pixel, window_width(pair["resnet"].config)),
             figure,
         )
-
-    def _width(self, task: str) -> int:
-        return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
 
     def _build(self) -> None:
         gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")

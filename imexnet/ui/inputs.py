@@ -9,7 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, to_input
+from imexnet.predict import KINDS, family, to_input
 from imexnet.ui import examples
 from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, decoded, fault, unreadable
 
@@ -36,10 +36,11 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     photo = Photo(
         value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
         label="Photo",
+        alt_text="Photo",
         type="pil",
         image_mode=None,
         format="png",
-        height=300,
+        height=280,
         sources=["upload", "webcam", "clipboard"],
         webcam_options=gr.WebcamOptions(mirror=False),
         buttons=["fullscreen"],
@@ -58,10 +59,11 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
             cache_examples=False,
             examples_per_page=12,
             api_visibility="private",
+            elem_id=f"{prefix}{name}",
         )
-        for label, pictures in (
-            ("Rendered kitchens: their exact depth and classes are known", kitchens),
-            ("Q-tips: is the rod white–white, white–black or black–black?", rods),
+        for name, label, pictures in (
+            ("kitchen", "Kitchens, rendered: their truth is known", kitchens),
+            ("qtip", "Q-tips: which markers has the rod?", rods),
         )
         if pictures
     ]
@@ -89,13 +91,15 @@ def on_new_photo(chosen: Inputs, begin: dict[str, Any] | None = None) -> list[An
 
 
 def pair_and_input(
-    networks, photo: Image.Image | None, task: str
+    networks, photo: Image.Image | None, task: str, trunk: str = "plain"
 ) -> tuple[Image.Image, dict[str, Network], Tensor]:
     """The photo, the task's two networks, and the one tensor that both are shown."""
     photo = need(photo)
-    if task not in FAMILIES:
-        raise fault(f"There is no task {task}; choose depth, segmentation or qtips.")
-    pair = {kind: networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
+    try:
+        name = family(task, trunk)
+    except ValueError as error:
+        raise fault(f"{str(error).capitalize()}.") from None
+    pair = {kind: networks[f"{name}-{kind}"] for kind in KINDS}
     network = pair["resnet"]
     return photo, pair, to_input(photo, network.config, network.mean.device)
 

@@ -17,6 +17,7 @@ from PIL import Image
 from imexnet import render
 from imexnet.files import write_picture
 from imexnet.predict import MAX_MEGAPIXELS, read_photo, shrink, to_rgb
+from imexnet.ui.words import explain
 
 SHOWN = 512  # longer side of every picture on the page
 KEPT = 600  # seconds that files stay in our own folders; Gradio serves copies
@@ -89,6 +90,7 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
     given: dict[str, Any] = {"min_width": 280, "buttons": ["download", "fullscreen"], **options}
     return gr.Image(
         label=label,
+        alt_text=label,
         format="png",
         interactive=False,
         elem_id=name,
@@ -136,9 +138,9 @@ def table(
     """A small table: a label a row, a column a network, or what else `labels` has names for."""
     head = "".join(f"<th>{escape(labels[name])}</th>" for name in columns)
     body = "".join(
-        f"<tr><td>{escape(label)}</td>"
+        f"<tr><td>{explain(label)}</td>"
         + "".join(f"<td>{escape(values[name])}</td>" for name in columns)
         + "</tr>"
         for label, values in rows
     )
-    return f'<table class="measures"><tr><th></th>{head}</tr>{body}</table>'
+    return f'<table class="measures"><tr><td></td>{head}</tr>{body}</table>'
