@@ -1,6 +1,8 @@
 """What several test files share: one thread, a tiny folder in the layout of NYU, the page."""
 
+import asyncio
 import csv
+import gc
 import os
 import shutil
 import socket
@@ -71,6 +73,15 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module")
+def no_open_event_loops():
+    """Gradio leaves event loops open: they go here, where their warnings are ignored."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
+        yield
+    gc.collect()
 
 
 @pytest.fixture(scope="session")

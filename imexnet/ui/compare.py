@@ -10,7 +10,7 @@ from PIL import Image
 from imexnet import files, render
 from imexnet.models import Network
 from imexnet.predict import forward, full_size, predict
-from imexnet.ui import examples
+from imexnet.ui import examples, link
 from imexnet.ui.answers import COLOURS, answer_pictures, error_bar, plain_verdict, pointer_values
 from imexnet.ui.explorer import Explorer
 from imexnet.ui.history import History
@@ -85,6 +85,7 @@ class Compare:
             arrays, legend = answer_pictures(task, photo, outputs, truth, colours)
             told = [f"{render.LABELS[k]} {1000 * taken():.0f} ms" for k, taken in seconds.items()]
             told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
+            told += filter(None, [link.link(photo, task, trunk, colours)])
             words = " · ".join(told)
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(outputs, truth, SHOWN)
@@ -194,7 +195,12 @@ class Compare:
         write.click(self.raw_values, [photo, task, trunk], raw, **ON_DEVICE, api_name="raw_values")
         uploaded, *others = on_new_photo(chosen, begin)
         answer_then_view(uploaded.then, private=False)
-        opened = demo.load(**begin, **PRIVATE)
+        opened = demo.load(
+            _first,
+            [photo, task],
+            [photo, trunk, colours, *begin["outputs"]],
+            **PRIVATE,
+        )
         recalled = history.strip.select(history.recall, history.kept, photo, **PRIVATE, **EVERY)
         again = recalled.success(**begin, **PRIVATE, **LATEST)
         for begun in (*others, opened, again):
@@ -266,6 +272,16 @@ def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
     width, height = full_size(photo)
     shown = gr.update(visible=True), gr.update(visible=False)
     return suited(photo, task), (width, height), width // 2, height // 2, None, None, *shown
+
+
+def _first(photo: Image.Image | None, task: str, request: gr.Request) -> tuple[Any, ...]:
+    """For a new visit: the example and the pixel that its link asks for, if it does."""
+    asked = link.view(request.query_params)
+    if asked is None:
+        return (*[gr.skip()] * 3, *_begin(photo, task))
+    _, size, column, row, *rest = _begin(asked.photo, asked.task)
+    column, row = asked.pixel or (column, row)
+    return asked.photo, asked.trunk, asked.colours, asked.task, size, column, row, *rest
 
 
 def _nothing(results: int) -> tuple[Any, ...]:

@@ -24,6 +24,9 @@ function name() {
     const items = document.querySelectorAll(`[id$="${id}"] .gallery-item`);
     items.forEach((item, i) => item.setAttribute("aria-label", `${words} ${i + 1}`));
   }
+  for (const box of document.querySelectorAll('div[aria-label="Empty value"]:not([role])')) {
+    box.setAttribute("role", "img"); // a plain div may not bear a name
+  }
 }
 
 function tour() {

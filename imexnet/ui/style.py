@@ -93,6 +93,7 @@ CSS = """
 #history .grid-wrap { min-height: 0; height: auto !important; max-height: none; padding-top: 28px; }
 #history .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)) !important;
   gap: 4px; padding: 0; }
+#history .thumbnail-lg { aspect-ratio: 4 / 3; }
 #several-pictures .grid-wrap { min-height: 0; max-height: none; padding-top: 30px; }
 #several-pictures .thumbnail-lg { aspect-ratio: auto; }
 .maps .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
