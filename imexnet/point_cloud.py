@@ -9,6 +9,9 @@ import math
 import numpy as np
 import trimesh
 from PIL import Image
+from trimesh.exchange.gltf import export_glb
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 
 KINECT_ANGLE = 63.0  # degrees: 2 atan(320 / 518.9), the colour camera of NYU Depth V2
 LARGEST_STEP = 1.1  # of depth between neighbours; more is taken for an edge, not for a surface
@@ -61,7 +64,7 @@ def mesh(photo: Image.Image, metres: np.ndarray, angle: float = KINECT_ANGLE) ->
     height, width = metres.shape
     places = points(metres, angle).reshape(-1, 3) * (1, -1, -1)
     across, down = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
-    surface = trimesh.visual.material.PBRMaterial(
+    surface = PBRMaterial(
         emissiveTexture=photo.convert("RGB"),
         emissiveFactor=(1, 1, 1),
         baseColorFactor=(0, 0, 0, 255),
@@ -69,12 +72,10 @@ def mesh(photo: Image.Image, metres: np.ndarray, angle: float = KINECT_ANGLE) ->
         roughnessFactor=1,
         doubleSided=True,
     )
-    texture = trimesh.visual.TextureVisuals(
-        uv=np.stack([across, 1 - down], -1).reshape(-1, 2), material=surface
-    )
+    texture = TextureVisuals(uv=np.stack([across, 1 - down], -1).reshape(-1, 2), material=surface)
     triangles = faces(metres)
     if not len(triangles):
         raise ValueError("there is no surface in so narrow or so broken a depth map")
     room = trimesh.Trimesh(places, triangles, visual=texture, process=False)
     room.remove_unreferenced_vertices()
-    return bytes(trimesh.exchange.gltf.export_glb(room))
+    return bytes(export_glb(room))

@@ -69,7 +69,7 @@ def test_file_holds_the_points_and_the_photo():
     photo = Image.new("RGB", (32, 24), (200, 100, 50))
     metres = np.tile(np.linspace(2, 3, 16), (12, 1))
     content = point_cloud.mesh(photo, metres, 70)
-    scene = trimesh.load(io.BytesIO(content), file_type="glb")
+    scene = trimesh.load_scene(io.BytesIO(content), file_type="glb")
     (room,) = scene.geometry.values()
     expected = point_cloud.points(metres, 70).reshape(-1, 3) * (1, -1, -1)
     assert room.vertices == pytest.approx(expected, abs=1e-5)

@@ -164,7 +164,7 @@ def client(url, tmp_path_factory) -> Client:
 def test_room_as_a_file(client):
     given = {"photo": handle_file(KITCHEN), "api_name": "/room"}
     path = client.predict(source="truth", angle=70, trunk="plain", **given)
-    (room,) = trimesh.load(path).geometry.values()
+    (room,) = trimesh.load_scene(path).geometry.values()
     truth = examples.true_values(read_photo(KITCHEN), "depth")
     assert truth is not None
     assert room.vertices[:, 2].min() == pytest.approx(-truth.max(), rel=1e-3)

@@ -55,7 +55,7 @@ def view(query: Mapping[str, str]) -> View | None:
 
 
 def _one_of(known, wanted: str | None, fallback: str) -> str:
-    return wanted if wanted in known else fallback
+    return fallback if wanted is None or wanted not in known else wanted
 
 
 def _pixel(query: Mapping[str, str], size: tuple[int, int]) -> tuple[int, int] | None:

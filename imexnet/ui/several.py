@@ -7,6 +7,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from imexnet import render
 from imexnet.models import Network
@@ -102,8 +103,12 @@ class Several:
         height, width = pictures["resnet"].shape[:2]
         shown = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR))
         strip = np.hstack([shown, *(pictures[kind] for kind in KINDS)])
-        values = {k: answer(task, o, o[task].shape[-2:]).values for k, o in outputs.items()}
+        values = {k: _on_grid(task, o[task], o) for k, o in outputs.items()}
         return strip, _row(task, values["resnet"], values["imexnet"])
+
+
+def _on_grid(task: str, y: Tensor, outputs: dict[str, Tensor]) -> np.ndarray:
+    return answer(task, outputs, (y.shape[-2], y.shape[-1])).values
 
 
 def _row(task: str, resnet: np.ndarray, imexnet: np.ndarray) -> dict[str, str]:
