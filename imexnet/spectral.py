@@ -44,6 +44,11 @@ def gram_eigenvalues(stencil: Tensor, size: tuple[int, int]) -> Tensor:
     return real.square() + imaginary.square()
 
 
+def laplacian_eigenvalues(y: Tensor) -> Tensor:
+    """λ ≥ 0 of the fixed −Δ on the grid of y (B, C, H, W), in its type: (1, H, W)."""
+    return symbol(y.new_tensor(LAPLACIAN).unsqueeze(0), (y.shape[-2], y.shape[-1])).real
+
+
 class Resolvent(NamedTuple):
     """(I + hL)⁻¹ on one grid and device, ready to be applied: see `resolvent`.
 
@@ -97,6 +102,16 @@ def solve_eigenvalues(rhs: Tensor, eigenvalues: Tensor, step_size: float | Tenso
     The operator is self-adjoint and, for h ≥ 0, a contraction. Arguments as in `resolvent`.
     """
     return apply_resolvent(rhs, resolvent(eigenvalues, step_size, rhs))
+
+
+def even_extension(y: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, C, 2H, 2W), mirrored at its last row and column, edges repeated.
+
+    A periodic operator on it sees no jump at the edges of the picture, and nothing of the other
+    side: round an edge lies the picture's own mirror image.
+    """
+    y = torch.cat((y, y.flip(-1)), dim=-1)
+    return torch.cat((y, y.flip(-2)), dim=-2)
 
 
 def implicit_solve(rhs: Tensor, stencil: Tensor, step_size: float | Tensor) -> Tensor:

@@ -84,9 +84,9 @@ def test_one_scale_for_both_in_every_colour_map(tab, room):
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"colours": "jet"}, "no colour map jet"),
-        ({"trunk": "round"}, "no round"),
-        ({"task": "smell"}, "no smell"),
+        ({"colours": "jet"}, "no such colour map"),
+        ({"trunk": "round"}, "no such trunk"),
+        ({"task": "smell"}, "no such task"),
         ({"photo": None}, "Upload a photo first"),
     ],
 )

@@ -18,10 +18,12 @@ import torch
 from conftest import Made, made_room
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from imexnet import training
 from imexnet.__main__ import main as command_line
 from imexnet.checkpoints import load, read, read_tensors
+from imexnet.data import qtips
 from imexnet.models import MODELS, build
 from imexnet.training import (
     RECIPES,
@@ -100,7 +102,7 @@ def test_recipes_refuse_what_makes_no_sense():
 def test_only_kernels_decay():
     """Decay would pull a stencil to 0, and with it the IMEXNet back to the ResNet."""
     net = build(MODELS["indoor-imexnet"])
-    groups = training._parameter_groups(net, 0.05)
+    groups = training._parameter_groups(net, replace(recipe("indoor-imexnet"), weight_decay=0.05))
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert len(decay) == sum(len(group["params"]) for group in groups)
     named = {name: decay.pop(id(parameter)) for name, parameter in net.named_parameters()}
@@ -110,6 +112,10 @@ def test_only_kernels_decay():
     kernels = {name for name, value in named.items() if value == 0.05}
     heads = {"heads.depth.weight", "heads.segmentation.weight"}
     assert kernels == {name for name in named if name.endswith("conv.weight")} | heads
+    asked = replace(recipe("indoor-imexnet"), stencil_decay=0.3)
+    groups = training._parameter_groups(net, asked)
+    (group,) = [group for group in groups if group["weight_decay"] == 0.3]
+    assert [p.shape[1:] for p in group["params"]] == [(3, 3)] * 4
 
 
 def gradient_room(split: str, seed: int) -> Made:
@@ -208,6 +214,31 @@ def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
     assert not any(torch.equal(a, b) for a in pictures for b in batches[2][0])
 
 
+def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, capsys):
+    pictures, labels = qtips.qtips(7, range(20))
+    for part, arrays in (("images", pictures), ("labels", labels)):
+        (tmp_path / part).mkdir()
+        for i, array in enumerate(arrays):
+            Image.fromarray(array).save(tmp_path / part / f"{i:02d}.png")
+    task = QtipsTask(recipe("qtips-resnet"), tmp_path)
+    assert task.images == 20
+    for epoch in (0, 1):
+        x, targets = task.batch(epoch, torch.arange(19, -1, -1))
+        np.testing.assert_array_equal(x[:, 0] * 255, pictures[::-1])
+        np.testing.assert_array_equal(targets["qtips"], labels[::-1])
+    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    out = tmp_path / "net.safetensors"
+    words = ["imexnet", "train", "qtips", "--model", "resnet", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*words, "--epochs", "1", "--out", str(out)])
+    command_line()
+    assert "--model resnet --data QTIPS --seed 0" in read(out)[0].training["command"]
+    monkeypatch.setattr(sys, "argv", [*words, "--images", "4", "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        command_line()
+    assert end.value.code == 2
+    assert "--images counts fresh Q-tips" in capsys.readouterr().err
+
+
 def tensors_equal(a: Path, b: Path) -> bool:
     first, second = read_tensors(a)[1], read_tensors(b)[1]
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
@@ -276,6 +307,30 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
                     *(["--out", "y"] if command == "train" else []))  # fmt: skip
         assert end.value.code == 2
         assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
+
+
+def test_another_architecture_with_larger_stencils_to_begin_with(tmp_path, write_rooms):
+    """No epoch would be an error; a learning rate of 0 leaves all parameters where they began."""
+    folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
+    wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2, learning_rate=0)
+    config = replace(config, stencil_scale=2.0)
+    fit(config, tmp_path / "net.safetensors", folder, architecture=wanted)
+    card, tensors = read(tmp_path / "net.safetensors")
+    assert card.config == wanted and card.training["stencil_scale"] == 2
+    torch.manual_seed(config.seed)
+    fresh = build(wanted).state_dict()
+    for name, tensor in tensors.items():
+        if name.endswith("stencil"):
+            torch.testing.assert_close(tensor, 2 * fresh[name])
+    other = replace(config, epochs=2)
+    out = tmp_path / "other.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndoorTask, "validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(other, out, folder, architecture=wanted)
+    with pytest.raises(ValueError, match="belongs to another recipe: its architecture"):
+        fit(other, out, folder, resume=True)
 
 
 def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):

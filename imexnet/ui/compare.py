@@ -10,7 +10,7 @@ from PIL import Image
 from imexnet import files, render
 from imexnet.models import Network
 from imexnet.predict import forward, full_size, predict
-from imexnet.ui import examples, link
+from imexnet.ui import examples
 from imexnet.ui.answers import COLOURS, answer_pictures, error_bar, plain_verdict, pointer_values
 from imexnet.ui.explorer import Explorer
 from imexnet.ui.history import History
@@ -73,7 +73,7 @@ class Compare:
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if colours not in COLOURS.values():
-            raise fault(f"There is no colour map {colours}; choose {', '.join(COLOURS.values())}.")
+            raise fault(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
@@ -85,7 +85,6 @@ class Compare:
             arrays, legend = answer_pictures(task, photo, outputs, truth, colours)
             told = [f"{render.LABELS[k]} {1000 * taken():.0f} ms" for k, taken in seconds.items()]
             told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
-            told += filter(None, [link.link(photo, task, trunk, colours)])
             words = " · ".join(told)
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(outputs, truth, SHOWN)
@@ -131,7 +130,7 @@ class Compare:
     def _build(self, demo: gr.Blocks) -> None:
         size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False, elem_id="compare"):
-            with gr.Column(scale=1, min_width=280, elem_id="asked"):
+            with gr.Column(scale=1, min_width=280, elem_id="given"):
                 chosen = inputs()
                 photo, task = chosen.photo, chosen.task
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
@@ -195,12 +194,7 @@ class Compare:
         write.click(self.raw_values, [photo, task, trunk], raw, **ON_DEVICE, api_name="raw_values")
         uploaded, *others = on_new_photo(chosen, begin)
         answer_then_view(uploaded.then, private=False)
-        opened = demo.load(
-            _first,
-            [photo, task],
-            [photo, trunk, colours, *begin["outputs"]],
-            **PRIVATE,
-        )
+        opened = demo.load(**begin, **PRIVATE)
         recalled = history.strip.select(history.recall, history.kept, photo, **PRIVATE, **EVERY)
         again = recalled.success(**begin, **PRIVATE, **LATEST)
         for begun in (*others, opened, again):
@@ -272,16 +266,6 @@ def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
     width, height = full_size(photo)
     shown = gr.update(visible=True), gr.update(visible=False)
     return suited(photo, task), (width, height), width // 2, height // 2, None, None, *shown
-
-
-def _first(photo: Image.Image | None, task: str, request: gr.Request) -> tuple[Any, ...]:
-    """For a new visit: the example and the pixel that its link asks for, if it does."""
-    asked = link.view(request.query_params)
-    if asked is None:
-        return (*[gr.skip()] * 3, *_begin(photo, task))
-    _, size, column, row, *rest = _begin(asked.photo, asked.task)
-    column, row = asked.pixel or (column, row)
-    return asked.photo, asked.trunk, asked.colours, asked.task, size, column, row, *rest
 
 
 def _nothing(results: int) -> tuple[Any, ...]:

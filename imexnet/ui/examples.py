@@ -51,18 +51,6 @@ def qtip(index: int, longest: int) -> Image.Image:
     return Image.fromarray(render.enlarge(picture, size, smooth=False))
 
 
-def name(photo: Image.Image, qtips_offered: int) -> str | None:
-    """kitchen-3 or qtip-2, counted from 1, of a picture that the page offers."""
-    digests = [*_gallery()]
-    own = _digest(np.asarray(photo))
-    if own in digests:
-        return f"kitchen-{digests.index(own) + 1}"
-    for index in range(qtips_offered if is_qtip(photo) else 0):
-        if np.array_equal(np.asarray(photo), np.asarray(qtip(index, photo.width).convert("RGB"))):
-            return f"qtip-{index + 1}"
-    return None
-
-
 def is_qtip(photo: Image.Image) -> bool:
     """Whether its grey values are those of a Q-tip."""
     return _true_qtip(photo) is not None

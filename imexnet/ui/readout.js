@@ -100,20 +100,6 @@ document.addEventListener("click", (event) => {
   clicks = [...clicks, at].slice(-2);
   say();
 }, { ...options, capture: true });
-// A link to the view leads to the pixel that is entered now.
-document.addEventListener("pointerdown", pixelInLink, options);
-document.addEventListener("focusin", pixelInLink, options);
-function pixelInLink(event) {
-  const link = event.target.closest?.(".permalink");
-  if (!link) return;
-  const address = new URL(link.href);
-  for (const name of ["column", "row"]) {
-    const entered = document.querySelector(`#${name} input`)?.value;
-    if (entered) address.searchParams.set(name, entered);
-  }
-  link.href = address.search;
-}
-
 function arrived() {
   known = unpack(props.value);
   clicks = [];

@@ -93,7 +93,7 @@ class Room:
             with DEVICE:
                 metres = predict(pair[source], "depth", x, size).values
         else:
-            raise fault(f"There is no depth of {source}; choose resnet, imexnet or truth.")
+            raise fault("There is no such depth; choose resnet, imexnet or truth.")
         try:
             content = point_cloud.mesh(photo, metres, angle)
         except ValueError as error:

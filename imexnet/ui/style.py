@@ -6,7 +6,7 @@ from gradio import themes
 
 from imexnet.ui.words import term
 
-PAGE = Path(__file__).with_name("page.js").read_text("utf-8")
+VISIT = Path(__file__).with_name("visit.js").read_text("utf-8")
 ORANGE = "#c2410c"
 INTRODUCTION = f"""
 <div class="intro">
@@ -49,7 +49,7 @@ CSS = """
 .intro h1 { margin: 0 0 .1em; font-size: 1.6rem; line-height: 1.2; }
 .intro p { margin: 0; max-width: 70em; line-height: 1.4; }
 .pic img { max-height: 46vh; }
-#compare, #answered, #answers, #more, #asked { gap: 12px; }
+#compare, #answered, #answers, #more, #given { gap: 12px; }
 #answers .tabs { gap: 4px; }
 #answers .html-container { padding: 0; }
 #answers .tabitem { padding: 0; border: none; }
@@ -83,12 +83,12 @@ CSS = """
 .empty h2 { margin: 0 0 .3em; }
 #task .wrap { gap: 6px; flex-wrap: wrap; }
 #task label { padding: 5px 9px; }
-#asked .gallery { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 4px;
+#given .gallery { display: grid; grid-template-columns: repeat(6, minmax(0, 1fr)); gap: 4px;
   border: none; }
-#asked .gallery-item { width: 100%; min-width: 0; overflow: hidden; }
-#asked .gallery-item span, #asked .gallery-item .container, #asked .gallery-item img {
+#given .gallery-item { width: 100%; min-width: 0; overflow: hidden; }
+#given .gallery-item span, #given .gallery-item .container, #given .gallery-item img {
   display: block; width: 100%; height: auto; max-width: none; max-height: none; border: none; }
-#asked .gallery-item img { aspect-ratio: 4 / 3; object-fit: cover; }
+#given .gallery-item img { aspect-ratio: 4 / 3; object-fit: cover; }
 #history { min-height: 0 !important; }
 #history .grid-wrap { min-height: 0; height: auto !important; max-height: none; padding-top: 28px; }
 #history .grid-container { grid-template-columns: repeat(6, minmax(0, 1fr)) !important;
@@ -101,8 +101,8 @@ CSS = """
   .stages .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
   .maps .caption-label { display: none; }
   #compare { flex-direction: column; flex-wrap: nowrap; }
-  #asked, #answered { display: contents; }
-  #compare > *, #asked > *, #answered > * { width: 100%; order: 5; }
+  #given, #answered { display: contents; }
+  #compare > *, #given > *, #answered > * { width: 100%; order: 5; }
   #photo { order: 1 !important; } #upload { order: 2; } #answers { order: 4; } #empty { order: 4; }
   .form:has(> #task) { order: 3; }
   #more { order: 6; }
