@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +28,13 @@ def write_array(values: np.ndarray, path: Path) -> Path:
     """A .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
+    return write_bytes(path, buffer.getvalue())
+
+
+def write_arrays(values: Mapping[str, np.ndarray], path: Path) -> Path:
+    """A .npz file of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **values)
     return write_bytes(path, buffer.getvalue())
 
 
