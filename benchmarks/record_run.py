@@ -38,16 +38,21 @@ def row(checkpoint: Path, minutes: float) -> dict[str, str]:
     return dict(zip(COLUMNS, cells, strict=True))
 
 
+def read_runs(runs: Path = RUNS) -> list[dict[str, str]]:
+    """All rows; none if there is no file yet."""
+    if not runs.exists():
+        return []
+    with runs.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
 def append(new: dict[str, str], runs: Path = RUNS) -> None:
     """Adds a row; the file is the old or the new one, never half of it.
 
     Raises:
         ValueError: if the same run, by command, seed, epochs and scores, is there already.
     """
-    rows = []
-    if runs.exists():
-        with runs.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
+    rows = read_runs(runs)
     same = ("command", "seed", "epochs", *SCORES)
     if any(all(old[name] == new[name] for name in same) for old in rows):
         raise ValueError(f"{runs.name} has this run already: {new['command']}")

@@ -3,12 +3,11 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from imexnet.models import MODELS, build, parameter_count, window_width
+from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
 
 
-def multiply_adds(name: str) -> int:
+def multiply_adds(config: ModelConfig) -> int:
     """Of all convolutions for one picture of the training size; the FFTs are not counted."""
-    config = MODELS[name]
     with torch.device("meta"):
         network = build(config).eval()
         picture = torch.empty(1, config.channels, *config.size)
@@ -22,7 +21,7 @@ def main() -> None:
     for name, config in MODELS.items():
         size = f"{config.size[1]} × {config.size[0]}"
         parameters, window = parameter_count(build(config)), window_width(config)
-        mega = multiply_adds(name) / 1e6
+        mega = multiply_adds(config) / 1e6
         print(f"{name:24}{size:>10}{parameters:>12,}{mega:>8.0f}{window:>8}")
 
 

@@ -70,8 +70,8 @@ class FoldedExplicitStep(nn.Module):
     def __init__(self, step: ExplicitStep) -> None:
         super().__init__()
         self.conv = fuse_conv_bn_eval(step.conv, step.norm)
-        minus_transpose = -step.step_size * step.conv.weight.detach().transpose(0, 1).flip(2, 3)
-        self.register_buffer("minus_transpose", minus_transpose.contiguous())
+        minus_transpose = -step.h * step.conv.weight.transpose(0, 1).flip(2, 3)
+        self.register_buffer("minus_transpose", minus_transpose.detach().contiguous())
 
     def update(self, y: Tensor) -> Tensor:
         """h f(Y) in the type of Y, whatever the autocast mode."""
@@ -100,12 +100,13 @@ class FoldedIMEXStep(FoldedExplicitStep):
             with torch.inference_mode(False), torch.no_grad(), without_autocast(r.device.type):
                 grid = torch.empty_like(r)
                 eigenvalues = self.step.eigenvalues(grid)
-                self.resolvents[key] = resolvent(eigenvalues, self.step.step_size, grid)
+                self.resolvents[key] = resolvent(eigenvalues, self.step.h, grid)
         return self.resolvents[key]
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R."""
-        return apply_resolvent(r, self.prepared(r))
+        grid = self.step.grid(r)
+        return apply_resolvent(grid, self.prepared(grid))[..., : r.shape[-2], : r.shape[-1]]
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.solve(self.update(y))

@@ -1,8 +1,9 @@
 """The networks: one architecture, explicit (ResNet) or with the implicit solve (IMEXNet)."""
 
+import copy
 import math
 from dataclasses import asdict, dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -50,7 +51,8 @@ class ModelConfig:
         mean, std: per input channel, of pictures on the scale [0, 1].
         size: (H, W) of training pictures; others are resized to as many pixels.
         step_size: h.
-        operator: L of the implicit steps, see `IMEXStep`.
+        learned_step_size: whether every step learns its own h, from `step_size` on.
+        operator, boundary, stencil_size: of the implicit steps, see `IMEXStep`.
         decoder: of a pyramid, from the coarsest grid back up; each level undoes one stride.
     """
 
@@ -62,7 +64,10 @@ class ModelConfig:
     std: tuple[float, ...]
     size: tuple[int, int]
     step_size: float = 1.0
+    learned_step_size: bool = False
     operator: str = "learned"
+    boundary: str = "periodic"
+    stencil_size: int = 3
     decoder: tuple[Level, ...] = ()
 
     def to_dict(self) -> dict:
@@ -111,7 +116,13 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         step = STEPS[config.step]
-        options = {} if step is ExplicitStep else {"operator": config.operator}
+        options: dict[str, Any] = {"learned_step_size": config.learned_step_size}
+        if step is not ExplicitStep:
+            options |= {
+                "operator": config.operator,
+                "boundary": config.boundary,
+                "stencil_size": config.stencil_size,
+            }
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
@@ -230,6 +241,16 @@ def _before_enlargement(first: int, last: int, fine: int, coarse: int) -> tuple[
 def build(config: ModelConfig) -> Network:
     """The network of a configuration, with fresh weights from the global generator."""
     return (ResNet if config.step == "explicit" else IMEXNet)(config)
+
+
+def with_boundary(network: Network, boundary: str) -> Network:
+    """A copy whose implicit solves are "periodic" or "mirrored", with the same weights."""
+    twin = copy.deepcopy(network)
+    twin.config = replace(network.config, boundary=boundary)
+    for module in twin.modules():
+        if isinstance(module, IMEXStep):
+            module.boundary = boundary
+    return twin
 
 
 def parameter_count(network: nn.Module) -> int:

@@ -12,9 +12,7 @@ import numpy as np
 from scipy.ndimage import convolve
 
 from imexnet.spectral import LAPLACIAN
-
-OPERATORS = ("learned", "laplacian", "identity")
-BOUNDARIES = ("periodic", "mirrored")
+from imexnet.steps import BOUNDARIES, OPERATORS
 
 
 @dataclass(frozen=True)

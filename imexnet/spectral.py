@@ -99,6 +99,16 @@ def solve_eigenvalues(rhs: Tensor, eigenvalues: Tensor, step_size: float | Tenso
     return apply_resolvent(rhs, resolvent(eigenvalues, step_size, rhs))
 
 
+def even_extension(y: Tensor) -> Tensor:
+    """(B, C, H, W) → (B, C, 2H, 2W), mirrored at its last row and column, edges repeated.
+
+    A periodic operator on it sees no jump at the edges of the picture, and nothing of the other
+    side: round an edge lies the picture's own mirror image.
+    """
+    y = torch.cat((y, y.flip(-1)), dim=-1)
+    return torch.cat((y, y.flip(-2)), dim=-2)
+
+
 def implicit_solve(rhs: Tensor, stencil: Tensor, step_size: float | Tensor) -> Tensor:
     """Solves (I + h BᵀB) y = rhs for y, B a periodic depthwise convolution.
 

@@ -184,14 +184,20 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
     layers: list[nn.Module] = []
     for layer in twin.layers:
         if isinstance(layer, ExplicitStep):
-            layer.step_size = step_size
+            layer.step_size, layer.log_step_size = step_size, None
         layers += [layer] * (repeats if isinstance(layer, ExplicitStep) else 1)
     twin.layers = Trunk(*layers)
     stages, decoder = (
         tuple(replace(part, steps=part.steps * repeats) for part in parts)
         for parts in (network.config.stages, network.config.decoder)
     )
-    twin.config = replace(network.config, stages=stages, decoder=decoder, step_size=step_size)
+    twin.config = replace(
+        network.config,
+        stages=stages,
+        decoder=decoder,
+        step_size=step_size,
+        learned_step_size=False,
+    )
     return twin
 
 

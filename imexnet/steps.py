@@ -4,15 +4,21 @@ All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Habe
 convolution with zero padding, N batch normalisation (local at inference), σ = ReLU.
 """
 
+import math
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from imexnet.spectral import LAPLACIAN, gram_eigenvalues, solve_eigenvalues, symbol, zero_mean
-
-STENCIL_SIZE = 3
+from imexnet.spectral import (
+    LAPLACIAN,
+    even_extension,
+    gram_eigenvalues,
+    solve_eigenvalues,
+    symbol,
+    zero_mean,
+)
 
 
 class Opening(nn.Module):
@@ -39,13 +45,23 @@ class ExplicitStep(nn.Module):
     Args:
         channels: C.
         step_size: h > 0.
+        learned_step_size: whether log h is trained, from log `step_size` on.
     """
 
-    def __init__(self, channels: int, step_size: float = 1.0) -> None:
+    def __init__(
+        self, channels: int, step_size: float = 1.0, learned_step_size: bool = False
+    ) -> None:
         super().__init__()
         self.step_size = step_size
+        start = nn.Parameter(torch.tensor(math.log(step_size))) if learned_step_size else None
+        self.log_step_size = start
         self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
+
+    @property
+    def h(self) -> float | Tensor:
+        """The step size, as set or as learned."""
+        return self.step_size if self.log_step_size is None else self.log_step_size.exp()
 
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
@@ -54,7 +70,7 @@ class ExplicitStep(nn.Module):
         return f.to(self.conv.weight.dtype)
 
     def forward(self, y: Tensor) -> Tensor:
-        return y + self.step_size * self.rhs(y)
+        return y + self.h * self.rhs(y)
 
 
 class IMEXStep(ExplicitStep):
@@ -65,8 +81,11 @@ class IMEXStep(ExplicitStep):
     Args:
         channels: C.
         step_size: h > 0.
-        operator: L ⪰ 0, periodic and depthwise: "learned" is BᵀB with a trainable zero-mean 3×3
-            stencil B per channel, "laplacian" the fixed nine-point −Δ, "identity" is αI.
+        learned_step_size: as for the explicit step.
+        operator: L ⪰ 0, depthwise: "learned" is BᵀB with a trainable zero-mean stencil B per
+            channel, "laplacian" the fixed nine-point −Δ, "identity" is αI.
+        boundary: "periodic", or "mirrored": the solve on the even extension of R.
+        stencil_size: rows and columns of B, odd.
         alpha: α ≥ 0 of the "identity" operator.
     """
 
@@ -74,18 +93,24 @@ class IMEXStep(ExplicitStep):
         self,
         channels: int,
         step_size: float = 1.0,
+        learned_step_size: bool = False,
         operator: str = "learned",
+        boundary: str = "periodic",
+        stencil_size: int = 3,
         alpha: float = 1.0,
     ) -> None:
-        super().__init__(channels, step_size)
+        super().__init__(channels, step_size, learned_step_size)
         if operator not in OPERATORS:
             raise ValueError(f"operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
+        if boundary not in BOUNDARIES:
+            raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
         self.operator = operator
+        self.boundary = boundary
         self.alpha = alpha
         if operator == "learned":
             with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed,
                 torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))  # not copies of one
-                self.stencil = nn.Parameter(torch.rand(channels, STENCIL_SIZE, STENCIL_SIZE))
+                self.stencil = nn.Parameter(torch.rand(channels, stencil_size, stencil_size))
 
     def eigenvalues(self, y: Tensor) -> Tensor:
         """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
@@ -99,17 +124,23 @@ class IMEXStep(ExplicitStep):
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
         with without_autocast(r.device.type):
-            return solve_eigenvalues(r, self.eigenvalues(r), self.step_size)
+            grid = self.grid(r)
+            solved = solve_eigenvalues(grid, self.eigenvalues(grid), self.h)
+            return solved[..., : r.shape[-2], : r.shape[-1]]
+
+    def grid(self, r: Tensor) -> Tensor:
+        """R on the periodic grid where L acts: itself, or its even extension."""
+        return even_extension(r) if self.boundary == "mirrored" else r
 
     def forward(self, y: Tensor) -> Tensor:
-        return y + self.step_size * self.solve(self.rhs(y))
+        return y + self.h * self.solve(self.rhs(y))
 
 
 class DiffusionReactionStep(IMEXStep):
     """(I + hL) Y⁺ = Y + h f(Y): backward Euler for Ẏ = −LY, forward Euler for f; Y is smoothed."""
 
     def forward(self, y: Tensor) -> Tensor:
-        return self.solve(y + self.step_size * self.rhs(y))
+        return self.solve(y + self.h * self.rhs(y))
 
 
 def without_autocast(device: str) -> AbstractContextManager:
@@ -120,3 +151,4 @@ def without_autocast(device: str) -> AbstractContextManager:
 
 
 OPERATORS = ("learned", "laplacian", "identity")
+BOUNDARIES = ("periodic", "mirrored")

@@ -5,6 +5,7 @@ at the very weights of an uninterrupted one. Several processes share a batch und
 `accelerate launch`.
 """
 
+import json
 import math
 import sys
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +16,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from PIL import Image
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from imexnet.checkpoints import read_tensors, save, write_tensors
@@ -39,8 +40,9 @@ class TrainConfig:
         seed: of weights, order and augmentation.
         batch: images per step, over all processes.
         learning_rate: peak of the cycle.
-        weight_decay: of the convolution kernels; the stencils have none, as decay would pull B to
-            0 and with it the IMEXNet back to the ResNet.
+        weight_decay: of the convolution kernels.
+        stencil_decay: of the stencils; it would pull B to 0, the IMEXNet back to the ResNet.
+        stencil_scale: by which the stencils' random start is multiplied.
         average: decay of the exponential moving average of the weights.
         segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
         balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
@@ -55,6 +57,8 @@ class TrainConfig:
     batch: int = 16
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
+    stencil_decay: float = 0.0
+    stencil_scale: float = 1.0
     average: float = 0.995
     segmentation: float = 0.3
     balance: float = 0.5
@@ -218,6 +222,7 @@ def fit(
     data: Path | None = None,
     resume: bool = False,
     rendered: Path | None = None,
+    architecture: ModelConfig | None = None,
 ) -> dict | None:
     """Trains a network and writes it to `out`; a state to resume from beside it after each epoch.
 
@@ -227,6 +232,7 @@ def fit(
         data: the NYU folder, for the indoor networks.
         resume: go on from the state beside `out`; with none there, start.
         rendered: a folder that `render` wrote, for the indoor networks to see besides.
+        architecture: another than that of the model's name.
 
     Returns:
         The scores on the validation split; None on other processes than the first.
@@ -249,13 +255,20 @@ def fit(
     )
     rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(config.seed)
-    network = build(MODELS[config.model])
+    network = build(architecture or MODELS[config.model])
+    with torch.no_grad():
+        for stencil in _stencils(network):
+            stencil *= config.stencil_scale
     task = make_task(config, network.config, data, rendered)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, config.weight_decay))
+    optimizer = torch.optim.AdamW(_parameter_groups(network, config))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
     ).to(accelerator.device)
-    identity = {"config": asdict(config), "images": task.images}
+    identity = {
+        "config": asdict(config),
+        "architecture": json.loads(json.dumps(network.config.to_dict())),
+        "images": task.images,
+    }
     first_epoch = 0
     if resume and state_file.exists():
         first_epoch = _load_state(state_file, identity, network, average, optimizer)
@@ -350,12 +363,18 @@ def _command(config: TrainConfig, out: Path, rendered: bool) -> str:
     )
 
 
-def _parameter_groups(network: Network, weight_decay: float) -> list[dict]:
-    """Decay for convolution kernels; none for stencils, norms and biases."""
+def _stencils(network: Network) -> list[nn.Parameter]:
+    return [p for name, p in network.named_parameters() if name.endswith(".stencil")]
+
+
+def _parameter_groups(network: Network, config: TrainConfig) -> list[dict]:
+    """Decay for convolution kernels and stencils, each its own; none for norms and biases."""
     kernels = [p for p in network.parameters() if p.dim() == 4]
-    others = [p for p in network.parameters() if p.dim() != 4]
+    stencils = _stencils(network)
+    others = [p for p in network.parameters() if p.dim() < 3]
     return [
-        {"params": kernels, "weight_decay": weight_decay},
+        {"params": kernels, "weight_decay": config.weight_decay},
+        {"params": stencils, "weight_decay": config.stencil_decay},
         {"params": others, "weight_decay": 0.0},
     ]
 

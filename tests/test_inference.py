@@ -1,5 +1,8 @@
 """Folded networks: the same function as the network that they come from, with its gradients."""
 
+from dataclasses import replace
+from typing import Any
+
 import pytest
 import torch
 from torch import nn
@@ -22,12 +25,10 @@ BASE = ModelConfig(
 PYRAMID = (Level(7, 1), Level(5, 1))
 
 
-def lived_in(step: str, operator: str = "learned", decoder: tuple[Level, ...] = ()) -> Network:
+def lived_in(step: str, decoder: tuple[Level, ...] = (), **changes: Any) -> Network:
     """In float64, with normalisation statistics, scales and shifts that matter."""
     torch.manual_seed(5)
-    config = ModelConfig(
-        **{**BASE.__dict__, "step": step, "operator": operator, "decoder": decoder}
-    )
+    config = replace(BASE, step=step, decoder=decoder, **changes)
     network = build(config).double().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -38,19 +39,21 @@ def lived_in(step: str, operator: str = "learned", decoder: tuple[Level, ...] = 
 
 
 KINDS = [
-    ("explicit", "learned"),
-    ("imex", "learned"),
-    ("imex", "laplacian"),
-    ("imex", "identity"),
-    ("diffusion-reaction", "learned"),
+    ("explicit", {}),
+    ("explicit", {"learned_step_size": True}),
+    ("imex", {}),
+    ("imex", {"operator": "laplacian"}),
+    ("imex", {"operator": "identity"}),
+    ("imex", {"boundary": "mirrored", "stencil_size": 5, "learned_step_size": True}),
+    ("diffusion-reaction", {}),
 ]
 
 
-@pytest.mark.parametrize(("step", "operator"), KINDS)
+@pytest.mark.parametrize(("step", "changes"), KINDS)
 @pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
 @pytest.mark.parametrize("size", [(24, 32), (32, 24), (17, 21)])
-def test_outputs_and_input_gradients_are_those_of_the_network(step, operator, decoder, size):
-    network = lived_in(step, operator, decoder)
+def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, decoder, size):
+    network = lived_in(step, decoder, **changes)
     folded = fold(network)
     x = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
     for task in ("depth", "segmentation"):

@@ -15,6 +15,7 @@ from imexnet.models import (
     explicit_window,
     parameter_count,
     window_width,
+    with_boundary,
 )
 
 PAIRS = sorted(name for name in MODELS if name.replace("imexnet", "resnet") != name)
@@ -262,3 +263,20 @@ def test_every_operator_follows_the_network_to_its_device(step, operator):
     config = replace(SMALL["qtips"], step=step, operator=operator)
     net = build(config).to("meta")
     assert net(torch.empty(1, 1, 9, 8, device="meta"))["qtips"].is_meta
+
+
+@pytest.mark.parametrize("name", ["qtips-imexnet", "qtips-resnet"])
+def test_the_same_weights_under_the_other_boundary(name):
+    torch.manual_seed(0)
+    network = build(MODELS[name]).eval()
+    mirrored = with_boundary(network, "mirrored")
+    assert mirrored.config == replace(network.config, boundary="mirrored")
+    expected = build(mirrored.config).eval()
+    expected.load_state_dict(network.state_dict())
+    x = torch.rand(1, 1, 24, 20)
+    with torch.inference_mode():
+        found = mirrored(x)["qtips"]
+        torch.testing.assert_close(found, expected(x)["qtips"], rtol=0, atol=0)
+        assert torch.equal(found, network(x)["qtips"]) == (name == "qtips-resnet")
+        again = with_boundary(mirrored, "periodic")(x)["qtips"]
+        assert torch.equal(again, network(x)["qtips"])

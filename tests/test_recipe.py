@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from imexnet.recipe import BOUNDARIES, OPERATORS, apply, recipe
+from imexnet.recipe import apply, recipe
 from imexnet.spectral import LAPLACIAN, implicit_solve, solve_eigenvalues, symbol
+from imexnet.steps import BOUNDARIES, OPERATORS
 
 SIZES = [(8, 8), (7, 10), (9, 5)]
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import made_room
 
 from imexnet.checkpoints import save
 from imexnet.models import MODELS, build
@@ -119,3 +120,51 @@ def test_spread_over_seeds_of_one_command(record_run, compare_runs, tmp_path, ca
     assert lines[7].split() == ["kitchens_abs_rel", "0.6400", "±", "0.0400"]
     assert lines[8] == base.format("imexnet") and lines[9] == "  seeds 0"
     assert lines[10].split() == ["abs_rel", "0.2500", "±", "−"]
+
+
+@pytest.fixture
+def variants(record_run, monkeypatch, tmp_path):
+    module = importlib.import_module("variants")
+    monkeypatch.setattr(module, "groups", lambda: module_groups(tmp_path / "runs.csv"))
+    module_groups = importlib.import_module("compare_runs").groups
+    monkeypatch.setattr(module, "append", lambda row: record_run.append(row, tmp_path / "runs.csv"))
+    return module
+
+
+def test_every_variant_is_a_network_and_only_the_twins_of_the_shipped_are_alike(variants):
+    configs = {name: variant.config for name, variant in variants.VARIANTS.items()}
+    assert configs["imex"] == MODELS["indoor-imexnet"]
+    assert configs["explicit"] == MODELS["indoor-resnet"]
+    recipes = [(config, str(variants.VARIANTS[n].recipe)) for n, config in configs.items()]
+    assert len(set(recipes)) == len(configs)
+    assert set(variants.by_steps()) <= set(configs)
+    for name, (kind, n) in variants.by_steps().items():
+        assert configs[name].step == kind
+        assert sum(stage.steps for stage in configs[name].stages) == n
+    windows = [variants.sizes(f"explicit{n}")[2] for n in ("-2", "", "-8", "-16")]
+    assert windows == [83 - 2 * 16, 83, 83 + 4 * 16, 83 + 12 * 16]  # 4 pixels of the input a cell
+
+
+def test_a_variant_is_trained_and_stands_in_the_tables(
+    variants, write_rooms, tmp_path, monkeypatch, capsys
+):
+    splits = ["train"] * 16 + ["val"]
+    folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
+    monkeypatch.setattr(variants, "EPOCHS", 1)
+    words = ["train", "imex-2", "--data", str(folder), "--seed", "1", "--out", str(tmp_path)]
+    assert variants.main(words) == 0
+    (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
+    assert row["command"] == "python benchmarks/variants.py train imex-2 --data NYU --seed 1"
+    assert variants.main(words) == 2  # it is finished
+    assert "nothing to resume" in capsys.readouterr().err
+    assert variants.main(["steps"]) == 0
+    head, _, line = capsys.readouterr().out.splitlines()
+    assert head == (
+        "|  | parameters | MMAC | window | seeds | AbsRel | RMSE, m | δ1 | mIoU | accuracy |"
+    )
+    assert line.startswith("| 2 imex steps | ")
+    assert f"| 1 | {float(row['abs_rel']):.3f} ± − |" in line
+    assert variants.main(["table"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 2  # no row of the ablation yet
+    assert variants.main(["figure", str(tmp_path / "steps.png")]) == 0
+    assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")

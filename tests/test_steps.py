@@ -3,12 +3,13 @@
 import math
 from typing import TypeVar
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-from imexnet.spectral import LAPLACIAN, solve_eigenvalues
+from imexnet.spectral import LAPLACIAN, implicit_solve, solve_eigenvalues, zero_mean
 from imexnet.steps import OPERATORS, DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 
 Step = TypeVar("Step", bound=nn.Module)
@@ -160,3 +161,53 @@ def test_unknown_operator_is_named():
 
 def test_opening_changes_width_and_resolution():
     assert Opening(3, 8, stride=2)(torch.rand(2, 3, 9, 12)).shape == (2, 8, 5, 6)
+
+
+@pytest.mark.parametrize("step", [IMEXStep, DiffusionReactionStep])
+def test_mirrored_solve_is_the_periodic_one_on_the_even_extension(step):
+    """NumPy's symmetric padding is the extension; the first quarter is the answer."""
+    torch.manual_seed(0)
+    mirrored = prepared(step(3, 0.8, boundary="mirrored"))
+    r = torch.randn(2, 3, 6, 9, dtype=torch.float64)
+    extended = np.pad(r.numpy(), [(0, 0), (0, 0), (0, 6), (0, 9)], mode="symmetric")
+    expected = implicit_solve(torch.from_numpy(extended), zero_mean(mirrored.stencil), 0.8)
+    torch.testing.assert_close(mirrored.solve(r), expected[..., :6, :9], rtol=0, atol=1e-12)
+
+
+def test_a_mirrored_solve_does_not_reach_round_the_edge():
+    """With L = −Δ: an impulse at the left edge moves the right edge, unless mirrored."""
+    r = torch.zeros(1, 1, 12, 40, dtype=torch.float64)
+    r[..., 6, 0] = 1
+    for boundary, low, high in (("periodic", 1e-2, 1), ("mirrored", 0, 1e-5)):
+        step = IMEXStep(1, operator="laplacian", boundary=boundary)
+        right = step.solve(r)[0, 0, 6, -1].item()
+        assert low <= abs(right) <= high
+        assert step.solve(r).sum().item() == pytest.approx(1)  # constants pass, also mirrored
+
+
+@pytest.mark.parametrize("step", [ExplicitStep, IMEXStep, DiffusionReactionStep])
+def test_learned_step_size_starts_as_given_and_is_trained(step):
+    torch.manual_seed(0)
+    given = prepared(step(3, 0.7))
+    torch.manual_seed(0)
+    learned = prepared(step(3, 0.7, learned_step_size=True))
+    y = torch.randn(1, 3, 6, 8, dtype=torch.float64)
+    torch.testing.assert_close(learned(y), given(y), rtol=0, atol=1e-7)
+    learned(y).square().sum().backward()
+    assert learned.log_step_size.grad.abs() > 1e-3
+    for name, value in given.state_dict().items():
+        assert torch.equal(learned.state_dict()[name], value)
+
+
+def test_unknown_boundary_is_named():
+    with pytest.raises(ValueError, match="one of periodic, mirrored, got 'zero'"):
+        IMEXStep(4, boundary="zero")
+
+
+def test_a_larger_stencil_solves_its_own_equation():
+    torch.manual_seed(0)
+    step = prepared(IMEXStep(2, 0.6, stencil_size=5))
+    r = torch.randn(1, 2, 8, 7, dtype=torch.float64)
+    assert step.stencil.shape == (2, 5, 5)
+    expected = implicit_solve(r, zero_mean(step.stencil), 0.6)
+    torch.testing.assert_close(step.solve(r), expected, rtol=0, atol=1e-12)

@@ -100,7 +100,7 @@ def test_recipes_refuse_what_makes_no_sense():
 def test_only_kernels_decay():
     """Decay would pull a stencil to 0, and with it the IMEXNet back to the ResNet."""
     net = build(MODELS["indoor-imexnet"])
-    groups = training._parameter_groups(net, 0.05)
+    groups = training._parameter_groups(net, replace(recipe("indoor-imexnet"), weight_decay=0.05))
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert len(decay) == sum(len(group["params"]) for group in groups)
     named = {name: decay.pop(id(parameter)) for name, parameter in net.named_parameters()}
@@ -110,6 +110,10 @@ def test_only_kernels_decay():
     kernels = {name for name, value in named.items() if value == 0.05}
     heads = {"heads.depth.weight", "heads.segmentation.weight"}
     assert kernels == {name for name in named if name.endswith("conv.weight")} | heads
+    asked = replace(recipe("indoor-imexnet"), stencil_decay=0.3)
+    groups = training._parameter_groups(net, asked)
+    (group,) = [group for group in groups if group["weight_decay"] == 0.3]
+    assert [p.shape[1:] for p in group["params"]] == [(3, 3)] * 4
 
 
 def gradient_room(split: str, seed: int) -> Made:
@@ -276,6 +280,30 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
                     *(["--out", "y"] if command == "train" else []))  # fmt: skip
         assert end.value.code == 2
         assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
+
+
+def test_another_architecture_with_larger_stencils_to_begin_with(tmp_path, write_rooms):
+    """No epoch would be an error; a learning rate of 0 leaves all parameters where they began."""
+    folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
+    wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2, learning_rate=0)
+    config = replace(config, stencil_scale=2.0)
+    fit(config, tmp_path / "net.safetensors", folder, architecture=wanted)
+    card, tensors = read(tmp_path / "net.safetensors")
+    assert card.config == wanted and card.training["stencil_scale"] == 2
+    torch.manual_seed(config.seed)
+    fresh = build(wanted).state_dict()
+    for name, tensor in tensors.items():
+        if name.endswith("stencil"):
+            torch.testing.assert_close(tensor, 2 * fresh[name])
+    other = replace(config, epochs=2)
+    out = tmp_path / "other.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndoorTask, "validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(other, out, folder, architecture=wanted)
+    with pytest.raises(ValueError, match="belongs to another recipe: its architecture"):
+        fit(other, out, folder, resume=True)
 
 
 def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):

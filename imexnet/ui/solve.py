@@ -12,9 +12,9 @@ from imexnet.data import qtips
 from imexnet.dynamics import layer_problem, propagate
 from imexnet.models import Network
 from imexnet.predict import resize
-from imexnet.recipe import BOUNDARIES, recipe
+from imexnet.recipe import recipe
 from imexnet.spectral import zero_mean
-from imexnet.steps import IMEXStep
+from imexnet.steps import BOUNDARIES, IMEXStep
 from imexnet.ui import examples
 from imexnet.ui.inputs import inputs, need, on_new_photo
 from imexnet.ui.layers import Layer, choice, find
