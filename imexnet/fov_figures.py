@@ -76,7 +76,7 @@ def printed_figure(
         look: how it is shown.
     """
     size = render.display_size((photo.height, photo.width), PRINTED)
-    backdrop = np.asarray(photo.convert("RGB").resize(size[::-1], Image.Resampling.LANCZOS))
+    backdrop = np.asarray(photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS))
     rows = [(label, [values[kind] for kind in views]) for label, values in measure_rows(views)]
     width = GAP + len(views) * (MAP_WIDTH + GAP)
     words = textwrap.wrap(caption(question, look, views), int(17 * width))

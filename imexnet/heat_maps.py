@@ -20,6 +20,8 @@ SMOOTHING = 0.04  # standard deviation of the Gaussian before contours, of the s
 CLIPPED = 0.999  # quantile at the end of the linear scale: single pixels stand far above the rest
 SHADE = "#ffd400"  # of the box that is asked about
 
+Edges = tuple[tuple[float, float], tuple[float, float]]
+
 
 @dataclass(frozen=True)
 class Look:
@@ -115,7 +117,9 @@ def heat_maps(
     """
     look = look or Look()
     size = render.display_size((photo.height, photo.width), longest or max(photo.size))
-    backdrop = np.asarray(photo.convert("RGB").resize(size[::-1], Image.Resampling.BILINEAR))
+    backdrop = np.asarray(
+        photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
+    )
     pictures = {}
     for kind, heat in shared_scale(views, look).items():
         view = views[kind]
@@ -130,12 +134,11 @@ def heat_maps(
     return pictures
 
 
-def window_edges(view: FieldOfView, size: tuple[int, int]) -> list[tuple[float, float]]:
-    """First and last row, first and last column of the window, in pixels of the picture."""
-    return [
-        (window.start * side / n, window.stop * side / n)
-        for window, side, n in zip(view.window, size, view.sensitivity.shape, strict=True)
-    ]
+def window_edges(view: FieldOfView, size: tuple[int, int]) -> Edges:
+    """First and last row, first and last column of the window, in a picture of `size` (H, W)."""
+    (rows, columns), (h, w) = view.window, view.sensitivity.shape
+    down, across = size[0] / h, size[1] / w
+    return (rows.start * down, rows.stop * down), (columns.start * across, columns.stop * across)
 
 
 def _marked(picture: np.ndarray, photo: Image.Image, question: Question) -> np.ndarray:
@@ -145,9 +148,7 @@ def _marked(picture: np.ndarray, photo: Image.Image, question: Question) -> np.n
     return render.frame(picture, rows, columns, SHADE)
 
 
-def asked_edges(
-    question: Question, photo: Image.Image, size: tuple[int, int]
-) -> tuple[tuple[float, float], tuple[float, float]]:
+def asked_edges(question: Question, photo: Image.Image, size: tuple[int, int]) -> Edges:
     """First and last row, first and last column asked about, in a picture of the photo (H, W)."""
     width, height = full_size(photo)
     corners = (question.pixel, question.other or question.pixel)

@@ -127,11 +127,8 @@ def field_of_view(
     asked = region(size, pixel, other)
     _check_class(network, task, class_number)
     derivative, outputs = _derivative_and_outputs(network, x, ask(task, asked, class_number))
-    last = asked[0].stop - 1, asked[1].stop - 1
-    first = asked[0].start, asked[1].start
-    ends = (explicit_window(network.config, corner, size) for corner in (first, last))
-    window = tuple(slice(a.start, b.stop) for a, b in zip(*ends, strict=True))
-    return _view(task, derivative, outputs, asked, (window[0], window[1]), class_number)
+    window = _hull(network, asked, size)
+    return _view(task, derivative, outputs, asked, window, class_number)
 
 
 def influence(
@@ -150,7 +147,7 @@ def influence(
     direction = torch.zeros_like(x)
     direction[..., pixel[0], pixel[1]] = 1
     with torch.no_grad():
-        outputs, changes = torch.func.jvp(network, (x.detach(),), (direction,))
+        outputs, changes = torch.func.jvp(network, (x.detach(),), (direction,))[:2]
     if task == "depth":
         derivative = changes[task][0]
     elif class_number is not None:
@@ -220,6 +217,13 @@ def _reading(
     first = FIRST_CLASS[task]
     number = int(probabilities.argmax()) if class_number is None else class_number - first
     return float(number + first), probabilities[number].item()
+
+
+def _hull(network: Network, asked: Region, size: tuple[int, int]) -> Region:
+    """The explicit windows of all pixels asked for, from the first corner's to the last one's."""
+    first = explicit_window(network.config, (asked[0].start, asked[1].start), size)
+    last = explicit_window(network.config, (asked[0].stop - 1, asked[1].stop - 1), size)
+    return slice(first[0].start, last[0].stop), slice(first[1].start, last[1].stop)
 
 
 def _reaching(network: Network, pixel: tuple[int, int], size: tuple[int, int]) -> Region:

@@ -151,12 +151,12 @@ class Compare:
         begin: dict[str, Any] = {
             "fn": _begin,
             "inputs": [photo, task],
-            "outputs": [task, size, *pixel, raw],
+            "outputs": [task, size, *pixel, *explorer.corner, raw],
         }
         write.click(self.raw_values, [photo, task], raw, **ON_DEVICE, api_name="raw_values")
         uploaded, *others = on_new_photo(chosen, begin)
         answer_then_view(uploaded.then, private=False)
-        for begun in (*others, demo.load(**begin, **PRIVATE)):
+        for begun in (*others, explorer.opened(demo, begin, photo, task)):
             answer_then_view(begun.then)
         answer_then_view(task.input)
         task.input(lambda: None, None, raw, **PRIVATE)  # files of another task
@@ -164,11 +164,11 @@ class Compare:
         photo.clear(lambda: [None] * len(results), None, results, cancels=runs, **PRIVATE)
 
 
-def _begin(photo: Image.Image | None, task: str) -> tuple[str, tuple[int, int], int, int, None]:
-    """For a new photo: the task that suits it, its size, its central pixel, no raw files yet."""
+def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
+    """For a new photo: the task that suits it, its size, its central pixel, no box, no files."""
     photo = need(photo)
     width, height = full_size(photo)
-    return suited(photo, task), (width, height), width // 2, height // 2, None
+    return suited(photo, task), (width, height), width // 2, height // 2, None, None, None
 
 
 def answer_pictures(

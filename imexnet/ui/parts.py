@@ -4,7 +4,8 @@ import shutil
 import tempfile
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -106,6 +107,16 @@ def unreadable(error: Exception) -> gr.Error:
 def fault(message: str) -> gr.Error:
     """An error toast for a person: no traceback, no path."""
     return gr.Error(message, title="That did not work", print_exception=False)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the library refuses becomes a sentence for a person."""
+    try:
+        yield
+    except ValueError as error:
+        message = str(error)
+        raise fault(f"{message[:1].upper()}{message[1:]}.") from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
