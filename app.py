@@ -1,57 +1,58 @@
 """The page: `python app.py`, port from GRADIO_SERVER_PORT (7860)."""
 
 import os
+import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
+
+try:
+    import spaces  # pyright: ignore[reportMissingImports]  # of ZeroGPU; before torch
+except ImportError:
+    spaces = None
 
 import gradio as gr
-from fastapi.routing import APIRoute
 
-from imexnet.checkpoints import load_pretrained
+from imexnet.checkpoints import default_device, load_whole
 from imexnet.inference import fold
 from imexnet.memory import keep_freed_memory
 from imexnet.predict import FAMILIES, KINDS
 from imexnet.ui.compare import Compare
+from imexnet.ui.page import Page
 from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, theme
 
 keep_freed_memory()
 COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
-NETWORKS = {
-    name: load_pretrained(name)
-    for name in (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS)
-}
+ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
+NETWORKS, FAULTS = load_whole(
+    (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS), "cpu"
+)
+# Folded before they move: a ZeroGPU Space has no GPU to work with yet.
+FOLDED = {name: fold(network, COMPILED) for name, network in NETWORKS.items()}
+for network in (*NETWORKS.values(), *FOLDED.values()):
+    network.to(default_device())
+for line in FAULTS:
+    print(f"imexnet: {line}", file=sys.stderr)
 
-with gr.Blocks(
+with Page(
     title="ResNet and IMEXNet: what decided this pixel?",
     fill_width=True,
     analytics_enabled=False,
-    delete_cache=(300, 900),
 ) as demo:
     gr.HTML(INTRODUCTION)
     with gr.Tabs():
         with gr.Tab("Compare"):
-            Compare(demo, {name: fold(network, COMPILED) for name, network in NETWORKS.items()})
+            Compare(demo, FOLDED)
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
         with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
             Solve(tab, NETWORKS)
 
-demo.queue(max_size=32, api_open=False)
+demo.decorate(spaces.GPU(duration=60) if spaces and ZERO_GPU else None)
 
 if __name__ == "__main__":
-    demo.launch(
-        theme=theme(),
-        css=CSS,
-        show_error=False,
-        ssr_mode=False,
-        run_history=False,
-        enable_monitoring=False,
-        max_file_size="40mb",
-        footer_links=["api", "settings"],
-        app_kwargs={
-            "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
-            "openapi_url": None,
-        },
-    )
+    if not ZERO_GPU:
+        demo.warm()
+    demo.serve(theme=theme(), css=CSS)

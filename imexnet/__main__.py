@@ -102,7 +102,10 @@ def field_of_view_command(
     other = _corner(to) if to else None
     photo = predict.read_photo(image)
     question = questions.Question(task, (y, x), other, about, direction)
-    views = questions.ask_all(_networks(task, model, trunk), photo, question)
+    networks = _networks(task, model, trunk)
+    first = next(iter(networks.values()))
+    shown = predict.to_input(photo, first.config, first.mean.device)
+    views = questions.ask_all(networks, photo, shown, question)
     stem = f"{task}-field-of-view"
     printed = None
     if figure:
@@ -258,13 +261,18 @@ def train_qtips(
     seed: Seed = 0,
     epochs: Epochs = None,
     images: Annotated[int | None, typer.Option(help="Fresh Q-tips per epoch.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
+    ] = None,
     resume: Resume = False,
 ) -> None:
-    """Train on Q-tips that are drawn afresh in every epoch."""
+    """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
     from imexnet import training
 
+    if data is not None and images is not None:
+        raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
     config = training.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
-    _report(training.fit(config, out, resume=resume))
+    _report(training.fit(config, out, data, resume))
 
 
 @train.command("indoor")

@@ -286,9 +286,9 @@ def page(timing: Timing) -> dict:
                 server, benchmark_page.SMALL, "field_of_view", "depth", 320, 240
             ),
         }
-        before = server.peak_memory()
+        before = server.memory()
         large = benchmark_page.requests(server, benchmark_page.LARGE, "predict", "depth")
-        peak = server.peak_memory()
+        peak = server.memory()
         ready = server.ready
     bare = sum(
         value["forward, ms"]

@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,57 +25,102 @@ APP = Path(__file__).resolve().parent.parent / "app.py"
 SMALL, LARGE = (640, 480), (4000, 3000)  # width and height; 12 megapixels
 
 
-class Server:
-    """A running page.
+class RefusedError(RuntimeError):
+    """The page gave no answer; what it said instead."""
+
+
+class Visitor:
+    """Asks a running page as a program does.
 
     Attributes:
-        url: its address.
-        ready: seconds from its start until it answered.
+        url: the page's address.
+        headers: that go with each request.
+    """
+
+    def __init__(self, url: str, address: str = "") -> None:
+        """`address`: where the requests seem to come from, through a proxy."""
+        self.url = url
+        self.headers = {"X-Forwarded-For": address} if address else {}
+
+    def upload(self, content: bytes, name: str = "photo.jpg") -> dict:
+        """A file sent to the page: what an event takes."""
+        head = f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n'
+        body = b"--part-of-this\r\n" + head.encode() + b"\r\n" + content
+        body += b"\r\n--part-of-this--\r\n"
+        kind = "multipart/form-data; boundary=part-of-this"
+        path = json.loads(self._send("/gradio_api/upload", body, kind))[0]
+        return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
+
+    def ask(self, name: str, *values: object) -> list:
+        """The answer of a named endpoint.
+
+        Raises:
+            RefusedError: with what the page says, if it does not answer.
+        """
+        address = f"/gradio_api/call/{name}"
+        body = json.dumps({"data": values}).encode()
+        event = json.loads(self._send(address, body, "application/json"))["event_id"]
+        last = self.get(f"{address}/{event}").decode().strip().rpartition("\n\n")[2]
+        state, _, data = last.partition("\ndata: ")
+        answer = json.loads(data)
+        if state != "event: complete":
+            raise RefusedError(answer["error"] if isinstance(answer, dict) else str(answer))
+        return answer
+
+    def get(self, path: str) -> bytes:
+        """What is at a path of the page."""
+        return self._send(path, None, "")
+
+    def _send(self, path: str, body: bytes | None, kind: str) -> bytes:
+        headers = {**self.headers, **({"Content-Type": kind} if kind else {})}
+        request = urllib.request.Request(f"{self.url}{path}", body, headers)
+        try:
+            with urllib.request.urlopen(request) as response:
+                return response.read()
+        except urllib.error.HTTPError as error:
+            said = error.read().decode(errors="replace")
+            raise RefusedError(_detail(said)) from None
+
+
+def _detail(said: str) -> str:
+    try:
+        return str(json.loads(said)["detail"])
+    except (ValueError, KeyError, TypeError):
+        return said
+
+
+class Server(Visitor):
+    """A page that runs for this benchmark, and its only visitor.
+
+    Attributes:
         process: of Python.
+        ready: seconds from its start until it answered.
     """
 
     def __init__(self, process: subprocess.Popen, url: str, ready: float) -> None:
-        self.process, self.url, self.ready = process, url, ready
+        super().__init__(url)
+        self.process, self.ready = process, ready
 
-    def upload(self, size: tuple[int, int]) -> dict:
-        """A made-up JPEG of that width and height, sent to the server: what an event takes."""
+    def photo(self, size: tuple[int, int]) -> dict:
+        """A made-up JPEG of that width and height, uploaded."""
         blocks = np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
         content = io.BytesIO()
         Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC).save(content, "JPEG")
-        head = b'Content-Disposition: form-data; name="files"; filename="photo.jpg"\r\n'
-        body = b"--part\r\n" + head + b"Content-Type: image/jpeg\r\n\r\n"
-        body += content.getvalue() + b"\r\n--part--\r\n"
-        kind = {"Content-Type": "multipart/form-data; boundary=part"}
-        request = urllib.request.Request(f"{self.url}/gradio_api/upload", body, kind)
-        with urllib.request.urlopen(request) as response:
-            path = json.load(response)[0]
-        return {"path": path, "orig_name": "photo.jpg", "meta": {"_type": "gradio.FileData"}}
+        return self.upload(content.getvalue())
 
     def call(self, name: str, *values: object) -> float:
-        """Milliseconds from sending a request to having its whole answer.
-
-        Raises:
-            RuntimeError: if the page did not answer it.
-        """
+        """Milliseconds from sending a request to having its whole answer."""
         begin = time.perf_counter()
-        body = json.dumps({"data": values}).encode()
-        address = f"{self.url}/gradio_api/call/{name}"
-        request = urllib.request.Request(address, body, {"Content-Type": "application/json"})
-        with urllib.request.urlopen(request) as response:
-            event = json.load(response)["event_id"]
-        with urllib.request.urlopen(f"{address}/{event}") as response:
-            answer = response.read()
-        if b"event: complete" not in answer:
-            raise RuntimeError(f"the page gave no answer to {name}")
+        self.ask(name, *values)
         return 1000 * (time.perf_counter() - begin)
 
-    def peak_memory(self) -> float | None:
-        """Largest resident memory of the server so far, in MB; None but on Linux."""
+    def memory(self, which: str = "VmHWM") -> float | None:
+        """Resident memory in MB, the largest so far or "VmRSS" now; None but on Linux."""
         status = Path(f"/proc/{self.process.pid}/status")
         if not status.exists():
             return None
         fields = dict(line.split(":", 1) for line in status.read_text().splitlines())
-        return int(fields["VmHWM"].split()[0]) / 1000
+        return int(fields[which].split()[0]) / 1000
 
 
 @contextmanager
@@ -106,7 +152,7 @@ def serve(threads: int) -> Iterator[Server]:
 
 def requests(server: Server, size: tuple[int, int], name: str, *values: object) -> dict:
     """The first request for a new upload, and the median of those that follow."""
-    photo = server.upload(size)
+    photo = server.photo(size)
     times = [server.call(name, photo, *values) for _ in range(16)]
     return {"first, ms": times[0], "later, ms": statistics.median(times[1:])}
 

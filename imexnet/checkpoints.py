@@ -6,6 +6,7 @@ Nothing is ever unpickled. A file holds the weights; its header one JSON string 
 
 import hashlib
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from imexnet.files import write_bytes
 from imexnet.models import MODELS, ModelConfig, Network, build
 
 WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 GOLDEN_SIDE = 32
 GOLDEN_GRID = 4  # cells of a coarsest grid, at least
 
@@ -62,6 +64,42 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     if not path.is_file():
         raise ValueError(f"the weights {path.name} are not there; see train in the README")
     return load(path, device)
+
+
+def load_whole(
+    names: Iterable[str], device: torch.device | str | None = None
+) -> tuple[dict[str, Network], list[str]]:
+    """The shipped networks whose files are whole, and a line for each other: what to do."""
+    networks, faults = {}, []
+    for name in names:
+        try:
+            networks[name] = load_pretrained(name, device)
+        except ValueError as error:
+            faults.append(f"{error}; {_remedy(name)}")
+    return networks, faults
+
+
+def _remedy(name: str) -> str:
+    """What a shipped file should be, what it is, and the command that makes it."""
+    path = WEIGHTS / f"{name}.safetensors"
+    sums = WEIGHTS / SUMS
+    lines = sums.read_text("utf-8").splitlines() if sums.is_file() else []
+    expected = {file: digest for digest, file in (line.split() for line in lines)}
+    found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
+    return (
+        f"expected sha256 {expected.get(path.name, 'unknown')}, found {found}; "
+        f"make it with: {training_command(name)}"
+    )
+
+
+def training_command(name: str) -> str:
+    """What trains a shipped network."""
+    family, _, model = name.partition("-")
+    trunk, model = ("pyramid", model[8:]) if model.startswith("pyramid-") else ("", model)
+    options = " --data NYU" if family == "indoor" else ""
+    options += f" --trunk {trunk}" if trunk else ""
+    out = f"weights/{name}.safetensors"
+    return f"python -m imexnet train {family} --model {model}{options} --out {out}"
 
 
 def load(path: Path, device: torch.device | str | None = None) -> Network:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imexnet.integrators import Problem
-from imexnet.spectral import LAPLACIAN, solve_eigenvalues, symbol
+from imexnet.spectral import laplacian_eigenvalues, solve_eigenvalues
 from imexnet.steps import ExplicitStep, IMEXStep
 
 DENSE = 1024  # unknowns of a dense Jacobian: seconds on one core
@@ -82,7 +82,7 @@ def linear_part(layer: ExplicitStep, y: Tensor) -> Tensor:
     """λ of the layer's L on the grid of Y; of the fixed Laplacian for an explicit layer."""
     if isinstance(layer, IMEXStep):
         return layer.eigenvalues(y)
-    return symbol(y.new_tensor(LAPLACIAN).unsqueeze(0), (y.shape[-2], y.shape[-1])).real
+    return laplacian_eigenvalues(y)
 
 
 def layer_problem(layer: ExplicitStep, y: Tensor) -> Problem:

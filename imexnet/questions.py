@@ -5,10 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
+from torch import Tensor
 
 from imexnet.data import nyu, qtips
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, full_size, to_grid, to_input
+from imexnet.predict import FAMILIES, full_size, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, influence
 
 CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
@@ -89,23 +90,28 @@ def abouts(task: str) -> list[str]:
 
 
 def ask_all(
-    networks: Mapping[str, Network], photo: Image.Image, question: Question
+    networks: Mapping[str, Network], photo: Image.Image, x: Tensor, question: Question
 ) -> dict[str, FieldOfView]:
     """Network → its field of view for the question.
+
+    Args:
+        networks: by name, in eval mode.
+        photo: as it was read; the question is in its pixels.
+        x: (1, C, h, w), what the networks are shown of it.
+        question: what is asked.
 
     Raises:
         ValueError: for a pixel outside the photo.
     """
     width, height = full_size(photo)
+    size, grid = (height, width), (x.shape[-2], x.shape[-1])
+    cell = to_grid(question.pixel, size, grid)
+    other = question.other and to_grid(question.other, size, grid)
     found = {}
     for kind, network in networks.items():
-        x = to_input(photo, network.config, network.mean.device)
-        grid = (x.shape[-2], x.shape[-1])
-        cell = to_grid(question.pixel, (height, width), grid)
         if question.direction == "outputs":
             found[kind] = influence(network, question.task, x, cell, question.class_number)
             continue
-        other = question.other and to_grid(question.other, (height, width), grid)
         found[kind] = field_of_view(network, question.task, x, cell, other, question.class_number)
     return found
 

@@ -44,6 +44,11 @@ def gram_eigenvalues(stencil: Tensor, size: tuple[int, int]) -> Tensor:
     return real.square() + imaginary.square()
 
 
+def laplacian_eigenvalues(y: Tensor) -> Tensor:
+    """λ ≥ 0 of the fixed −Δ on the grid of y (B, C, H, W), in its type: (1, H, W)."""
+    return symbol(y.new_tensor(LAPLACIAN).unsqueeze(0), (y.shape[-2], y.shape[-1])).real
+
+
 class Resolvent(NamedTuple):
     """(I + hL)⁻¹ on one grid and device, ready to be applied: see `resolvent`.
 

@@ -12,11 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imexnet.spectral import (
-    LAPLACIAN,
     even_extension,
     gram_eigenvalues,
+    laplacian_eigenvalues,
     solve_eigenvalues,
-    symbol,
     zero_mean,
 )
 
@@ -114,12 +113,11 @@ class IMEXStep(ExplicitStep):
 
     def eigenvalues(self, y: Tensor) -> Tensor:
         """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
-        size = (y.shape[-2], y.shape[-1])
         if self.operator == "identity":
             return y.new_full((1, 1, 1), self.alpha)
         if self.operator == "laplacian":
-            return symbol(y.new_tensor(LAPLACIAN).unsqueeze(0), size).real
-        return gram_eigenvalues(zero_mean(self.stencil), size)
+            return laplacian_eigenvalues(y)
+        return gram_eigenvalues(zero_mean(self.stencil), (y.shape[-2], y.shape[-1]))
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""

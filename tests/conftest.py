@@ -9,12 +9,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
+from offline import OUTGOING
 from PIL import Image
 
 torch.set_num_threads(1)
@@ -73,36 +75,47 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
     return write
 
 
-@pytest.fixture(scope="session")
-def url(tmp_path_factory) -> Iterator[str]:
-    """The page of a server of its own."""
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    log = tmp_path_factory.mktemp("server") / "log"
-    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(log.parent / "cache")}
-    with log.open("w") as output:
+        return free.getsockname()[1]
+
+
+@contextmanager
+def serving(port: int, folder: Path) -> Iterator[subprocess.Popen]:
+    """The page on that port, which can reach no other machine; its log and files in the folder."""
+    settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
+    log = folder / "log"
+    with log.open("a") as output:
         server = subprocess.Popen(
-            [sys.executable, "app.py"],
+            [sys.executable, "tests/offline.py"],
             cwd=ROOT,
             env={**os.environ, **settings},
             stdout=output,
             stderr=output,
         )
-    address = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
             try:
-                urllib.request.urlopen(f"{address}/healthz").close()
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").close()
                 break
             except OSError:
                 assert server.poll() is None, log.read_text()
                 time.sleep(0.2)
-        yield address
-        assert str(ROOT / "imexnet") not in log.read_text()  # no traceback through our code
+        yield server
     finally:
         server.terminate()
         server.wait(20)
+    assert str(ROOT / "imexnet") not in log.read_text()  # no traceback through our code
+    assert OUTGOING not in log.read_text()
+
+
+@pytest.fixture(scope="session")
+def url(tmp_path_factory) -> Iterator[str]:
+    """The page of a server of its own."""
+    port = free_port()
+    with serving(port, tmp_path_factory.mktemp("server")):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")

@@ -271,7 +271,7 @@ def test_out_is_a_file(small):
         prepare_nyu(*small)
 
 
-@pytest.mark.parametrize("package", ["h5py", "scipy", "tqdm"])
+@pytest.mark.parametrize("package", ["h5py", "tqdm"])
 def test_training_extra_is_named_when_missing(small, monkeypatch, package):
     for module in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.setitem(sys.modules, module, None)

@@ -18,10 +18,12 @@ import torch
 from conftest import Made, made_room
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from imexnet import training
 from imexnet.__main__ import main as command_line
 from imexnet.checkpoints import load, read, read_tensors
+from imexnet.data import qtips
 from imexnet.models import MODELS, build
 from imexnet.training import (
     RECIPES,
@@ -210,6 +212,31 @@ def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
     assert pictures.max() == 1 and targets["qtips"].dtype == torch.int64
     assert torch.equal(pictures, batches[1][0])
     assert not any(torch.equal(a, b) for a in pictures for b in batches[2][0])
+
+
+def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, capsys):
+    pictures, labels = qtips.qtips(7, range(20))
+    for part, arrays in (("images", pictures), ("labels", labels)):
+        (tmp_path / part).mkdir()
+        for i, array in enumerate(arrays):
+            Image.fromarray(array).save(tmp_path / part / f"{i:02d}.png")
+    task = QtipsTask(recipe("qtips-resnet"), tmp_path)
+    assert task.images == 20
+    for epoch in (0, 1):
+        x, targets = task.batch(epoch, torch.arange(19, -1, -1))
+        np.testing.assert_array_equal(x[:, 0] * 255, pictures[::-1])
+        np.testing.assert_array_equal(targets["qtips"], labels[::-1])
+    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    out = tmp_path / "net.safetensors"
+    words = ["imexnet", "train", "qtips", "--model", "resnet", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*words, "--epochs", "1", "--out", str(out)])
+    command_line()
+    assert "--model resnet --data QTIPS --seed 0" in read(out)[0].training["command"]
+    monkeypatch.setattr(sys, "argv", [*words, "--images", "4", "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        command_line()
+    assert end.value.code == 2
+    assert "--images counts fresh Q-tips" in capsys.readouterr().err
 
 
 def tensors_equal(a: Path, b: Path) -> bool:

@@ -53,10 +53,9 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
     """
     try:
         import h5py  # noqa: F401
-        import scipy.io  # noqa: F401
         from tqdm import tqdm
     except ImportError as error:
-        raise ValueError("This needs h5py, scipy and tqdm: pip install '.[train]'") from error
+        raise ValueError("This needs h5py and tqdm: pip install '.[train]'") from error
     layout.check_free(out)
     with _open_mat(mat) as file:
         images, depths, labels = (_variable(file, name) for name in ("images", "depths", "labels"))

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from imexnet import figures, robustness
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, to_input
+from imexnet.predict import KINDS, to_input
 from imexnet.robustness import Sample
-from imexnet.ui.inputs import read
+from imexnet.ui.inputs import pair_of, read
 from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, fault, table
 
 NAMES = {
@@ -58,7 +58,7 @@ class Curves:
         progress: gr.Progress = PROGRESS,
     ) -> tuple[Figure, str]:
         """Scores over a set against severity, mean and spread."""
-        pair = {kind: self.networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
+        pair = pair_of(self.networks, task)
         config, device = pair["resnet"].config, pair["resnet"].mean.device
         if task == "qtips":
             samples = robustness.fresh_qtips(int(seed or 0), int(images), config, device)

@@ -174,7 +174,7 @@ class Explorer:
         asked = (about, other_column, other_row, direction, boundary)
         photo, question, views = self._views(photo, task, column, row, *asked)
         with telling():
-            look = Look(scale, part, opacity, tuple(int(share) for share in contours))
+            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
             pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
         link = links.link(photo, question, boundary, look)
         return (
@@ -191,7 +191,7 @@ class Explorer:
         scale, part, opacity, contours = values[-4:]
         folder = self.folder.new()
         with telling():
-            look = Look(scale, part, opacity, tuple(int(share) for share in contours))
+            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
             figure = fov_figures.printed_figure(photo, views, question, look)
         paths = [
             files.write_bytes(folder / f"field-of-view.{kind}", fov_figures.encode(figure, kind))
@@ -212,7 +212,7 @@ class Explorer:
         direction: str,
         boundary: str,
     ) -> tuple[Image.Image, Question, dict[str, FieldOfView]]:
-        photo, pair, _ = pair_and_input(self.networks, photo, task)
+        photo, pair, x = pair_and_input(self.networks, photo, task)
         if column is None or row is None:
             raise fault("Give a column and a row, or click a picture.")
         other = None
@@ -222,7 +222,7 @@ class Explorer:
             question = Question(task, (int(row), int(column)), other, about, direction)
             twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}
             with DEVICE:
-                return photo, question, questions.ask_all(twins, photo, question)
+                return photo, question, questions.ask_all(twins, photo, x, question)
 
     def _measures(self, question: Question, views: Mapping[str, FieldOfView]) -> str:
         width = window_width(self.networks[f"{FAMILIES[question.task]}-resnet"].config)

@@ -1,6 +1,7 @@
 """What every tab begins with: a photo, the task, examples; and what a photo says of itself."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,13 +9,15 @@ import gradio as gr
 from PIL import Image
 from torch import Tensor
 
+from imexnet import render
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, KINDS, to_input
+from imexnet.predict import FAMILIES, FORMATS, KINDS, to_input
 from imexnet.ui import examples
+from imexnet.ui.fallback import effort
 from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, decoded, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
-BROWSERS = ("JPEG", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
+BROWSERS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
 QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
 
 
@@ -89,15 +92,23 @@ def on_new_photo(chosen: Inputs, begin: dict[str, Any] | None = None) -> list[An
 
 
 def pair_and_input(
-    networks, photo: Image.Image | None, task: str
+    networks: Mapping[str, Network], photo: Image.Image | None, task: str
 ) -> tuple[Image.Image, dict[str, Network], Tensor]:
     """The photo, the task's two networks, and the one tensor that both are shown."""
-    photo = need(photo)
-    if task not in FAMILIES:
-        raise fault(f"There is no task {task}; choose depth, segmentation or qtips.")
-    pair = {kind: networks[f"{FAMILIES[task]}-{kind}"] for kind in KINDS}
+    photo, pair = need(photo), pair_of(networks, task)
     network = pair["resnet"]
-    return photo, pair, to_input(photo, network.config, network.mean.device)
+    return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
+
+
+def pair_of(networks: Mapping[str, Network], task: str) -> dict[str, Network]:
+    """The two networks of a task, or one clear sentence."""
+    if task not in FAMILIES:
+        raise fault("There is no such task; choose depth, segmentation or qtips.")
+    names = {kind: f"{FAMILIES[task]}-{kind}" for kind in KINDS}
+    missing = [render.LABELS[kind] for kind, name in names.items() if name not in networks]
+    if missing:
+        raise fault(f"This server has no {' and no '.join(missing)} for this task; try another.")
+    return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
 
 
 def example(index: int) -> Image.Image:
@@ -121,7 +132,7 @@ def read(path: str) -> Image.Image:
 def to_show(path: str) -> str | Image.Image:
     """An uploaded file as it is, if a browser can show it, else its picture."""
     picture = read(path)
-    with Image.open(path) as image:
+    with Image.open(path, formats=FORMATS) as image:
         return path if image.format in BROWSERS else picture
 
 

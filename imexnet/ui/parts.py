@@ -1,33 +1,34 @@
 """Pieces of the page: the upload component, colour bars, legends and tables as HTML."""
 
-import shutil
 import tempfile
 import threading
-import time
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
+from gradio.utils import get_upload_folder
 from PIL import Image
 
 from imexnet import render
 from imexnet.files import write_picture
-from imexnet.predict import MAX_MEGAPIXELS, read_photo, shrink, to_rgb
+from imexnet.predict import UnfitError, read_photo, shrink
 
 SHOWN = 512  # longer side of every picture on the page
-KEPT = 600  # seconds that files stay in our own folders; Gradio serves copies
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 
-NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG or WebP file."
+NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
+NOT_KEPT = "The server keeps photos for an hour; upload this one again."
 
 
 class Photo(gr.Image):
@@ -37,14 +38,15 @@ class Photo(gr.Image):
 
     def preprocess(self, payload) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The picture as `to_rgb` gives it, without pixels that nothing on the page can show."""
+        if payload is None:
+            return None
         try:
-            if payload is not None and payload.path:
+            if payload.path:
                 return decoded(payload.path)
-            picture = super().preprocess(payload)  # a data URL
-            return None if picture is None else shrink(to_rgb(picture))  # pyright: ignore[reportArgumentType]
-        except Image.DecompressionBombError:
-            raise fault(f"The picture has more than {MAX_MEGAPIXELS} megapixels.") from None
-        except (OSError, ValueError, SyntaxError, RuntimeError) as error:
+            # A data URL, of a program that sends all in one piece.
+            content = b64decode((payload.url or "").partition("base64,")[2])
+            return shrink(read_photo(BytesIO(content)))
+        except (OSError, ValueError) as error:
             raise unreadable(error) from None
 
 
@@ -63,17 +65,12 @@ def _decoded(path: str, changed: int) -> Image.Image:
 
 
 class Folder:
-    """A temporary folder for files to download, gone with the page; old ones go before."""
-
-    def __init__(self) -> None:
-        self._folder = tempfile.TemporaryDirectory(prefix="imexnet-")
+    """Where files to show and to download are written: in Gradio's own, which the page sweeps."""
 
     def new(self) -> Path:
-        """An empty folder in it."""
-        root = Path(self._folder.name)
-        for old in root.iterdir():
-            if time.time() - old.stat().st_mtime > KEPT:
-                shutil.rmtree(old, ignore_errors=True)
+        """An empty folder that nobody can guess."""
+        root = get_upload_folder()
+        Path(root).mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=root))
 
     def pictures(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
@@ -100,8 +97,16 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
 
 
 def unreadable(error: Exception) -> gr.Error:
-    """What to tell of a file: that it is too large, or that it is no picture."""
-    return fault(str(error) if "megapixels" in str(error) else NO_PICTURE)
+    """What to tell of a file: that it is too large, is kept no longer, or is no picture."""
+    if isinstance(error, UnfitError):
+        return fault(sentence(error))
+    return fault(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
+
+
+def sentence(error: Exception) -> str:
+    """What an error of the library says, as a sentence."""
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}."
 
 
 def fault(message: str) -> gr.Error:
@@ -115,8 +120,7 @@ def telling() -> Iterator[None]:
     try:
         yield
     except ValueError as error:
-        message = str(error)
-        raise fault(f"{message[:1].upper()}{message[1:]}.") from None
+        raise fault(escape(sentence(error), quote=False)) from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:

@@ -1,0 +1,181 @@
+"""The page as a server: errors in words, old files swept, handlers on the GPU, a warm start."""
+
+import asyncio
+import inspect
+import logging
+import math
+import os
+import signal
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, suppress
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from fastapi.routing import APIRoute
+from gradio.utils import get_upload_folder
+from starlette.middleware import Middleware
+
+from imexnet.predict import FAMILIES
+from imexnet.ui import examples
+from imexnet.ui.fallback import patient
+from imexnet.ui.inputs import example
+from imexnet.ui.parts import ON_DEVICE, decoded, fault
+from imexnet.ui.server import Guard, visitor
+
+LOG = logging.getLogger(__name__)
+KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
+SWEEP = 5 * 60  # seconds between two looks at what is older
+QUEUE = 64
+FILE_SIZE = "40mb"
+
+NOT_UNDERSTOOD = "The page was given something that it does not understand."
+NOT_WORKED_OUT = "The page could not work this out; the fault is the page's, not yours."
+NO_ADDRESS = "Give the file itself: the page fetches nothing from other addresses."
+
+
+class Page(gr.Blocks):
+    """Blocks of which no error gets out but as one sentence, and which fetch nothing.
+
+    Args:
+        given: as `gr.Blocks` takes them.
+    """
+
+    def __init__(self, **given: Any) -> None:
+        if "GRADIO_TEMP_DIR" not in os.environ:
+            self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
+            os.environ["GRADIO_TEMP_DIR"] = self._files.name
+        super().__init__(**given)
+
+    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any):
+        """What visitors sent, as values for a handler."""
+        for name, value in _leaves(inputs):
+            if name == "path" and str(value).lower().startswith(("http:", "https:")):
+                raise fault(NO_ADDRESS)
+            if isinstance(value, float) and not math.isfinite(value):
+                raise fault(NOT_UNDERSTOOD)
+        for component, value in zip(block_fn.inputs, inputs, strict=False):
+            if value is None and _must_be_given(component):
+                raise fault(f"Choose a value: {escape(str(component.label))}.")
+        try:
+            return await super().preprocess_data(block_fn, inputs, *rest, **named)
+        except gr.Error as error:
+            raise fault(escape(error.message, quote=False)) from None
+        except Exception:
+            raise fault(NOT_UNDERSTOOD) from None
+
+    async def call_function(self, *given: Any, **named: Any):
+        """The handler's answer."""
+        try:
+            return await super().call_function(*given, **named)
+        except gr.Error:
+            raise
+        except Exception:
+            LOG.exception("a handler failed")
+            raise fault(NOT_WORKED_OUT) from None
+
+    def waiting(self, who: str) -> int:
+        """How many requests of a visitor are in the queue."""
+        queues = self._queue.event_queue_per_concurrency_id.values()
+        events = (event for queue in list(queues) for event in list(queue.queue))
+        return sum(visitor(event.request.scope) == who for event in events)
+
+    def decorate(self, on_gpu: Callable[[Callable], Callable] | None) -> None:
+        """Makes the handlers that use the networks patient, and lets them borrow a GPU."""
+        done: dict[Any, Callable] = {}
+        for function in self.fns.values():
+            if function.fn and function.concurrency_id == ON_DEVICE["concurrency_id"]:
+                if function.fn not in done:
+                    asked = patient(function.fn)
+                    done[function.fn] = on_gpu(asked) if on_gpu else asked
+                function.fn = done[function.fn]
+
+    def warm(self) -> None:
+        """Answers one question of each kind, so that the first visitor need not wait longer."""
+        named = {function.api_name: function.fn for function in self.fns.values()}
+        kitchens = examples.kitchens()
+        for task in FAMILIES:
+            photo = decoded(kitchens[0]) if kitchens and task != "qtips" else example(0)
+            for name, pixel in (("predict", ()), ("field_of_view", (0, 0))):
+                handler = named.get(name)
+                if handler is None:
+                    continue
+                with suppress(gr.Error):  # a network is missing
+                    answer = handler(photo, task, *pixel)
+                    if inspect.isgenerator(answer):
+                        list(answer)
+
+    def sweep(self, older: float) -> None:
+        """Takes files away that are older than so many seconds, and the folders they leave."""
+        kept = {path for block in self.blocks.values() for path in _kept(block)}
+        root, now = Path(get_upload_folder()), time.time()
+        for path in sorted(root.rglob("*"), reverse=True):
+            with suppress(OSError):  # a folder with something in it, or gone already
+                if str(path) in kept or now - path.lstat().st_ctime <= older:
+                    continue
+                if path.is_dir():
+                    path.rmdir()
+                else:
+                    path.unlink()
+
+    @asynccontextmanager
+    async def lifespan(self, _app: Any) -> AsyncIterator[None]:
+        """Sweeps while the server runs."""
+
+        async def sweeping() -> None:
+            while True:
+                await asyncio.to_thread(self.sweep, KEPT)
+                await asyncio.sleep(SWEEP)
+
+        task = asyncio.create_task(sweeping())
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    def serve(self, **look: Any) -> None:
+        """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
+        # Stopped by a host as by a key: what is temporary goes.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        guard = Middleware(Guard, waiting=self.waiting, folder=Path(get_upload_folder()))
+        self.queue(max_size=QUEUE, api_open=False)
+        self.launch(
+            show_error=False,
+            ssr_mode=False,
+            run_history=False,
+            enable_monitoring=False,
+            mcp_server=os.environ.get("IMEXNET_MCP") == "1",
+            max_file_size=FILE_SIZE,
+            footer_links=["api", "settings"],
+            app_kwargs={
+                "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
+                "openapi_url": None,
+                "middleware": [guard],
+                "lifespan": self.lifespan,
+            },
+            **look,
+        )
+
+
+def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """All values in what a visitor sent, with their names where they have one."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, key)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            yield from _leaves(inner)
+    else:
+        yield name, value
+
+
+def _must_be_given(component: Any) -> bool:
+    chosen = isinstance(component, gr.Slider | gr.Radio | gr.Dropdown)
+    return chosen and component.value is not None
+
+
+def _kept(block: Any) -> set[str]:
+    return getattr(block, "keep_in_cache", set())
