@@ -43,6 +43,13 @@ def write_array(values: np.ndarray, path: Path) -> Path:
     return write_bytes(path, buffer.getvalue())
 
 
+def write_arrays(values: Mapping[str, np.ndarray], path: Path) -> Path:
+    """A .npz file of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **values)
+    return write_bytes(path, buffer.getvalue())
+
+
 def write_picture(pixels: np.ndarray, path: Path) -> Path:
     """A PNG: (H, W, 3) uint8, or (H, W) uint8 or uint16."""
     buffer = io.BytesIO()

@@ -12,8 +12,8 @@ from torch import Tensor
 from imexnet import render
 from imexnet.metrics import depth_scores
 from imexnet.predict import answer
+from imexnet.questions import CLASS_NAMES
 from imexnet.ui import examples
-from imexnet.ui.examples import CLASS_NAMES
 from imexnet.ui.parts import SHOWN, class_legend, colour_bar
 
 COLOURS = {"Rainbow": render.DEPTH_COLOURS, "Even steps": "viridis_r", "Grey": "gray_r"}

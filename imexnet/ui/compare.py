@@ -152,7 +152,7 @@ class Compare:
                 with gr.Column(elem_id="answers"):
                     predicted = self._build_answers()
                 with gr.Column(elem_id="more"):
-                    explorer = Explorer(self.networks, self.folder)
+                    explorer = Explorer(self.networks, self.folder, trunk)
                     predicted += self._build_truth()
                     write, raw = self._build_downloads()
                     several = Several(self.networks)
@@ -171,11 +171,11 @@ class Compare:
         viewed, pixel, view = (
             explorer.outputs,
             explorer.pixel,
-            explorer.question(photo, task, trunk),
+            explorer.question(photo, task),
         )
 
         # First, as the first event takes the function's name in the API.
-        explorer.answer_clicks(photo, view, size, [resnet, imexnet, truth, *errors])
+        explorer.answer_clicks(photo, task, size, [resnet, imexnet, truth, *errors])
         self.room.answer_clicks(photo, trunk)
         several.answer_clicks(task, trunk, colours)
         runs: list[Any] = []
@@ -189,12 +189,14 @@ class Compare:
         begin: dict[str, Any] = {
             "fn": _begin,
             "inputs": [photo, task],
-            "outputs": [task, size, *pixel, raw, self.room.model, answered, empty],
+            "outputs": [
+                *(task, size, *pixel, *explorer.corner, raw, self.room.model, answered, empty)
+            ],
         }
         write.click(self.raw_values, [photo, task, trunk], raw, **ON_DEVICE, api_name="raw_values")
         uploaded, *others = on_new_photo(chosen, begin)
         answer_then_view(uploaded.then, private=False)
-        opened = demo.load(**begin, **PRIVATE)
+        opened = explorer.opened(demo, begin, photo, task)
         recalled = history.strip.select(history.recall, history.kept, photo, **PRIVATE, **EVERY)
         again = recalled.success(**begin, **PRIVATE, **LATEST)
         for begun in (*others, opened, again):
@@ -261,11 +263,11 @@ class Compare:
 
 
 def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
-    """For a new photo: the task that suits it, its size, its central pixel, no files yet."""
+    """For a new photo: the task that suits it, its size, its central pixel, no box, no files."""
     photo = need(photo)
     width, height = full_size(photo)
     shown = gr.update(visible=True), gr.update(visible=False)
-    return suited(photo, task), (width, height), width // 2, height // 2, None, None, *shown
+    return suited(photo, task), (width, height), width // 2, height // 2, *[None] * 4, *shown
 
 
 def _nothing(results: int) -> tuple[Any, ...]:

@@ -3,7 +3,8 @@
 import tempfile
 import threading
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
 from io import BytesIO
@@ -113,6 +114,15 @@ def sentence(error: Exception) -> str:
 def fault(message: str) -> gr.Error:
     """An error toast for a person: no traceback, no path."""
     return gr.Error(message, title="That did not work", print_exception=False)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the library refuses becomes a sentence for a person."""
+    try:
+        yield
+    except ValueError as error:
+        raise fault(escape(sentence(error), quote=False)) from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:

@@ -3,7 +3,7 @@
 const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-imexnet",
   "heat-resnet", "heat-imexnet"].map((name) => "#" + name).join(", ");
 const NAMES = { resnet: "ResNet", imexnet: "IMEXNet", truth: "Truth" };
-const HINT = "Point at a picture to read its values.";
+const HINT = `${matchMedia("(hover: none)").matches ? "Tap" : "Point at"} a picture to read its values.`;
 let known = null;
 let clicks = [];
 

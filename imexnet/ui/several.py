@@ -12,8 +12,8 @@ from torch import Tensor
 from imexnet import render
 from imexnet.models import Network
 from imexnet.predict import KINDS, answer, forward
+from imexnet.questions import CLASS_NAMES
 from imexnet.ui.answers import answer_pictures
-from imexnet.ui.examples import CLASS_NAMES
 from imexnet.ui.inputs import pair_and_input, read
 from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, fault, table
 

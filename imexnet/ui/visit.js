@@ -71,11 +71,6 @@ function tour() {
 }
 
 name();
-let waiting = false;
-new MutationObserver(() => {
-  if (waiting) return;
-  waiting = true;
-  requestAnimationFrame(() => { waiting = false; name(); });
-}).observe(document.body, { childList: true, subtree: true });
+new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
 element.querySelector(".tour-start")?.addEventListener("click", tour);
 if (!seen()) setTimeout(tour, 1500); // when the first answers are there
