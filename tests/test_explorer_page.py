@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from imexnet.benchmark_page import Visitor
 from imexnet.checkpoints import WEIGHTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -96,8 +97,10 @@ def test_a_box_lies_between_the_last_two_clicks(open_page):
     for across, down in ((0.25, 0.5), (0.75, 0.25)):
         box = shown.bounding_box()
         assert box is not None
+        before = page.locator("#measures").inner_text()
         shown.click(position={"x": across * box["width"], "y": down * box["height"]})
-        page.wait_for_timeout(700)
+        expect(page.locator("#measures")).not_to_have_text(before, timeout=30_000)
+        page.wait_for_timeout(300)
     expect(page.locator("#measures")).to_contain_text("columns", timeout=30_000)
     words = page.locator("#measures").inner_text()
     found = re.search(r"columns (\d+) … (\d+), rows (\d+) … (\d+)", words)
@@ -137,6 +140,12 @@ def test_api_takes_every_setting_and_says_what_is_wrong(client, photo):
     ]:
         with pytest.raises(AppError, match=words):
             client.predict(**asked, **wrong, **name)
+
+
+def test_programs_may_leave_the_settings_out(url, photo):
+    visitor = Visitor(url)
+    sent = visitor.upload(photo.read_bytes(), "room.png")
+    assert "column 10, row 20" in visitor.ask("field_of_view", sent, "depth", 10, 20)[2]
 
 
 def test_figure_and_data_are_files(open_page):

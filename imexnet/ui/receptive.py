@@ -140,13 +140,15 @@ class Receptive:
                 peak = float(reach.sensitivity.max())
                 heat = render.heat_values(reach.sensitivity, peak, decades=DECADES)
                 image = render.enlarge(render.colour(heat, render.HEAT_COLOURS), size, smooth=False)
-                words = f"{render.LABELS[kind]} {number} · {reach.columns} × {reach.rows}"
+                whole = (reach.rows, reach.columns) == grid
+                side = "all" if whole else f"{reach.columns} × {reach.rows}"
+                words = f"{render.LABELS[kind]} {number} · {side}"
                 shown.append((image, words))
         rows = [
             (
-                f"After step {number}: S > 0 in, 95 % of it in",
+                f"After step {number}: S > 0 in; 95 % of ΣS in",
                 {
-                    kind: f"{reach.columns} × {reach.rows} px, {100 * reach.area95:.1f} %"
+                    kind: f"{reach.columns} × {reach.rows} px; {100 * reach.area95:.1f} %"
                     for kind, reach in zip(found, pair_of_reaches, strict=True)
                 },
             )
@@ -195,11 +197,11 @@ class Receptive:
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("reach-", task="qtips")
             with gr.Column(scale=3, min_width=320), gr.Tabs():
-                with gr.Tab("Step by step"):
+                with gr.Tab("Steps"):
                     steps, clicked = self._build_steps(chosen.photo, chosen.task)
-                with gr.Tab("Whole networks"):
+                with gr.Tab("Whole"):
                     self._build_whole(chosen.task)
-                with gr.Tab("Green's functions") as greens:
+                with gr.Tab("Green's function") as greens:
                     green = self._build_green(chosen.task)
         greens.select(**green)
         tab.select(**steps)
