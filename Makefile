@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow bench check format clean
+.PHONY: run test slow bench load check format clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -14,6 +14,9 @@ slow: .venv/test
 
 bench: .venv/bench
 	$(BIN)/python -m imexnet benchmark
+
+load: .venv/run
+	$(BIN)/python benchmarks/load.py
 
 check: .venv/test
 	$(BIN)/ruff format --check

@@ -18,7 +18,10 @@ from torch import Tensor
 from imexnet.files import write_bytes
 from imexnet.models import MODELS, ModelConfig, Network, build
 
-WEIGHTS = Path(__file__).resolve().parent.parent / "weights"
+PACKAGE = Path(__file__).resolve().parent
+# In an installed package the weights lie inside it, in the repository beside it.
+INSTALLED = PACKAGE / "weights"
+WEIGHTS = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "weights"
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 GOLDEN_SIDE = 32
 GOLDEN_GRID = 4  # cells of a coarsest grid, at least

@@ -1,26 +1,35 @@
 """Files: what is written is what is read, and whatever is not ours is refused in one sentence."""
 
+import hashlib
 import json
 import os
 import pickle
 import re
+import subprocess
+import sys
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
 from safetensors.torch import save_file
+from typer.testing import CliRunner
 
-from imexnet import checkpoints
+from imexnet import checkpoints, training
+from imexnet.__main__ import app
 from imexnet.checkpoints import (
+    SUMS,
     WEIGHTS,
     checksum,
     golden_output,
     load,
     load_pretrained,
+    load_whole,
     read,
     read_tensors,
     save,
+    training_command,
     write_tensors,
 )
 from imexnet.models import MODELS, Network, Stage, build
@@ -181,6 +190,88 @@ def test_only_models_that_there_are(tmp_path, monkeypatch):
     monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
     with pytest.raises(ValueError, match=r"indoor-imexnet\.safetensors are not there"):
         load_pretrained("indoor-imexnet")
+
+
+@pytest.fixture
+def copies(tmp_path, monkeypatch) -> Path:
+    """The folder of shipped weights, to be spoilt."""
+    for file in WEIGHTS.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    monkeypatch.setattr(checkpoints, "WEIGHTS", tmp_path)
+    return tmp_path
+
+
+@pytest.mark.skipif(not SHIPPED, reason="weights/ is empty")
+def test_whole_weights_are_loaded_and_each_other_file_is_explained(copies):
+    names = [name for name in MODELS if (copies / f"{name}.safetensors").is_file()]
+    networks, faults = load_whole(names, "cpu")
+    assert list(networks) == names and faults == []
+    expected = dict(line.split()[::-1] for line in (copies / SUMS).read_text().splitlines())
+
+    def spoil(name: str, change) -> None:
+        file = copies / f"{name}.safetensors"
+        file.write_bytes(change(file.read_bytes()))
+
+    (copies / "qtips-resnet.safetensors").unlink()
+    spoil("indoor-resnet", lambda content: content[:10_000])
+    spoil("indoor-imexnet", lambda content: content[:-1] + bytes([content[-1] ^ 1]))
+    spoil("indoor-pyramid-resnet", lambda content: b"")
+    networks, faults = load_whole(names, "cpu")
+    spoilt = ["qtips-resnet", "indoor-resnet", "indoor-imexnet", "indoor-pyramid-resnet"]
+    assert set(networks) == set(names) - set(spoilt)
+    told = {name: next(f for f in faults if f"{name}.safetensors" in f) for name in spoilt}
+    assert len(faults) == len(set(told.values())) == 4
+    for name, fault in told.items():
+        assert f"expected sha256 {expected[f'{name}.safetensors']}" in fault
+        assert fault.endswith(f"make it with: {training_command(name)}")
+        assert "\n" not in fault
+    assert "found no file" in told["qtips-resnet"]
+    assert "damaged: its sha256" in told["indoor-imexnet"]
+    found = hashlib.sha256((copies / "indoor-imexnet.safetensors").read_bytes()).hexdigest()
+    assert f"found {found}" in told["indoor-imexnet"]
+    (copies / SUMS).unlink()
+    assert "expected sha256 unknown" in load_whole(["qtips-resnet"])[1][0]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_command_that_makes_weights_is_one_of_ours(name, monkeypatch):
+    """It reaches the training of that network, with what the model card says."""
+    asked = {}
+
+    def fit(config, out, *given, **named):
+        asked.update(name=config.model, out=out)
+
+    monkeypatch.setattr(training, "fit", fit)
+    words = training_command(name).split()
+    assert words[:3] == ["python", "-m", "imexnet"]
+    done = CliRunner().invoke(app, words[3:])
+    assert done.exit_code == 0, done.output
+    assert asked == {"name": name, "out": Path(f"weights/{name}.safetensors")}
+
+
+@pytest.mark.skipif(not SHIPPED, reason="weights/ is empty")
+def test_the_sums_are_those_of_the_shipped_files():
+    """After a training: `cd weights && sha256sum *.safetensors > SHA256SUMS`."""
+    lines = [f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.name}" for p in SHIPPED]
+    assert (WEIGHTS / SUMS).read_text("utf-8").splitlines() == lines
+
+
+@pytest.mark.slow
+def test_an_installed_package_has_its_weights(tmp_path):
+    wheel = [sys.executable, "-m", "pip", "wheel", ".", "--no-deps", "-q", "-w", str(tmp_path)]
+    subprocess.run(wheel, cwd=WEIGHTS.parent, check=True)
+    with zipfile.ZipFile(next(tmp_path.glob("*.whl"))) as file:
+        file.extractall(tmp_path / "site")
+    program = "import imexnet; print(imexnet.__file__); imexnet.load_pretrained('indoor-imexnet')"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "site")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(tmp_path / "site"))
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(path, monkeypatch):

@@ -65,7 +65,9 @@ class Page(gr.Blocks):
         try:
             return await super().preprocess_data(block_fn, inputs, *rest, **named)
         except gr.Error as error:
-            raise fault(escape(error.message, quote=False)) from None
+            _, choices, allowed = error.message.partition("in the list of choices: ")
+            words = f"Choose one of {allowed.strip('[]')}." if choices else error.message
+            raise fault(escape(words, quote=False)) from None
         except Exception:
             raise fault(NOT_UNDERSTOOD) from None
 

@@ -1,0 +1,417 @@
+"""The page as a server: what it says when something is wrong, what it keeps, whom it calls."""
+
+import asyncio
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import offline
+import pytest
+import torch
+from conftest import ROOT
+from PIL import Image
+
+from imexnet.benchmark_page import RefusedError, Visitor
+from imexnet.models import MODELS, build
+from imexnet.ui import fallback, inputs
+from imexnet.ui.fallback import patient
+from imexnet.ui.inputs import pair_and_input
+from imexnet.ui.page import NO_ADDRESS, NOT_UNDERSTOOD, NOT_WORKED_OUT, Page
+from imexnet.ui.parts import Photo
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # of the client's and the browser's packages
+LEAKS = (str(ROOT), "site-packages", "Traceback", 'File "', os.environ.get("HOME", "/root") + "/")
+
+
+def secretive(words: str) -> None:
+    """Nothing of the machine is in what a visitor is told."""
+    assert not [leak for leak in LEAKS if leak in words], words[:500]
+
+
+@pytest.fixture
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    """Gradio takes the one that runs, and makes one that nobody closes where none does."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield loop
+    asyncio.set_event_loop(None)
+    loop.close()
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path, loop) -> Page:
+    """A page with a number, a choice and a photo, whose handler may fail."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+
+    def halved(number, word, photo):
+        if word == "fail":
+            raise RuntimeError(f"{ROOT}/secret")
+        return number / 2
+
+    async def built() -> Page:
+        with Page(analytics_enabled=False) as page:
+            number = gr.Number(4, label="Number", minimum=0, maximum=10)
+            word = gr.Radio(["go", "fail"], value="go", label="Word")
+            photo = Photo(value=Image.new("RGB", (8, 8)), type="pil")
+            gr.Button().click(halved, [number, word, photo], number, api_name="halve")
+        page.has_launched = True  # from when on Gradio asks where files lie
+        return page
+
+    return loop.run_until_complete(built())
+
+
+def asked(loop: asyncio.AbstractEventLoop, page: Page, *values) -> float:
+    function = next(f for f in page.fns.values() if f.api_name == "halve")
+    return loop.run_until_complete(page.process_api(function, list(values)))["data"][0]
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ((11, "go", None), "Value 11 is greater than maximum value 10."),
+        ((-1, "go", None), "less than minimum"),
+        ((float("nan"), "go", None), NOT_UNDERSTOOD),
+        (("four", "go", None), NOT_UNDERSTOOD),
+        (([1], "go", None), NOT_UNDERSTOOD),
+        ((4, "stop", None), "Choose one of 'go', 'fail'."),
+        ((4, None, None), "Choose a value: Word."),
+        ((4, "<img src=x>", None), "Choose one of"),
+        ((4, {"a": 1}, None), "Choose one of"),
+        ((4, "go", "text"), NOT_UNDERSTOOD),
+        ((4, "go", {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}), NOT_UNDERSTOOD),
+        ((4, "go", {"path": "http://127.0.0.1/a.png"}), NO_ADDRESS),
+        (
+            (4, "go", {"path": "HTTPS://8.8.8.8/a", "meta": {"_type": "gradio.FileData"}}),
+            NO_ADDRESS,
+        ),
+        ((4, "go"), NOT_UNDERSTOOD),
+        ((4, "fail", None), NOT_WORKED_OUT),
+    ],
+)
+def test_every_failure_is_one_sentence(loop, small, values, words):
+    assert asked(loop, small, 4, "go", None) == 2
+    with pytest.raises(gr.Error) as error:
+        asked(loop, small, *values)
+    assert words in error.value.message
+    assert not error.value.print_exception
+    secretive(error.value.message)
+
+
+def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
+    own = [Path(path) for block in small.blocks.values() for path in block.keep_in_cache]
+    assert own and all(path.is_file() for path in own)
+    for name in ("upload/photo.png", "answer/resnet.png", "tmp-broken-off"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    small.sweep(60)
+    assert (tmp_path / "upload/photo.png").is_file()
+    time.sleep(0.1)
+    (tmp_path / "answer/new.png").write_bytes(b"x")
+    small.sweep(0.05)
+    files = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
+    assert files == {"answer/new.png", *(str(path.relative_to(tmp_path)) for path in own)}
+    time.sleep(0.1)
+    small.sweep(0.05)
+    assert not (tmp_path / "upload").exists()
+
+
+def test_the_running_page_sweeps(loop, small, monkeypatch):
+    swept = []
+    monkeypatch.setattr(small, "sweep", swept.append)
+    monkeypatch.setattr("imexnet.ui.page.SWEEP", 0.01)
+
+    async def run() -> None:
+        async with small.lifespan(None):
+            while len(swept) < 3:
+                await asyncio.sleep(0.01)
+
+    loop.run_until_complete(asyncio.wait_for(run(), 10))
+    assert set(swept) == {55 * 60}  # and the next look comes within 5 minutes: an hour at most
+
+
+class Full(torch.nn.Module):
+    """A network on a GPU that has memory for so many pixels of input."""
+
+    def __init__(self, kind: str, room: int) -> None:
+        super().__init__()
+        self.network = build(MODELS[f"indoor-{kind}"]).eval()
+        self.config, self.mean, self.room = self.network.config, self.network.mean, room
+
+    def forward(self, x):
+        if x.shape[-1] * x.shape[-2] > self.room:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return self.network(x)
+
+
+@pytest.mark.parametrize(
+    ("room", "shape", "words"),
+    [
+        (160 * 120, (120, 160), ""),
+        (80 * 60, (60, 80), "half the size"),
+        (0, (120, 160), "the processor gave this answer"),
+    ],
+)
+@pytest.mark.parametrize("generator", [False, True])
+def test_a_full_gpu_gives_a_smaller_answer_then_one_of_the_processor(
+    room, shape, words, generator, monkeypatch
+):
+    told = []
+    monkeypatch.setattr(fallback.gr, "Warning", told.append)
+    monkeypatch.setattr(
+        fallback, "load_pretrained", lambda name, device: Full(name.split("-")[1], 10**6)
+    )
+    fallback._on_cpu.cache_clear()
+    full = {f"indoor-{kind}": Full(kind, room) for kind in ("resnet", "imexnet")}
+
+    def returned(photo, task):
+        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        with torch.no_grad():
+            return [network(x)["depth"].shape[-2:] for network in pair.values()]
+
+    def yielded(photo, task):
+        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        yield None
+        with torch.no_grad():
+            yield [network(x)["depth"].shape[-2:] for network in pair.values()]
+
+    photo = Image.new("RGB", (640, 480))
+    if generator:
+        answer = list(patient(yielded)(photo, "depth"))[-1]
+    else:
+        answer = patient(returned)(photo, "depth")
+    assert [tuple(size) for size in answer] == [shape] * 2
+    assert len(told) == bool(words) and words in "".join(told)
+    assert fallback.effort() is fallback.EFFORTS[0]
+    fallback._on_cpu.cache_clear()
+
+
+def test_no_memory_anywhere_is_said():
+    def handler():
+        raise torch.OutOfMemoryError("CUDA out of memory. Process 1234 has 80 GiB")
+
+    with pytest.raises(gr.Error, match="no memory left") as error:
+        patient(handler)()
+    assert "1234" not in error.value.message
+
+
+def test_a_task_without_its_networks_says_so():
+    photo = Image.new("RGB", (64, 64))
+    with pytest.raises(gr.Error, match="no IMEXNet for this task"):
+        pair_and_input({"indoor-resnet": None}, photo, "depth")  # pyright: ignore
+    with pytest.raises(gr.Error, match="no ResNet and no IMEXNet"):
+        pair_and_input({}, photo, "qtips")
+    with pytest.raises(gr.Error, match="no such task"):
+        pair_and_input({}, photo, "/etc/passwd")
+    with pytest.raises(gr.Error, match="Upload a photo first"):
+        pair_and_input({}, None, "depth")
+    with pytest.raises(gr.Error, match="keeps photos for an hour"):
+        inputs.read("/tmp/there-was-one.png")
+
+
+def in_a_new_process(program: str, folder: Path, **settings: str) -> tuple[dict, str]:
+    """The JSON object that a program prints last, and what it says on stderr."""
+    paths = os.pathsep.join([str(folder), str(ROOT)])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": paths, "OMP_NUM_THREADS": "1", **settings},
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+SPACES = """
+import functools, pickle, sys
+
+TORCH_FIRST = "torch" in sys.modules
+BORROWED = []
+
+def GPU(duration):
+    def decorate(handler):
+        @functools.wraps(handler)
+        def borrowed(*given):
+            BORROWED.append(handler.__name__)
+            return pickle.loads(pickle.dumps(handler(*pickle.loads(pickle.dumps(given)))))
+        return borrowed
+    return decorate
+"""
+ON_A_SPACE = """
+import json, app, spaces
+from imexnet.ui import examples, parts
+
+functions = app.demo.fns.values()
+handlers = {function.api_name: function.fn for function in functions}
+photo = parts.decoded(examples.kitchens()[0])
+pictures = handlers["predict"](photo, "depth")
+view = handlers["field_of_view"](photo, "depth", 5, 6)
+borrowed = lambda fn: fn and fn.__code__.co_filename == spaces.__file__
+print(json.dumps({
+    "torch first": spaces.TORCH_FIRST,
+    "borrowed": spaces.BORROWED,
+    "decorated": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id == "device"}),
+    "others": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id != "device"}),
+    "answered": str(view),
+}))
+"""
+
+
+def test_on_a_zero_gpu_space_every_handler_of_the_networks_borrows_the_gpu(tmp_path):
+    (tmp_path / "spaces.py").write_text(SPACES)
+    report, said = in_a_new_process(ON_A_SPACE, tmp_path, SPACES_ZERO_GPU="true")
+    assert report["torch first"] is False
+    assert report["borrowed"] == ["predict", "field_of_view"]
+    assert (report["decorated"], report["others"]) == ([True], [False])
+    assert "RMS radius" in report["answered"]
+    assert said == ""
+
+
+BROKEN = """
+import json, sys
+from pathlib import Path
+from imexnet import checkpoints
+checkpoints.WEIGHTS = Path(sys.path[1])
+import gradio as gr
+import app
+from imexnet.ui.inputs import example
+
+handlers = {function.api_name: function.fn for function in app.demo.fns.values()}
+app.demo.warm()
+try:
+    handlers["predict"](example(0), "depth")
+except gr.Error as error:
+    refused = error.message
+print(json.dumps({"refused": refused, "answered": str(handlers["predict"](example(0), "qtips"))}))
+"""
+
+
+def test_the_page_runs_with_the_weights_that_are_whole_and_names_the_others(tmp_path):
+    for path in (ROOT / "weights").iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "indoor-imexnet.safetensors").unlink()
+    whole = (tmp_path / "indoor-resnet.safetensors").read_bytes()
+    (tmp_path / "indoor-resnet.safetensors").write_bytes(whole[:5000])
+    report, said = in_a_new_process(BROKEN, tmp_path)
+    assert (
+        report["refused"] == "This server has no ResNet and no IMEXNet for this task; try another."
+    )
+    assert "True label" in report["answered"]
+    truncated, missing = sorted(said.splitlines(), key=lambda line: "no file" in line)
+    assert missing.startswith("imexnet: the weights indoor-imexnet.safetensors are not there")
+    assert truncated.startswith("imexnet: indoor-resnet.safetensors is no checkpoint")
+    assert "expected sha256" in missing and "found no file" in missing
+
+
+@pytest.mark.browser
+class TestRunning:
+    """The page that the other tests visit, too."""
+
+    def test_nothing_of_the_machine_is_told(self, url):
+        visitor = Visitor(url)
+        for path in (
+            "/",
+            "/config",
+            "/gradio_api/info",
+            "/theme.css",
+            "/gradio_api/startup-events",
+        ):
+            secretive(visitor.get(path).decode())
+        for body in (b"{", b"[]", b'{"data": 5}', b"\xff"):
+            for path in ("call/predict", "call/v2/predict", "queue/join", "run/predict", "cancel"):
+                with pytest.raises(RefusedError) as error:
+                    visitor._send(f"/gradio_api/{path}", body, "application/json")
+                secretive(str(error.value))
+        for path in ("call/nothing", "call/v2/nothing", "nothing", "upload"):
+            with pytest.raises(RefusedError) as error:
+                visitor._send(f"/gradio_api/{path}", b'{"data": []}', "application/json")
+            secretive(str(error.value))
+        for path in ("/etc/passwd", "app.py", "../../app.py", f"{ROOT}/app.py", "C:\\\\x", ""):
+            with pytest.raises(RefusedError) as error:
+                visitor.get(f"/gradio_api/file={path}")
+            secretive(str(error.value).replace(str(path), ""))
+
+    @pytest.mark.parametrize(
+        ("name", "values"),
+        [
+            ("predict", [None, "depth"]),
+            ("predict", ["photo", "everything"]),
+            ("predict", ["photo", None]),
+            ("predict", [{"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "depth"]),
+            (
+                "predict",
+                [{"path": "http://10.0.0.1/", "meta": {"_type": "gradio.FileData"}}, "depth"],
+            ),
+            ("predict", [{"url": "data:image/png;base64,AAAA"}, "depth"]),
+            ("predict", [17, "depth"]),
+            ("field_of_view", ["photo", "depth", 10**9, 0]),
+            ("field_of_view", ["photo", "depth", -1, 0]),
+            ("field_of_view", ["photo", "depth", None, 0]),
+            ("field_of_view", ["photo", "depth", "left", 0]),
+            ("field_of_view", ["photo", "depth", float("nan"), 0]),
+            ("field_of_view", ["photo", "depth", float("inf"), 0]),
+            ("field_of_view", ["photo", "depth", [], {}]),
+            ("raw_values", ["photo", {"task": "depth"}]),
+        ],
+    )
+    def test_parameters_out_of_range_get_a_sentence(self, url, name, values):
+        visitor = Visitor(url)
+        content = (ROOT / "assets" / "kitchens" / "rgb" / "0001.jpg").read_bytes()
+        given = [visitor.upload(content) if value == "photo" else value for value in values]
+        with pytest.raises(RefusedError) as error:
+            visitor.ask(name, *given)
+        assert str(error.value).endswith(".") and len(str(error.value)) < 250
+        secretive(str(error.value))
+
+    def test_a_photo_may_come_within_the_request(self, url):
+        from base64 import b64encode
+
+        content = (ROOT / "assets" / "kitchens" / "rgb" / "0001.jpg").read_bytes()
+        data = f"data:image/jpeg;base64,{b64encode(content).decode()}"
+        assert len(Visitor(url).ask("predict", {"url": data}, "depth")) >= 2
+
+    def test_files_are_found_only_by_those_who_know_their_names(self, url):
+        one, other = Visitor(url, "8.8.8.8"), Visitor(url, "9.9.9.9")
+        content = np.random.default_rng(int(time.time())).bytes(500)
+        path = Path(one.upload(content, "mine.jpg")["path"])
+        assert one.get(f"/gradio_api/file={path}") == content
+        assert len(path.parent.name) >= 32  # of a keyed hash
+        for guess in (path.parent, path.parent.parent, path.with_name("other.jpg")):
+            with pytest.raises(RefusedError):
+                other.get(f"/gradio_api/file={guess}")
+        for place in ("/", "/config", "/gradio_api/info", "/gradio_api/queue/status"):
+            assert path.parent.name not in other.get(place).decode()
+
+    def test_headers_are_on_the_page_and_on_files(self, url):
+        photo = Visitor(url).upload(b"<svg onload='alert(1)'/>", "x.svg")
+        for path, policy in (
+            ("/", "connect-src 'self'"),
+            (f"/gradio_api/file={photo['path']}", "sandbox"),
+        ):
+            with urllib.request.urlopen(url + path) as response:
+                assert policy in response.headers["Content-Security-Policy"]
+                assert response.headers["X-Content-Type-Options"] == "nosniff"
+
+
+def test_the_tests_server_would_tell_of_a_call(capsys, monkeypatch):
+    for name in ("getaddrinfo",):
+        monkeypatch.setattr(socket, name, getattr(socket, name))
+    for name in ("connect", "connect_ex", "sendto"):
+        monkeypatch.setattr(socket.socket, name, getattr(socket.socket, name))
+    offline.guard()
+    with pytest.raises(OSError, match="no other machine"):
+        urllib.request.urlopen("http://192.0.2.1/")
+    with pytest.raises(OSError, match="no other machine"):
+        urllib.request.urlopen("http://example.org/")
+    assert capsys.readouterr().err.count(offline.OUTGOING) == 2
+    server = socket.create_server(("127.0.0.1", 0))
+    socket.create_connection(server.getsockname()).close()
+    server.close()
