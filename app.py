@@ -19,6 +19,7 @@ from imexnet.memory import keep_freed_memory
 from imexnet.predict import FAMILIES, KINDS, TRUNKS
 from imexnet.ui.compare import Compare
 from imexnet.ui.page import Page
+from imexnet.ui.receptive import Receptive
 from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
 from imexnet.ui.style import CSS, INTRODUCTION, VISIT, theme
@@ -46,6 +47,8 @@ with Page(
     with gr.Tabs():
         with gr.Tab("Compare"):
             Compare(demo, FOLDED)
+        with gr.Tab("Receptive field", elem_id="receptive-tab") as tab:
+            Receptive(tab, NETWORKS)
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
         with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:

@@ -121,6 +121,34 @@ def field_of_view_command(
     _print({kind: view.to_dict() for kind, view in views.items()}, as_json)
 
 
+@app.command("receptive-field")
+def receptive_field_command(
+    task: Task,
+    images: Annotated[list[Path] | None, typer.Argument(help="Photos, all of one shape.")] = None,
+    model: Kind = "both",
+    count: Annotated[int, typer.Option("--images", min=1, help="Fresh Q-tips to draw.")] = 12,
+    pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
+    seed: Seed = 0,
+    trunk: Trunk = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """Measures of the field of view, mean and standard deviation over pixels and pictures."""
+    from imexnet import receptive_field
+
+    photos = images or []
+    if task != "qtips" and not photos:
+        raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
+    number = len(photos) if task != "qtips" else count
+    result = {}
+    for kind, network in _networks(task, model, trunk).items():
+        shown = receptive_field.pictures(network, task, photos, number)
+        running = receptive_field.effective(network, task, shown, pixels, seed)
+        for done, average in enumerate(running, 1):
+            _progress(done, number, "pictures")
+            result[kind] = average.to_dict()
+    _print(result, as_json)
+
+
 @app.command("stability")
 def stability_command(
     image: Picture,
@@ -371,9 +399,9 @@ def _numbers(words: str, option: str = "--severities") -> list[float]:
         raise ValueError(f"{option} takes numbers with commas, got {words!r}") from None
 
 
-def _progress(done: int, of: int) -> None:
+def _progress(done: int, of: int, what: str = "batches") -> None:
     if sys.stderr.isatty():
-        print(f"\r{done}/{of} batches", end="\n" if done == of else "", file=sys.stderr)
+        print(f"\r{done}/{of} {what}", end="\n" if done == of else "", file=sys.stderr)
 
 
 def _network(name: str, weights: Path | None):

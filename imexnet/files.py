@@ -4,7 +4,6 @@ import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -29,11 +28,8 @@ def write_together(task: str, values: Mapping[str, np.ndarray], path: Path) -> P
     """A .npz: an array a network, typed as in `write_raw`, and `readme`, which says the unit."""
     unit = "depth in metres" if task == "depth" else f"class numbers of the task {task}"
     kind = np.float32 if task == "depth" else np.uint8
-    buffer = io.BytesIO()
-    content: dict[str, Any] = {name: array.astype(kind) for name, array in values.items()}
-    content["readme"] = np.array(f"One array (height, width) a network: {unit}.")
-    np.savez_compressed(buffer, **content)
-    return write_bytes(path, buffer.getvalue())
+    readme = np.array(f"One array (height, width) a network: {unit}.")
+    return write_arrays({n: v.astype(kind) for n, v in values.items()} | {"readme": readme}, path)
 
 
 def write_array(values: np.ndarray, path: Path) -> Path:

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from imexnet import render
+from imexnet.greens import Green
 from imexnet.heat_maps import (
     CLIPPED,
     SHADE,
@@ -24,11 +25,20 @@ from imexnet.heat_maps import (
     smoothed,
     window_edges,
 )
-from imexnet.measures import cumulative_mass, radial_profile, set_level
+from imexnet.measures import cumulative_mass, radial_profile, region, set_level
 from imexnet.questions import Question, reading
+from imexnet.receptive_field import Average
 from imexnet.render import INK, LABELS, SERIES
 from imexnet.sensitivity import FieldOfView
 
+ROWS = {
+    "area50": "50 % of the sensitivity lies in",
+    "area95": "95 % lies in",
+    "area99": "99 % lies in",
+    "rms_radius": "RMS radius",
+    "outside_window": "Outside the explicit window",
+    "wrap_around": "Of all: outside it, and nearer round an edge",
+}
 PRINTED = 1024  # longer side of the photo in a figure to print
 FORMATS = ("png", "svg", "pdf")
 DOTS = 300  # per inch
@@ -123,18 +133,61 @@ def printed_figure(
 def measure_rows(views: Mapping[str, FieldOfView]) -> list[tuple[str, dict[str, str]]]:
     """The measures in words: label, and network → value."""
 
-    def row(label: str, name: str) -> tuple[str, dict[str, str]]:
-        return label, {k: f"{100 * getattr(v.measures, name):.1f} %" for k, v in views.items()}
+    def words(view: FieldOfView, name: str) -> str:
+        value = getattr(view.measures, name)
+        return f"{value:.1f} px" if name == "rms_radius" else f"{100 * value:.1f} %"
 
-    radii = {kind: f"{view.measures.rms_radius:.1f} px" for kind, view in views.items()}
     return [
-        row("50 % of the sensitivity lies in", "area50"),
-        row("95 % lies in", "area95"),
-        row("99 % lies in", "area99"),
-        ("RMS radius", radii),
-        row("Outside the explicit window", "outside_window"),
-        row("Of all: outside it, and nearer round an edge", "wrap_around"),
+        (label, {kind: words(view, name) for kind, view in views.items()})
+        for name, label in ROWS.items()
     ]
+
+
+def average_rows(found: Mapping[str, Average]) -> list[tuple[str, dict[str, str]]]:
+    """Means and standard deviations of the measures in words: label, and network → value."""
+
+    def words(average: Average, name: str) -> str:
+        mean, std = getattr(average.mean, name), getattr(average.std, name)
+        if name == "rms_radius":
+            return f"{mean:.1f} ± {std:.1f} px"
+        return f"{100 * mean:.1f} ± {100 * std:.1f} %"
+
+    return [
+        (label, {kind: words(average, name) for kind, average in found.items()})
+        for name, label in ROWS.items()
+    ]
+
+
+def average_figure(maps: Mapping[str, np.ndarray]) -> Figure:
+    """Mean share at a distance from the middle of each map, one line a network."""
+    figure, axes = render.plot()
+    for kind, values in maps.items():
+        middle = region(
+            (values.shape[0], values.shape[1]), (values.shape[0] // 2, values.shape[1] // 2)
+        )
+        profile = radial_profile(values, middle)
+        positive = np.where(profile > 0, profile, np.nan)
+        axes.semilogy(positive, color=SERIES[kind], label=LABELS[kind], linewidth=2)
+    axes.set_xlabel("distance, pixels of the network's input")
+    axes.set_ylabel("mean share a pixel")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
+
+
+def green_figure(found: Green) -> Figure:
+    """Largest |G| against the distance, and the exponential of its decay length."""
+    figure, axes = render.plot((7.2, 2.8))
+    r = np.arange(len(found.profile))
+    positive = np.where(found.profile > 0, found.profile, np.nan)
+    axes.semilogy(r, positive, "o", color=SERIES["imexnet"], markersize=4, label="largest |G|")
+    if 0 < found.decay_length < np.inf:
+        middle = len(r) // 4
+        line = found.profile[middle] * np.exp(-(r - middle) / found.decay_length)
+        axes.semilogy(r, line, color=INK, linewidth=1, label="exp(−r / ℓ)")
+    axes.set_ylim(max(1e-17, float(np.nanmin(positive)) / 3), 3 * float(found.profile[0]))
+    axes.set_xlabel("distance, cells of the layer's grid")
+    axes.legend(frameon=False, labelcolor=INK)
+    return figure
 
 
 def caption(question: Question, look: Look, views: Mapping[str, FieldOfView]) -> str:

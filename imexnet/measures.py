@@ -30,6 +30,22 @@ class Measures:
     wrap_around: float
 
 
+def region(
+    size: tuple[int, int], pixel: tuple[int, int], other: tuple[int, int] | None = None
+) -> Region:
+    """The pixel (row, column), or the box between it and the other corner, both included.
+
+    Raises:
+        ValueError: if a corner lies outside the grid of `size` (H, W).
+    """
+    corners = (pixel, other or pixel)
+    for row, column in corners:
+        if not (0 <= row < size[0] and 0 <= column < size[1]):
+            raise ValueError(f"row {row}, column {column} is outside the {size} grid")
+    rows, columns = (slice(min(ends), max(ends) + 1) for ends in zip(*corners, strict=True))
+    return rows, columns
+
+
 def measure(s: np.ndarray, asked: Region, window: Region | None = None) -> Measures:
     """The measures of a map S ≥ 0 (H, W); all are 0 where S vanishes everywhere.
 

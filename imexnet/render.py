@@ -83,13 +83,15 @@ def colour_stops(name: str, count: int = 17) -> list[str]:
     ]
 
 
-def heat_values(s: np.ndarray, peak: float, logarithmic: bool = True) -> np.ndarray:
-    """S relative to `peak` on [-1, 1]: linear, or logarithmic over `DECADES` decades per sign."""
+def heat_values(
+    s: np.ndarray, peak: float, logarithmic: bool = True, decades: int = DECADES
+) -> np.ndarray:
+    """S relative to `peak` on [-1, 1]: linear, or logarithmic over so many decades per sign."""
     relative = s / peak if peak > 0 else np.zeros_like(s)
     if not logarithmic:
         return relative
-    floor = 10.0**-DECADES
-    return np.sign(s) * (1 + np.log10(np.maximum(np.abs(relative), floor)) / DECADES)
+    floor = 10.0**-decades
+    return np.sign(s) * (1 + np.log10(np.maximum(np.abs(relative), floor)) / decades)
 
 
 def heat_picture(

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imexnet.measures import Measures, Region, measure
+from imexnet.measures import Measures, Region, measure, region
 from imexnet.models import FIRST_CLASS, Network, explicit_window
 
 Question = Callable[[Any], Tensor]
@@ -45,22 +45,6 @@ class FieldOfView:
     def to_dict(self) -> dict[str, float]:
         """The measures by name."""
         return asdict(self.measures)
-
-
-def region(
-    size: tuple[int, int], pixel: tuple[int, int], other: tuple[int, int] | None = None
-) -> Region:
-    """The pixel (row, column), or the box between it and the other corner, both included.
-
-    Raises:
-        ValueError: if a corner lies outside the grid of `size` (H, W).
-    """
-    corners = (pixel, other or pixel)
-    for row, column in corners:
-        if not (0 <= row < size[0] and 0 <= column < size[1]):
-            raise ValueError(f"row {row}, column {column} is outside the {size} grid")
-    rows, columns = (slice(min(ends), max(ends) + 1) for ends in zip(*corners, strict=True))
-    return rows, columns
 
 
 def input_sensitivity(model: nn.Module, x: Tensor, question: Question) -> Tensor:

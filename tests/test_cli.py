@@ -46,7 +46,7 @@ def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
         ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
-        ("robustness",), ("benchmark",),
+        ("robustness",), ("benchmark",), ("receptive-field",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])
@@ -145,6 +145,30 @@ def test_field_of_view_bad_input_gives_one_line(photo, here, tmp_path, words, se
     assert (status, out, told.count("\n")) == (2, "", 1)
     assert sentence in told
     assert not (tmp_path / "out").exists()
+
+
+def test_receptive_field_prints_means_and_spreads(photo, here):
+    words = ("receptive-field", photo, photo, "--task", "depth", "--pixels", "2", "--json")
+    status, out, _ = here(*words)
+    result = json.loads(out)
+    assert status == 0
+    for kind in ("resnet", "imexnet"):
+        assert result[kind]["count"] == 4
+        assert set(result[kind]["area95"]) == {"mean", "std"}
+    assert result["resnet"]["outside_window"] == {"mean": 0, "std": 0}
+    words = ("receptive-field", "--task", "qtips", "--images", "2", "--pixels", "1")
+    status, out, _ = here(*words, "--model", "imexnet")
+    assert (status, "count: 2" in out, "resnet" in out) == (0, True, False)
+    status, out, told = here("receptive-field", "--task", "depth")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert "needs photos" in told
+
+
+def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
+    Image.new("RGB", (60, 90)).save(tmp_path / "tall.png")
+    status, out, told = here("receptive-field", photo, tmp_path / "tall.png", "--task", "depth")
+    assert (status, out) == (2, "")
+    assert "of one shape" in told
 
 
 def test_stability_prints_growth_and_change(photo):

@@ -13,6 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from imexnet.benchmark_page import Visitor
 from imexnet.checkpoints import WEIGHTS
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
@@ -147,6 +148,12 @@ def test_api_takes_every_setting_and_says_what_is_wrong(client, photo):
     ]:
         with pytest.raises(AppError, match=words):
             client.predict(**asked, **wrong, **name)
+
+
+def test_programs_may_leave_the_settings_out(url, photo):
+    visitor = Visitor(url)
+    sent = visitor.upload(photo.read_bytes(), "room.png")
+    assert "column 10, row 20" in visitor.ask("field_of_view", sent, "depth", 10, 20)[2]
 
 
 def test_figure_and_data_are_files(open_page):

@@ -32,6 +32,8 @@ HEIGHTS = {
     "sensitivity": 7,
     "stability": 7,
     "attacks": 7,
+    "greens": 4,
+    "receptive_field": 8,
     "questions": 8,
     "heat_maps": 9,
     "fov_figures": 10,

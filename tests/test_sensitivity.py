@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from imexnet.inference import fold
-from imexnet.measures import measure
+from imexnet.measures import measure, region
 from imexnet.models import MODELS, Network, build, explicit_window, window_width
-from imexnet.sensitivity import ask, field_of_view, influence, input_sensitivity, region
+from imexnet.sensitivity import ask, field_of_view, influence, input_sensitivity
 
 
 def randomised(name: str, seed: int = 0) -> Network:

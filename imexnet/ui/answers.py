@@ -75,15 +75,20 @@ def pointer_values(
     return json.dumps(content)
 
 
-def plain_verdict(outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray) -> str:
-    """How far off each network's metres are, in a sentence."""
+def plain_verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray) -> str:
+    """How far off each network's metres are, or how often its class is right, in a sentence."""
     size = (truth.shape[0], truth.shape[1])
-    off = {
-        kind: 100 * depth_scores(answer("depth", o, size).values, truth)["abs_rel"]
-        for kind, o in outputs.items()
-    }
-    words = " and ".join(f"the {render.LABELS[kind]} by {v:.0f} %" for kind, v in off.items())
-    return f"Off from the truth on average: {words}."
+    answers = {kind: answer(task, o, size).values for kind, o in outputs.items()}
+    if task == "depth":
+        share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
+        about, how = "Off from the truth on average", "by"
+    else:
+        share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
+        about, how = "Right class" if task != "qtips" else "Right about the rod", "on"
+    words = " and ".join(
+        f"the {render.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
+    )
+    return f"{about}: {words}{'' if task == 'depth' else ' of the pixels'}."
 
 
 def error_bar() -> str:

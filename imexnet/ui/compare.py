@@ -86,10 +86,11 @@ class Compare:
             told = [f"{render.LABELS[k]} {1000 * taken():.0f} ms" for k, taken in seconds.items()]
             told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
             words = " · ".join(told)
+            if truth is not None:
+                words = f"<b>{plain_verdict(task, outputs, truth)}</b> {words}"
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(outputs, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}
-                words = f"<b>{plain_verdict(outputs, truth)}</b> {words}"
             if alone:
                 words = "<b>The IMEXNet is still computing; the scale may change.</b> " + words
             shown = self.folder.pictures(arrays)
