@@ -224,6 +224,7 @@ def test_cleared_photo_empties_the_results_and_asks_for_another(page):
     page.locator("#photo button[aria-label='Remove Image']").click()
     expect(page.locator("#imexnet img")).not_to_be_visible(timeout=10_000)
     expect(page.locator("#answered")).not_to_be_visible()
+    expect(page.locator(".pointer-tip")).not_to_be_visible()
     expect(page.locator("#empty")).to_contain_text("No photo yet")
     page.locator("#task label", has_text="Depth").click()
     toast = page.locator("[data-testid=toast-body]").first

@@ -100,7 +100,7 @@ def test_another_trunk_and_other_colours_answer_anew(page):
     expect(page.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(page.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
     page.locator("#trunk label", has_text="Pyramid").click()
-    expect(page.locator("#measures")).to_contain_text("window (383 px)", timeout=60_000)
+    expect(page.locator("#measures")).to_contain_text("383 px", timeout=60_000)
 
 
 def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url):
@@ -157,9 +157,9 @@ def test_room_as_a_file(client):
     assert truth is not None
     assert room.vertices[:, 2].min() == pytest.approx(-truth.max(), rel=1e-3)
     for wrong, words in (
-        ({"source": "nobody"}, "nobody|no such depth|not understand"),
-        ({"angle": 180}, "between 0 and 180|maximum"),
-        ({"trunk": "round"}, "round|no such trunk|not understand"),
+        ({"source": "nobody"}, "Choose one of .*truth"),
+        ({"angle": 180}, "maximum value 120"),
+        ({"trunk": "round"}, "Choose one of .*pyramid"),
     ):
         with pytest.raises(AppError, match=words):
             client.predict(**{"source": "imexnet", "angle": 63, "trunk": "plain", **wrong}, **given)

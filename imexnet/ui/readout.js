@@ -20,7 +20,7 @@ function unpack(text) {
 // (across, down) from 0 to 1 in the picture under the pointer, which its box may letterbox.
 function place(event) {
   const image = event.target.closest?.(PICTURES)?.querySelector("img");
-  if (!known || !image?.naturalWidth) return null;
+  if (!known || !element.isConnected || !image?.naturalWidth) return null;
   const box = image.getBoundingClientRect();
   const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight, 1);
   const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
@@ -96,6 +96,7 @@ document.addEventListener("pointermove", (event) => {
 }, options);
 document.addEventListener("click", (event) => {
   const at = place(event);
+  tip.hidden = true; // till the next move: the line below has the values, and the photo may go
   if (!at) return;
   clicks = [...clicks, at].slice(-2);
   say();

@@ -97,6 +97,7 @@ CSS = """
 #several-pictures .grid-wrap { min-height: 0; max-height: none; padding-top: 30px; }
 #several-pictures .thumbnail-lg { aspect-ratio: auto; }
 .maps .grid-container { grid-template-columns: repeat(5, minmax(0, 1fr)) !important; }
+@media (min-width: 641px) { #empty { flex: 3 1 0% !important; } }
 @media (max-width: 640px) {
   .stages .grid-container { grid-template-columns: repeat(3, minmax(0, 1fr)) !important; }
   .maps .caption-label { display: none; }
