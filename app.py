@@ -16,18 +16,20 @@ import gradio as gr
 from imexnet.checkpoints import default_device, load_whole
 from imexnet.inference import fold
 from imexnet.memory import keep_freed_memory
-from imexnet.predict import FAMILIES, KINDS
+from imexnet.predict import FAMILIES, KINDS, TRUNKS
 from imexnet.ui.compare import Compare
 from imexnet.ui.page import Page
+from imexnet.ui.receptive import Receptive
 from imexnet.ui.solve import Solve
 from imexnet.ui.stability import Stability
-from imexnet.ui.style import CSS, INTRODUCTION, theme
+from imexnet.ui.style import CSS, INTRODUCTION, VISIT, theme
 
 keep_freed_memory()
 COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
 ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 NETWORKS, FAULTS = load_whole(
-    (f"{family}-{kind}" for family in sorted(set(FAMILIES.values())) for kind in KINDS), "cpu"
+    (f"{name}-{kind}" for name in sorted({*FAMILIES.values(), *TRUNKS.values()}) for kind in KINDS),
+    "cpu",
 )
 # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
 FOLDED = {name: fold(network, COMPILED) for name, network in NETWORKS.items()}
@@ -41,10 +43,12 @@ with Page(
     fill_width=True,
     analytics_enabled=False,
 ) as demo:
-    gr.HTML(INTRODUCTION)
+    gr.HTML(INTRODUCTION, js_on_load=VISIT)
     with gr.Tabs():
         with gr.Tab("Compare"):
             Compare(demo, FOLDED)
+        with gr.Tab("Receptive field", elem_id="receptive-tab") as tab:
+            Receptive(tab, NETWORKS)
         with gr.Tab("Stability", elem_id="stability-tab") as tab:
             Stability(tab, NETWORKS)
         with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:

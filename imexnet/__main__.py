@@ -72,27 +72,81 @@ def field_of_view_command(
     y: Annotated[int, typer.Option(help="Row of the pixel in the picture, from 0.")],
     out: Folder,
     model: Kind = "both",
+    to: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="The opposite corner: the mean over a box.")
+    ] = None,
+    about: Annotated[
+        str, typer.Option(help="answer (depth; winner minus runner-up), or a class: its logit")
+    ] = "answer",
+    direction: Annotated[
+        str, typer.Option(help="inputs that decide this output; outputs that this input moves")
+    ] = "inputs",
+    scale: Annotated[str, typer.Option(help="logarithmic or linear")] = "logarithmic",
+    part: Annotated[str, typer.Option(help="absolute, signed, red, green or blue")] = "absolute",
+    opacity: Annotated[float, typer.Option(help="Of the heat over the picture.")] = 0.85,
+    contours: Annotated[
+        str | None, typer.Option(help="Per cent held inside a line, as 50,95,99.")
+    ] = None,
+    figure: Annotated[
+        str | None, typer.Option(help="Also a figure to print and an .npz: png, svg or pdf.")
+    ] = None,
+    trunk: Trunk = "plain",
     as_json: AsJson = False,
 ) -> None:
     """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
-    import numpy as np
+    from imexnet import files, fov_figures, predict, questions
+    from imexnet.heat_maps import Look, heat_maps
 
-    from imexnet import files, predict, render, sensitivity
-
+    shares = tuple(int(share) for share in _numbers(contours, "--contours")) if contours else ()
+    look = Look(scale, part, opacity, shares)
+    other = _corner(to) if to else None
     photo = predict.read_photo(image)
-    size = (photo.height, photo.width)
-    measures = {}
-    for kind, network in _networks(task, model).items():
-        batch = predict.to_input(photo, network.config, network.mean.device)
-        cell = predict.to_grid((y, x), size, (batch.shape[-2], batch.shape[-1]))
-        view = sensitivity.field_of_view(network, task, batch, cell)
-        heat = render.heat_values(view.sensitivity, float(view.sensitivity.max()))
-        picture = render.mark(render.heat_picture(np.asarray(photo), heat), y, x)
-        name = f"{image.stem}-{kind}-{task}-field-of-view"
-        files.write_picture(picture, out / f"{name}.png")
-        files.write_array(view.sensitivity, out / f"{name}.npy")
-        measures[kind] = view.to_dict()
-    _print(measures, as_json)
+    question = questions.Question(task, (y, x), other, about, direction)
+    networks = _networks(task, model, trunk)
+    first = next(iter(networks.values()))
+    shown = predict.to_input(photo, first.config, first.mean.device)
+    views = questions.ask_all(networks, photo, shown, question)
+    stem = f"{task}-field-of-view"
+    printed = None
+    if figure:
+        drawn = fov_figures.printed_figure(photo, views, question, look)
+        printed = fov_figures.encode(drawn, figure)
+    for kind, picture in heat_maps(photo, views, question, look).items():
+        files.write_picture(picture, out / f"{image.stem}-{kind}-{stem}.png")
+        files.write_array(views[kind].sensitivity, out / f"{image.stem}-{kind}-{stem}.npy")
+    if printed:
+        files.write_bytes(out / f"{image.stem}-{stem}-figure.{figure}", printed)
+        found = questions.arrays(question, views)
+        files.write_arrays(found, out / f"{image.stem}-{stem}.npz")
+    _print({kind: view.to_dict() for kind, view in views.items()}, as_json)
+
+
+@app.command("receptive-field")
+def receptive_field_command(
+    task: Task,
+    images: Annotated[list[Path] | None, typer.Argument(help="Photos, all of one shape.")] = None,
+    model: Kind = "both",
+    count: Annotated[int, typer.Option("--images", min=1, help="Fresh Q-tips to draw.")] = 12,
+    pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
+    seed: Seed = 0,
+    trunk: Trunk = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """Measures of the field of view, mean and standard deviation over pixels and pictures."""
+    from imexnet import receptive_field
+
+    photos = images or []
+    if task != "qtips" and not photos:
+        raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
+    number = len(photos) if task != "qtips" else count
+    result = {}
+    for kind, network in _networks(task, model, trunk).items():
+        shown = receptive_field.pictures(network, task, photos, number)
+        running = receptive_field.effective(network, task, shown, pixels, seed)
+        for done, average in enumerate(running, 1):
+            _progress(done, number, "pictures")
+            result[kind] = average.to_dict()
+    _print(result, as_json)
 
 
 @app.command("stability")
@@ -310,13 +364,22 @@ def _size_of(text: str) -> tuple[int, int]:
 
 
 def _family(trunk: str) -> str:
-    families = {"plain": "indoor", "pyramid": "indoor-pyramid"}
-    if trunk not in families:
-        raise ValueError(f"--trunk must be one of {', '.join(families)}, got {trunk!r}")
-    return families[trunk]
+    from imexnet.predict import TRUNKS
+
+    if trunk not in TRUNKS:
+        raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
+    return TRUNKS[trunk]
 
 
-def _networks(task: str, model: str) -> dict:
+def _corner(text: str) -> tuple[int, int]:
+    """(row, column) of "320,240", which is column, row."""
+    numbers = _numbers(text, "--to")
+    if len(numbers) != 2:
+        raise ValueError(f"--to takes a column and a row, as 320,240, got {text!r}")
+    return int(numbers[1]), int(numbers[0])
+
+
+def _networks(task: str, model: str, trunk: str = "plain") -> dict:
     from imexnet.checkpoints import load_pretrained
     from imexnet.predict import FAMILIES, KINDS
 
@@ -325,19 +388,20 @@ def _networks(task: str, model: str) -> dict:
     if model not in (*KINDS, "both"):
         raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
     kinds = KINDS if model == "both" else (model,)
-    return {kind: load_pretrained(f"{FAMILIES[task]}-{kind}") for kind in kinds}
+    family = _family(trunk) if FAMILIES[task] == "indoor" else FAMILIES[task]
+    return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
 
 
-def _numbers(words: str) -> list[float]:
+def _numbers(words: str, option: str = "--severities") -> list[float]:
     try:
         return [float(word) for word in words.split(",")]
     except ValueError:
-        raise ValueError(f"--severities takes numbers with commas, got {words!r}") from None
+        raise ValueError(f"{option} takes numbers with commas, got {words!r}") from None
 
 
-def _progress(done: int, of: int) -> None:
+def _progress(done: int, of: int, what: str = "batches") -> None:
     if sys.stderr.isatty():
-        print(f"\r{done}/{of} batches", end="\n" if done == of else "", file=sys.stderr)
+        print(f"\r{done}/{of} {what}", end="\n" if done == of else "", file=sys.stderr)
 
 
 def _network(name: str, weights: Path | None):

@@ -2,6 +2,7 @@
 
 import io
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -23,10 +24,25 @@ def write_raw(task: str, values: np.ndarray, stem: Path) -> list[Path]:
     ]
 
 
+def write_together(task: str, values: Mapping[str, np.ndarray], path: Path) -> Path:
+    """A .npz: an array a network, typed as in `write_raw`, and `readme`, which says the unit."""
+    unit = "depth in metres" if task == "depth" else f"class numbers of the task {task}"
+    kind = np.float32 if task == "depth" else np.uint8
+    readme = np.array(f"One array (height, width) a network: {unit}.")
+    return write_arrays({n: v.astype(kind) for n, v in values.items()} | {"readme": readme}, path)
+
+
 def write_array(values: np.ndarray, path: Path) -> Path:
     """A .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values, allow_pickle=False)
+    return write_bytes(path, buffer.getvalue())
+
+
+def write_arrays(values: Mapping[str, np.ndarray], path: Path) -> Path:
+    """A .npz file of arrays by name."""
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **values)
     return write_bytes(path, buffer.getvalue())
 
 

@@ -21,6 +21,9 @@ from imexnet.models import FIRST_CLASS, ModelConfig, Network
 FAMILIES = {"depth": "indoor", "segmentation": "indoor", "qtips": "qtips"}
 """The networks of a task are `{family}-resnet` and `{family}-imexnet`."""
 
+TRUNKS = {"plain": "indoor", "pyramid": "indoor-pyramid"}
+"""Trunk → family, for the tasks of rooms."""
+
 KINDS = ("resnet", "imexnet")
 
 FULL_SIZE = "imexnet full size"
@@ -198,6 +201,11 @@ def to_grid(
             f"column {column}, row {row} lies outside the picture of {size[1]} × {size[0]} pixels"
         )
     return int((row + 0.5) * grid[0] / size[0]), int((column + 0.5) * grid[1] / size[1])
+
+
+def family(task: str, trunk: str = "plain") -> str:
+    """The family of a task's networks; only those of rooms come with several trunks."""
+    return TRUNKS[trunk] if FAMILIES[task] == "indoor" else FAMILIES[task]
 
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:

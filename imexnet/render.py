@@ -5,12 +5,14 @@ from collections.abc import Mapping, Sequence
 import matplotlib
 import matplotlib.colors
 import numpy as np
+from contourpy import contour_generator
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image, ImageDraw
 
 DEPTH_COLOURS = "turbo_r"  # near is red, far is blue
 HEAT_COLOURS = "inferno"
+SIGNED_COLOURS = "RdBu_r"  # blue below zero
 DECADES = 4  # of the logarithmic heat scale
 INK = "#808890"  # readable on a light page and on a dark one
 SERIES = {"resnet": "#e4572e", "imexnet": "#2e86ab"}
@@ -44,17 +46,21 @@ def depth_range(*maps: np.ndarray) -> tuple[float, float]:
     return float(low), float(max(high, low + 0.1))  # a flat map has a range too
 
 
-def pictures(task: str, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def pictures(
+    task: str, values: Mapping[str, np.ndarray], colours: str = DEPTH_COLOURS
+) -> dict[str, np.ndarray]:
     """Network → colour picture of its metres or classes, depths on one range for all."""
     if task != "depth":
         return {name: class_picture(v, PALETTES[task]) for name, v in values.items()}
     low, high = depth_range(*values.values())
-    return {name: depth_picture(v, low, high) for name, v in values.items()}
+    return {name: depth_picture(v, low, high, colours) for name, v in values.items()}
 
 
-def depth_picture(metres: np.ndarray, low: float, high: float) -> np.ndarray:
+def depth_picture(
+    metres: np.ndarray, low: float, high: float, colours: str = DEPTH_COLOURS
+) -> np.ndarray:
     """(H, W) metres → (H, W, 3), colours from `low` to `high`."""
-    return colour((metres - low) / (high - low), DEPTH_COLOURS)
+    return colour((metres - low) / (high - low), colours)
 
 
 def class_picture(classes: np.ndarray, palette: Sequence[str]) -> np.ndarray:
@@ -77,26 +83,49 @@ def colour_stops(name: str, count: int = 17) -> list[str]:
     ]
 
 
-def heat_values(s: np.ndarray, peak: float, logarithmic: bool = True) -> np.ndarray:
-    """S relative to `peak` on [0, 1]: linear, or logarithmic over `DECADES` decades."""
+def heat_values(
+    s: np.ndarray, peak: float, logarithmic: bool = True, decades: int = DECADES
+) -> np.ndarray:
+    """S relative to `peak` on [-1, 1]: linear, or logarithmic over so many decades per sign."""
     relative = s / peak if peak > 0 else np.zeros_like(s)
     if not logarithmic:
         return relative
-    floor = 10.0**-DECADES
-    return 1 + np.log10(np.maximum(relative, floor)) / DECADES
+    floor = 10.0**-decades
+    return np.sign(s) * (1 + np.log10(np.maximum(np.abs(relative), floor)) / decades)
 
 
-def heat_picture(photo: np.ndarray, heat: np.ndarray, opacity: float = 0.85) -> np.ndarray:
-    """A heat map (h, w) on [0, 1] over a grey version of the photo (H, W, 3).
+def heat_picture(
+    photo: np.ndarray, heat: np.ndarray, opacity: float = 0.85, signed: bool = False
+) -> np.ndarray:
+    """A heat map (h, w) on [0, 1], or signed on [-1, 1], over a grey version of a photo (H, W, 3).
 
     Heat 0 leaves the photo as it is; the stronger the heat, the more of its colour.
     """
     size = (photo.shape[0], photo.shape[1])
     grey = np.asarray(Image.fromarray(photo).convert("L"), np.float32)[..., None] * 0.7
-    plane = Image.fromarray(heat.astype(np.float32)).resize(size[::-1], Image.Resampling.BILINEAR)
-    heat = np.clip(np.asarray(plane), 0, 1)
-    weight = opacity * np.minimum(1, heat * 3)[..., None]
-    return ((1 - weight) * grey + weight * colour(heat, HEAT_COLOURS)).round().astype(np.uint8)
+    # Between values of different signs a bilinear one would be near zero and leave a crack.
+    method = Image.Resampling.NEAREST if signed else Image.Resampling.BILINEAR
+    plane = Image.fromarray(heat.astype(np.float32)).resize(size[::-1], method)
+    heat = np.clip(np.asarray(plane), -1, 1)
+    weight = opacity * np.minimum(1, np.abs(heat) * 3)[..., None]
+    colours = colour(0.5 + heat / 2, SIGNED_COLOURS) if signed else colour(heat, HEAT_COLOURS)
+    return ((1 - weight) * grey + weight * colours).round().astype(np.uint8)
+
+
+def contour(picture: np.ndarray, s: np.ndarray, level: float) -> np.ndarray:
+    """Lines round the set where a map S (h, w) on the picture's area is at least `level` > 0."""
+    logs = np.log(np.maximum(s, level * 1e-6))
+    padded = np.pad(logs, 1, constant_values=np.log(level) - 1)  # closes what meets the edge
+    lines = contour_generator(z=padded).lines(np.log(level) - 1e-9)  # S = level is inside
+    scale = np.array([picture.shape[1] / s.shape[1], picture.shape[0] / s.shape[0]])
+    image = Image.fromarray(picture)
+    draw = ImageDraw.Draw(image)
+    limit = np.array([picture.shape[1] - 1, picture.shape[0] - 1])
+    for shade, width in (("black", 3), ("white", 1)):
+        for line in lines:
+            points = np.clip((np.asarray(line) - 0.5) * scale, 0, limit)
+            draw.line([*map(tuple, points)], fill=shade, width=width)
+    return np.asarray(image)
 
 
 def mark(picture: np.ndarray, row: float, column: float) -> np.ndarray:
@@ -113,48 +142,37 @@ def mark(picture: np.ndarray, row: float, column: float) -> np.ndarray:
 
 
 def frame(
-    picture: np.ndarray, rows: tuple[float, float], columns: tuple[float, float]
+    picture: np.ndarray,
+    rows: tuple[float, float],
+    columns: tuple[float, float],
+    shade: str = "white",
 ) -> np.ndarray:
     """A thin frame round rows and columns [first, last) of the picture."""
     image = Image.fromarray(picture)
     draw = ImageDraw.Draw(image)
-    box = (columns[0], rows[0], columns[1] - 1, rows[1] - 1)
+    right, bottom = max(columns[0], columns[1] - 1), max(rows[0], rows[1] - 1)
+    box = (columns[0], rows[0], right, bottom)
     draw.rectangle(box, outline="black", width=3)
-    draw.rectangle(box, outline="white", width=1)
+    draw.rectangle(box, outline=shade, width=1)
     return np.asarray(image)
-
-
-def decay_figure(profiles: dict[str, np.ndarray], unit: str) -> Figure:
-    """Mean sensitivity against distance on a logarithmic axis, one line a network.
-
-    Args:
-        profiles: network → mean S at distance 0, 1, 2, …; each is shown relative to its peak.
-        unit: of the distance.
-    """
-    figure, axes = plot()
-    figure.set_layout_engine("none")  # measuring the labels takes longer than drawing all
-    axes.set_position((0.11, 0.17, 0.87, 0.79))
-    for name, profile in profiles.items():
-        peak = np.nanmax(profile) if np.nanmax(profile) > 0 else 1.0
-        relative = np.where(profile > 0, profile / peak, np.nan)
-        axes.semilogy(relative, color=SERIES[name], label=LABELS[name], linewidth=2)
-    axes.set_xlabel(f"distance from the pixel, {unit}")
-    axes.set_ylabel("mean sensitivity / peak")
-    axes.legend(frameon=False, labelcolor=INK)
-    return figure
 
 
 def plot(size: tuple[float, float] = (7.2, 3.2)) -> tuple[Figure, Axes]:
     """An empty figure of that many inches with a grid, for a light page and a dark one."""
     figure = Figure(figsize=size, layout="constrained", facecolor="none")
     axes = figure.add_subplot(facecolor="none")
+    style(axes)
+    return figure, axes
+
+
+def style(axes: Axes) -> None:
+    """Ticks, grid and labels in `INK`."""
     axes.tick_params(colors=INK)
     axes.grid(alpha=0.25, color=INK)
     for side in axes.spines.values():
         side.set_color(INK)
     axes.xaxis.label.set_color(INK)
     axes.yaxis.label.set_color(INK)
-    return figure, axes
 
 
 LABELS = {"resnet": "ResNet", "imexnet": "IMEXNet"}

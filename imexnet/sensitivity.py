@@ -1,11 +1,10 @@
 """Field of view: which input pixels an output pixel depends on, and how strongly.
 
 The *input sensitivity* of a scalar q of the output is S(x) = Σ_c |∂q / ∂x_c|. Averaged over
-pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv 1701.04128). All
-measures are taken on the linear map; none depends on the scale of the gradient.
+pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv 1701.04128).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from imexnet.measures import Measures, Region, measure, region
 from imexnet.models import FIRST_CLASS, Network, explicit_window
 
 Question = Callable[[Any], Tensor]
@@ -20,35 +20,16 @@ Question = Callable[[Any], Tensor]
 
 
 @dataclass(frozen=True)
-class Measures:
-    """How far a sensitivity map reaches.
-
-    Attributes:
-        area50, area95, area99: share of the picture taken by the smallest set of pixels that
-            holds 50, 95, 99 % of ΣS.
-        rms_radius: √(Σ S d² / Σ S), d the distance to the asked pixel in input pixels.
-        outside_window: share of ΣS outside the explicit window; exactly 0 for a ResNet.
-        wrap_around: share of ΣS outside the explicit window at pixels that lie nearer to the
-            asked one across an edge of the periodic grid than within the picture.
-    """
-
-    area50: float
-    area95: float
-    area99: float
-    rms_radius: float
-    outside_window: float
-    wrap_around: float
-
-
-@dataclass(frozen=True)
 class FieldOfView:
-    """S of one output pixel.
+    """S of one output pixel or box; or of all outputs for one input pixel, see `influence`.
 
     Attributes:
-        value: what the network says there: metres, or the number of the winning class.
-        probability: of the winning class; None for depth.
-        sensitivity: (h, w) float32 on the network's input grid, ≥ 0.
-        pixel: (row, column) asked, on that grid.
+        value: what the network says there: metres, or the number of the class that wins or that
+            was asked for.
+        probability: of that class; None for depth. In a box, value and probability are of means.
+        sensitivity: (h, w) float32 on the network's grid, ≥ 0.
+        derivative: (C, h, w), the signed ∂q / ∂x_c; or (1, h, w) of an `influence`.
+        asked: rows and columns of the pixel or box on that grid.
         window: rows and columns of the explicit window.
         measures: how far it reaches.
     """
@@ -56,8 +37,9 @@ class FieldOfView:
     value: float
     probability: float | None
     sensitivity: np.ndarray
-    pixel: tuple[int, int]
-    window: tuple[slice, slice]
+    derivative: np.ndarray
+    asked: Region
+    window: Region
     measures: Measures
 
     def to_dict(self) -> dict[str, float]:
@@ -80,91 +62,163 @@ def input_sensitivity(model: nn.Module, x: Tensor, question: Question) -> Tensor
     Raises:
         ValueError: if the model is in training mode.
     """
-    return _sensitivity_and_outputs(model, x, question)[0]
+    return _derivative_and_outputs(model, x, question)[0].abs().sum(dim=0)
 
 
-def ask(task: str, row: int, column: int) -> Question:
-    """The question of a click: depth in metres, or the winner's logit minus the runner-up's."""
+def ask(task: str, asked: Region, class_number: int | None = None) -> Question:
+    """The mean over a region of depth in metres, or of logits.
+
+    Args:
+        task: one of the network's heads.
+        asked: rows and columns of the output.
+        class_number: whose logit is asked for; by default the winner's minus the runner-up's.
+
+    Raises:
+        ValueError: for a class of depth.
+    """
+    if class_number is not None and task == "depth":
+        raise ValueError("depth has no classes to ask for")
 
     def question(outputs: dict[str, Tensor]) -> Tensor:
-        values = outputs[task][0, :, row, column]
-        if task == "depth":
-            return values[0]
-        winner, runner_up = values.topk(2).values
-        return winner - runner_up
+        values = outputs[task][0][(slice(None), *asked)]
+        return _reduced(task, values, class_number).mean()
 
     return question
 
 
-def field_of_view(network: Network, task: str, x: Tensor, pixel: tuple[int, int]) -> FieldOfView:
+def field_of_view(
+    network: Network,
+    task: str,
+    x: Tensor,
+    pixel: tuple[int, int],
+    other: tuple[int, int] | None = None,
+    class_number: int | None = None,
+) -> FieldOfView:
     """S of the output of `network` at `pixel` (row, column), with its measures.
 
+    Args:
+        network: in eval mode.
+        task: one of its heads.
+        x: (1, C, H, W).
+        pixel: (row, column) of the output.
+        other: the opposite corner, for the mean over a box.
+        class_number: whose logit is asked for; see `ask`.
+
     Raises:
-        ValueError: if the pixel lies outside the picture.
+        ValueError: if the pixel lies outside the picture, or there is no such class.
     """
     size = (x.shape[-2], x.shape[-1])
-    if not (0 <= pixel[0] < size[0] and 0 <= pixel[1] < size[1]):
-        raise ValueError(f"row {pixel[0]}, column {pixel[1]} is outside the {size} grid")
-    on_device, outputs = _sensitivity_and_outputs(network, x, ask(task, *pixel))
-    s = on_device.cpu().numpy()
-    window = explicit_window(network.config, pixel, size)
-    value, probability = _reading(task, outputs[task][0, :, pixel[0], pixel[1]])
-    return FieldOfView(value, probability, s, pixel, window, measure(s, pixel, window))
+    asked = region(size, pixel, other)
+    _check_class(network, task, class_number)
+    derivative, outputs = _derivative_and_outputs(network, x, ask(task, asked, class_number))
+    window = _hull(network, asked, size)
+    return _view(task, derivative, outputs, asked, window, class_number)
 
 
-def _sensitivity_and_outputs(model: nn.Module, x: Tensor, question: Question) -> tuple[Tensor, Any]:
+def influence(
+    network: Network, task: str, x: Tensor, pixel: tuple[int, int], class_number: int | None = None
+) -> FieldOfView:
+    """R(p) = |Σ_c ∂q_p / ∂x_c| for every output p: what a brighter input pixel moves.
+
+    The reverse of `field_of_view`, by one forward-mode pass (`torch.func.jvp`) along the grey
+    direction at the pixel; q_p as in `ask`. The window holds all outputs whose explicit window
+    holds the pixel.
+    """
+    size = (x.shape[-2], x.shape[-1])
+    asked = region(size, pixel)
+    _check_class(network, task, class_number)
+    _check_eval(network)
+    direction = torch.zeros_like(x)
+    direction[..., pixel[0], pixel[1]] = 1
+    with torch.no_grad():
+        outputs, changes = torch.func.jvp(network, (x.detach(),), (direction,))[:2]
+    if task == "depth":
+        derivative = changes[task][0]
+    elif class_number is not None:
+        number = class_number - FIRST_CLASS[task]
+        derivative = changes[task][0, number : number + 1]
+    else:
+        first = outputs[task].topk(2, dim=1).indices
+        winner, runner_up = changes[task].gather(1, first)[0]
+        derivative = (winner - runner_up)[None]
+    window = _reaching(network, pixel, size)
+    return _view(task, derivative, outputs, asked, window, class_number)
+
+
+def _check_class(network: Network, task: str, class_number: int | None) -> None:
+    if class_number is None or task == "depth":
+        return
+    first, count = FIRST_CLASS[task], dict(network.config.heads)[task]
+    if not first <= class_number < first + count:
+        raise ValueError(f"classes are {first} … {first + count - 1}, got {class_number}")
+
+
+def _check_eval(model: nn.Module) -> None:
     if model.training:
         raise ValueError("the model must be in eval mode, its normalisation local")
+
+
+def _derivative_and_outputs(model: nn.Module, x: Tensor, question: Question) -> tuple[Tensor, Any]:
+    _check_eval(model)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
         outputs = model(x)
         (gradient,) = torch.autograd.grad(question(outputs), x)
-    return gradient.abs().sum(dim=1)[0], outputs
+    return gradient[0], outputs
 
 
-def _reading(task: str, values: Tensor) -> tuple[float, float | None]:
+def _view(
+    task: str,
+    derivative: Tensor,
+    outputs: dict[str, Tensor],
+    asked: Region,
+    window: Region,
+    class_number: int | None,
+) -> FieldOfView:
+    signed = derivative.detach().cpu().numpy()
+    s = np.abs(signed).sum(axis=0)
+    value, probability = _reading(task, outputs[task][0][(slice(None), *asked)], class_number)
+    return FieldOfView(value, probability, s, signed, asked, window, measure(s, asked, window))
+
+
+def _reduced(task: str, values: Tensor, class_number: int | None) -> Tensor:
+    """What is asked of outputs (C, h, w), at each pixel: (h, w)."""
+    if task == "depth":
+        return values[0]
+    if class_number is not None:
+        return values[class_number - FIRST_CLASS[task]]
+    winner, runner_up = values.topk(2, dim=0).values
+    return winner - runner_up
+
+
+def _reading(
+    task: str, values: Tensor, class_number: int | None = None
+) -> tuple[float, float | None]:
     values = values.detach()
     if task == "depth":
-        return values.item(), None
-    probability, winner = values.softmax(0).max(0)
-    return float(winner.item() + FIRST_CLASS[task]), probability.item()
+        return values.mean().item(), None
+    probabilities = values.softmax(0).mean(dim=(1, 2))
+    first = FIRST_CLASS[task]
+    number = int(probabilities.argmax()) if class_number is None else class_number - first
+    return float(number + first), probabilities[number].item()
 
 
-def measure(s: np.ndarray, pixel: tuple[int, int], window: tuple[slice, slice]) -> Measures:
-    """The measures of a map S ≥ 0 (H, W); all are 0 where S vanishes everywhere."""
-    s = s.astype(np.float64)
-    total = s.sum()
-    if total == 0:
-        return Measures(0, 0, 0, 0, 0, 0)
-    rows, columns = distances(s.shape[0], pixel[0]), distances(s.shape[1], pixel[1])
-    d2 = rows[:, None] ** 2 + columns**2
-    outside = s.copy()
-    outside[window] = 0
-    across = (rows > s.shape[0] / 2)[:, None] | (columns > s.shape[1] / 2)
-    return Measures(
-        *smallest_areas(s, (0.5, 0.95, 0.99)),
-        rms_radius=float(np.sqrt((s * d2).sum() / total)),
-        outside_window=float(outside.sum() / total),
-        wrap_around=float(outside[across].sum() / total),
-    )
+def _hull(network: Network, asked: Region, size: tuple[int, int]) -> Region:
+    """The explicit windows of all pixels asked for, from the first corner's to the last one's."""
+    first = explicit_window(network.config, (asked[0].start, asked[1].start), size)
+    last = explicit_window(network.config, (asked[0].stop - 1, asked[1].stop - 1), size)
+    return slice(first[0].start, last[0].stop), slice(first[1].start, last[1].stop)
 
 
-def smallest_areas(s: np.ndarray, shares: Sequence[float]) -> list[float]:
-    """Share of the pixels in the smallest set that holds each of `shares` of ΣS."""
-    cumulative = np.cumsum(np.sort(s, axis=None)[::-1])
-    counts = np.searchsorted(cumulative, np.multiply(shares, cumulative[-1])) + 1
-    return [float(count / s.size) for count in counts]
-
-
-def radial_profile(s: np.ndarray, pixel: tuple[int, int]) -> np.ndarray:
-    """Mean of S over the pixels at rounded distance 0, 1, 2, … from `pixel`; NaN for no pixel."""
-    rows, columns = distances(s.shape[0], pixel[0]), distances(s.shape[1], pixel[1])
-    ring = np.rint(np.hypot(rows[:, None], columns)).astype(int).ravel()
-    counts = np.bincount(ring)
-    sums = np.bincount(ring, weights=s.ravel())
-    return np.divide(sums, counts, out=np.full(len(counts), np.nan), where=counts > 0)
-
-
-def distances(length: int, position: int) -> np.ndarray:
-    """|i − position| for i = 0 … length − 1, not periodic."""
-    return np.abs(np.arange(length) - float(position))
+def _reaching(network: Network, pixel: tuple[int, int], size: tuple[int, int]) -> Region:
+    """Outputs whose explicit window holds the pixel: rows and columns, each without a gap."""
+    found = []
+    for axis in (0, 1):
+        held = []
+        for position in range(size[axis]):
+            at = (position, 0) if axis == 0 else (0, position)
+            window = explicit_window(network.config, at, size)[axis]
+            if window.start <= pixel[axis] < window.stop:
+                held.append(position)
+        found.append(slice(held[0], held[-1] + 1))
+    return found[0], found[1]

@@ -1,6 +1,8 @@
 """What several test files share: one thread, a tiny folder in the layout of NYU, the page."""
 
+import asyncio
 import csv
+import gc
 import os
 import shutil
 import socket
@@ -75,6 +77,15 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
     return write
 
 
+@pytest.fixture(scope="module")
+def no_open_event_loops():
+    """Gradio leaves event loops open: they go here, where their warnings are ignored."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
+        yield
+    gc.collect()
+
+
 def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -124,5 +135,13 @@ def browser() -> Iterator:
 
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        new_page = chromium.new_page
+
+        def visited_before(**options):
+            page = new_page(**options)
+            page.add_init_script("localStorage.setItem('imexnet-tour', 'done')")
+            return page
+
+        chromium.new_page = visited_before
         yield chromium
         chromium.close()

@@ -46,7 +46,7 @@ def test_help_of_every_command():
     commands = [
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
         ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
-        ("robustness",), ("benchmark",),
+        ("robustness",), ("benchmark",), ("receptive-field",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])
@@ -95,6 +95,80 @@ def test_field_of_view_prints_one_json_object(photo, tmp_path):
     row, column = np.unravel_index(s.argmax(), s.shape)
     assert row < s.shape[0] / 2
     assert column > s.shape[1] / 2
+
+
+def test_field_of_view_of_a_box_a_class_and_the_pyramid(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "segmentation", "--x", "10", "--y", "20", "--json")
+    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "pyramid")
+    look = ("--part", "signed", "--contours", "50,95", "--figure", "svg")
+    status, out, told = here(*box, *look, "--out", tmp_path)
+    assert (status, told) == (0, "")
+    assert set(json.loads(out)) == {"resnet"}
+    stem = tmp_path / "room-segmentation-field-of-view"
+    assert b"</svg>" in Path(f"{stem}-figure.svg").read_bytes()
+    with np.load(f"{stem}.npz") as found:
+        assert found["resnet_area95"] == json.loads(out)["resnet"]["area95"]
+        assert tuple(found["pixel"]) == (20, 10)
+        assert tuple(found["other"]) == (50, 40)
+        assert str(found["question"]) == "segmentation, wall, inputs"
+        s = np.load(tmp_path / "room-resnet-segmentation-field-of-view.npy")
+        np.testing.assert_array_equal(found["resnet_sensitivity"], s)
+    with Image.open(tmp_path / "room-resnet-segmentation-field-of-view.png") as heat:
+        assert heat.size == (90, 60)
+
+
+def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "depth", "--x", "10", "--y", "20", "--json")
+    status, out, _ = here(*words, "--direction", "outputs", "--out", tmp_path)
+    assert status == 0
+    assert json.loads(out)["resnet"]["outside_window"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--about", "spaceship"), "can be asked about answer, bed"),
+        (("--to", "90,3"), "column 90, row 3 lies outside"),
+        (("--to", "3"), "--to takes a column and a row"),
+        (("--to", "3,4", "--direction", "outputs"), "for a pixel, not for a box"),
+        (("--scale", "cubic"), "the scale must be one of"),
+        (("--part", "alpha"), "the part must be one of"),
+        (("--contours", "0,50"), "between 0 and 100"),
+        (("--opacity", "2"), "from 0 to 1"),
+        (("--figure", "gif"), "png, svg, pdf"),
+        (("--trunk", "oak"), "--trunk must be"),
+    ],
+)
+def test_field_of_view_bad_input_gives_one_line(photo, here, tmp_path, words, sentence):
+    asked = ("field-of-view", photo, "--task", "segmentation", "--x", "1", "--y", "2")
+    status, out, told = here(*asked, *words, "--out", tmp_path / "out")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert sentence in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_receptive_field_prints_means_and_spreads(photo, here):
+    words = ("receptive-field", photo, photo, "--task", "depth", "--pixels", "2", "--json")
+    status, out, _ = here(*words)
+    result = json.loads(out)
+    assert status == 0
+    for kind in ("resnet", "imexnet"):
+        assert result[kind]["count"] == 4
+        assert set(result[kind]["area95"]) == {"mean", "std"}
+    assert result["resnet"]["outside_window"] == {"mean": 0, "std": 0}
+    words = ("receptive-field", "--task", "qtips", "--images", "2", "--pixels", "1")
+    status, out, _ = here(*words, "--model", "imexnet")
+    assert (status, "count: 2" in out, "resnet" in out) == (0, True, False)
+    status, out, told = here("receptive-field", "--task", "depth")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert "needs photos" in told
+
+
+def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
+    Image.new("RGB", (60, 90)).save(tmp_path / "tall.png")
+    status, out, told = here("receptive-field", photo, tmp_path / "tall.png", "--task", "depth")
+    assert (status, out) == (2, "")
+    assert "of one shape" in told
 
 
 def test_stability_prints_growth_and_change(photo):

@@ -7,6 +7,7 @@ import tarfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from imexnet.checkpoints import load_pretrained
@@ -66,3 +67,27 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
     assert found == written.keys()
     again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert "process 0: 0 photos" in again.stdout  # all shards are there
+
+
+@pytest.fixture
+def any_network(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT / "examples"))
+    import any_network  # pyright: ignore[reportMissingImports]
+
+    return any_network
+
+
+def test_fields_of_view_of_a_module_of_ones_own_and_of_a_packages(any_network, tmp_path, capsys):
+    any_network.main(tmp_path)
+    said = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in said] == list(any_network.NETWORKS)
+    row, column = any_network.PIXEL
+    s = np.load(tmp_path / "dilated.npy")
+    rows, columns = np.nonzero(s)
+    assert (rows.min(), rows.max()) == (row - 15, row + 15)  # 1 + 2 + 4 + 8
+    assert (columns.min(), columns.max()) == (column - 15, column + 15)
+    wide = np.load(tmp_path / "dexined.npy")
+    assert wide.shape == any_network.SIZE
+    assert np.count_nonzero(wide) > np.count_nonzero(s)
+    with Image.open(tmp_path / "dexined.png") as shown:
+        assert shown.size == any_network.SIZE[::-1]

@@ -1,7 +1,5 @@
 """The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
 
-import asyncio
-import gc
 import re
 from pathlib import Path
 
@@ -22,16 +20,8 @@ from imexnet.ui.stability import OUTPUTS, Stability
 pytestmark = [
     pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
     pytest.mark.filterwarnings("ignore"),  # of Gradio's and the browser driver's packages
+    pytest.mark.usefixtures("no_open_event_loops"),
 ]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def no_open_event_loops():
-    """Gradio leaves event loops open: they go here, where their warnings are ignored."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("gradio.queueing.safe_get_lock", asyncio.Lock)
-        yield
-    gc.collect()
 
 
 @pytest.fixture(scope="module")

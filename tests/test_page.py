@@ -33,7 +33,7 @@ def first_visit(browser: Browser, url: str) -> Iterator[Page]:
     """The page after its first example has been answered; one for all tests, as it is slow."""
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
-    expect(opened.locator("#summary")).to_contain_text("AbsRel", timeout=60_000)
+    expect(opened.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
     expect(opened.locator("#decay img")).to_be_visible(timeout=60_000)
     yield opened
     opened.close()
@@ -78,6 +78,14 @@ def click(page: Page, picture: str, across: float, down: float) -> None:
     page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
 
 
+def open_accordion(page: Page, name: str) -> None:
+    """What lies in a closed accordion is not in the page."""
+    head = page.locator(f"#{name} > button")
+    expect(head).to_be_visible(timeout=30_000)
+    if "open" not in (head.get_attribute("class") or "").split():
+        head.click()
+
+
 def wait_for_pixel(page: Page, column: float, row: float, tolerance: float) -> None:
     """Until the page shows the field of view of that pixel of the photo, and says so."""
     got = None
@@ -96,33 +104,37 @@ def wait_for_pixel(page: Page, column: float, row: float, tolerance: float) -> N
 def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, url):
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(url)
-    summary = page.locator("#summary")
-    expect(summary).to_contain_text("AbsRel", timeout=60_000)
-    for words in ("all of it (no crop)", "RMSE", "δ1", "network input 160 × 120"):
-        expect(summary).to_contain_text(words)
+    summary, scores = page.locator("#summary"), page.locator("#scores")
+    expect(summary).to_contain_text("Off from the truth on average", timeout=60_000)
+    expect(summary).to_contain_text("network input 160 × 120")
     expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
+    for picture in ("photo", "resnet", "imexnet", "legend", "invitation", "kitchen", "qtip"):
+        box = page.locator(f"#{picture}").bounding_box()
+        assert box is not None and box["y"] + box["height"] <= 900, picture  # without scrolling
+    open_accordion(page, "against-truth")
+    for words in ("all of it (no crop)", "AbsRel", "RMSE", "δ1"):
+        expect(scores).to_contain_text(words)
     for picture in ("resnet", "imexnet", "truth", "error-resnet", "error-imexnet", "heat-resnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()
-    expect(page.locator("#legend")).to_contain_text("Error of depth")
     click(page, "error-imexnet", 0.25, 0.5)
     wait_for_pixel(page, 160, 240, 4)
     page.locator("#task label", has_text="Segmentation").click()
-    expect(summary).to_contain_text("mIoU", timeout=60_000)
-    expect(summary).to_contain_text("Accuracy")
+    expect(scores).to_contain_text("mIoU", timeout=60_000)
+    expect(scores).to_contain_text("Accuracy")
     expect(page.locator("#truth img")).to_be_visible()
     expect(page.locator("#error-resnet img")).not_to_be_visible()
     page.locator("button.gallery-item").nth(13).click()  # the second Q-tip
-    expect(summary).to_contain_text("True label: ", timeout=60_000)
-    expect(summary).to_contain_text("IoU of the rod")
+    expect(scores).to_contain_text("True label: ", timeout=60_000)
+    expect(scores).to_contain_text("IoU of the rod")
     page.locator("button.gallery-item").nth(4).click()
-    expect(summary).to_contain_text("AbsRel", timeout=60_000)
+    expect(scores).to_contain_text("AbsRel", timeout=60_000)
     page.close()
 
 
 def test_qtip_with_truth_and_both_scores(page):
-    summary = page.locator("#summary").inner_text()
-    assert "True label: " in summary
-    assert "IoU of the rod" in summary
+    open_accordion(page, "against-truth")
+    expect(page.locator("#scores")).to_contain_text("True label: ")
+    expect(page.locator("#scores")).to_contain_text("IoU of the rod")
     for picture in ("resnet", "imexnet", "truth", "heat-resnet", "heat-imexnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()
 
@@ -135,10 +147,12 @@ def test_photo_in_two_depths_out_then_segmentation(page, photo):
     wait_for_pixel(page, 240, 180, 0)
     expect(page.locator("#truth img")).not_to_be_visible()
     expect(page.locator("#error-resnet img")).not_to_be_visible()
-    expect(page.locator("#summary")).not_to_contain_text("AbsRel")
+    expect(page.locator("#summary")).not_to_contain_text("truth")
+    expect(page.locator("#against-truth")).not_to_be_visible()
     page.locator("#task label", has_text="Segmentation").click()
     expect(page.locator("#legend .chip").first).to_be_visible(timeout=60_000)
     expect(page.locator("#measures")).to_contain_text("p = 0.", timeout=60_000)
+    open_accordion(page, "downloads")
     page.locator("#write").click()
     files = page.locator("#raw")
     expect(files).to_contain_text("resnet-segmentation")
@@ -191,6 +205,8 @@ def test_file_that_is_no_picture_gives_one_sentence(page, tmp_path):
     expect(toast).to_contain_text("not a picture", timeout=30_000)
     assert "/" not in toast.inner_text()
     assert "Error:" not in toast.inner_text()
+    expect(page.locator("#empty")).to_contain_text("No photo yet")  # nor answers to another one
+    expect(page.locator("#answered")).not_to_be_visible()
 
 
 def test_upload_button_takes_photos_and_explains_other_files(page, photo, tmp_path):
@@ -207,7 +223,9 @@ def test_upload_button_takes_photos_and_explains_other_files(page, photo, tmp_pa
 def test_cleared_photo_empties_the_results_and_asks_for_another(page):
     page.locator("#photo button[aria-label='Remove Image']").click()
     expect(page.locator("#imexnet img")).not_to_be_visible(timeout=10_000)
-    page.locator("#look").click()
+    expect(page.locator("#answered")).not_to_be_visible()
+    expect(page.locator("#empty")).to_contain_text("No photo yet")
+    page.locator("#task label", has_text="Depth").click()
     toast = page.locator("[data-testid=toast-body]").first
     expect(toast).to_contain_text("Upload a photo first", timeout=30_000)
 
@@ -216,7 +234,8 @@ def test_another_qtip_can_be_drawn(page):
     before = page.locator("#heat-imexnet img").get_attribute("src")
     page.locator("#fresh").click()
     expect(page.locator("#heat-imexnet img")).not_to_have_attribute("src", before, timeout=30_000)
-    expect(page.locator("#summary")).to_contain_text("True label")
+    open_accordion(page, "against-truth")
+    expect(page.locator("#scores")).to_contain_text("True label")
 
 
 def test_phone_has_no_sideways_scroll_and_no_call_leaves_the_server(browser, url, photo):
@@ -242,7 +261,10 @@ def test_api_gives_pictures_and_the_raw_values_of_the_network(client, photo):
             assert picture.size == (512, 384)
     answered = client.predict(photo=handle_file(photo), task="depth", api_name="/raw_values")
     paths = [Path(item) for item in answered]
-    assert [path.suffix for path in paths] == [".npy", ".png"] * 2
+    assert [path.suffix for path in paths] == [*[".npy", ".png"] * 2, ".npz"]
+    with np.load(paths[-1], allow_pickle=False) as both:
+        assert "metres" in str(both["readme"])
+        np.testing.assert_array_equal(both["resnet"], np.load(paths[0]))
     metres = np.load(next(p for p in paths if p.name == "imexnet-depth.npy"))
     network = load_pretrained("indoor-imexnet", "cpu")
     with Image.open(photo) as image:

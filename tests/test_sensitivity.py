@@ -5,15 +5,10 @@ import pytest
 import torch
 from torch import nn
 
+from imexnet.inference import fold
+from imexnet.measures import measure, region
 from imexnet.models import MODELS, Network, build, explicit_window, window_width
-from imexnet.sensitivity import (
-    ask,
-    field_of_view,
-    input_sensitivity,
-    measure,
-    radial_profile,
-    smallest_areas,
-)
+from imexnet.sensitivity import ask, field_of_view, influence, input_sensitivity
 
 
 def randomised(name: str, seed: int = 0) -> Network:
@@ -59,7 +54,7 @@ def test_finite_differences_agree_at_20_pixels(name, task_index):
     network = randomised(name)
     task = network.config.heads[task_index][0]
     x = picture((32, 40), network.config.channels)
-    question = ask(task, 13, 21)
+    question = ask(task, region((32, 40), (13, 21)))
     s = input_sensitivity(network, x, question)
     generator = torch.Generator().manual_seed(0)
     for index in torch.randint(0, 32 * 40, (20,), generator=generator).tolist():
@@ -77,7 +72,12 @@ def test_finite_differences_agree_at_20_pixels(name, task_index):
 
 @pytest.mark.parametrize(
     ("name", "size"),
-    [("qtips-resnet", (64, 64)), ("indoor-resnet", (120, 160)), ("indoor-resnet", (117, 163))],
+    [
+        ("qtips-resnet", (64, 64)),
+        ("indoor-resnet", (120, 160)),
+        ("indoor-resnet", (117, 163)),
+        ("indoor-pyramid-resnet", (400, 480)),
+    ],
 )
 @pytest.mark.parametrize("where", [(0.5, 0.5), (0.0, 0.0), (0.999, 0.3), (0.2, 0.999)])
 def test_resnet_is_exactly_zero_outside_its_window_and_reaches_its_edges(name, size, where):
@@ -122,35 +122,6 @@ def test_window_widths():
     )
 
 
-def test_measures_of_hand_made_maps():
-    s = np.zeros((10, 20))
-    s[4, 5], s[4, 8], s[9, 19] = 5, 3, 2
-    m = measure(s, (4, 5), (slice(0, 10), slice(0, 10)))
-    assert (m.area50, m.area95, m.area99) == (1 / 200, 3 / 200, 3 / 200)
-    assert m.rms_radius == pytest.approx(np.sqrt((3 * 9 + 2 * (25 + 196)) / 10))
-    assert m.outside_window == pytest.approx(0.2)
-    assert m.wrap_around == pytest.approx(0.2)  # 14 columns to the right, 6 round the edge
-    scaled = measure(2.0**-60 * s, (4, 5), (slice(0, 10), slice(0, 10)))
-    assert scaled == m
-    uniform = measure(np.ones((10, 10)), (5, 5), (slice(0, 10), slice(0, 5)))
-    assert (uniform.area50, uniform.area95, uniform.outside_window) == (0.5, 0.95, 0.5)
-    assert set(measure(np.zeros((4, 4)), (0, 0), (slice(4), slice(4))).__dict__.values()) == {0}
-
-
-def test_smallest_area_takes_the_strongest_pixels_first():
-    s = np.array([[1.0, 2.0], [3.0, 4.0]])
-    assert smallest_areas(s, (0.3, 0.6, 0.9, 1.0)) == [0.25, 0.5, 0.75, 1.0]
-
-
-def test_radial_profile_averages_rings():
-    s = np.add.outer(np.arange(5.0), np.zeros(5))
-    profile = radial_profile(s, (0, 0))
-    assert profile[0] == 0
-    assert profile[1] == pytest.approx((0 + 1 + 1) / 3)  # (0,1), (1,0) and (1,1) at √2
-    flat = radial_profile(np.full((9, 7), 2.5), (3, 2))
-    assert np.nanmin(flat) == np.nanmax(flat) == 2.5
-
-
 def test_training_mode_is_refused():
     with pytest.raises(ValueError, match="eval mode"):
         input_sensitivity(nn.Conv2d(1, 1, 3).train(), picture((5, 5), 1), lambda y: y.sum())
@@ -174,3 +145,96 @@ def test_reading_is_the_prediction():
     logits = outputs["segmentation"][0, :, 7, 9]
     assert classes.value == logits.argmax().item() + 1
     assert classes.probability == pytest.approx(logits.softmax(0).max().item())
+
+
+@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-resnet"])
+def test_box_is_the_mean_of_its_pixels_and_its_window_their_union(name):
+    network = randomised(name)
+    task = network.config.heads[-1][0]
+    x = picture((64, 64), network.config.channels)
+    box = field_of_view(network, task, x, (30, 22), other=(29, 20), class_number=1)
+    assert box.asked == (slice(29, 31), slice(20, 23))
+    pixels = [
+        field_of_view(network, task, x, (row, column), class_number=1)
+        for row in (29, 30)
+        for column in (20, 21, 22)
+    ]
+    mean = np.mean([view.derivative for view in pixels], axis=0)
+    np.testing.assert_allclose(box.derivative, mean, rtol=1e-9, atol=1e-14)
+    np.testing.assert_allclose(box.sensitivity, np.abs(mean).sum(0), rtol=1e-9, atol=1e-14)
+    for axis in (0, 1):
+        assert box.window[axis].start == min(view.window[axis].start for view in pixels)
+        assert box.window[axis].stop == max(view.window[axis].stop for view in pixels)
+    if name == "indoor-resnet":
+        assert box.measures.outside_window == 0
+
+
+def test_logit_of_a_class_and_margin():
+    network = randomised("qtips-resnet")
+    x = picture((16, 16), 1)
+    views = [field_of_view(network, "qtips", x, (5, 9), class_number=k) for k in range(4)]
+    with torch.no_grad():
+        logits = network(x)["qtips"][0, :, 5, 9]
+    first, second = logits.topk(2).indices.tolist()
+    margin = field_of_view(network, "qtips", x, (5, 9))
+    expected = views[first].derivative - views[second].derivative
+    np.testing.assert_allclose(margin.derivative, expected, rtol=1e-9, atol=1e-14)
+    assert [view.value for view in views] == [0, 1, 2, 3]
+    assert sum(view.probability or 0 for view in views) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "class_number"),
+    [("indoor-imexnet", None), ("indoor-resnet", None), ("qtips-imexnet", None),
+     ("qtips-imexnet", 2), ("indoor-pyramid-imexnet", None)],
+)  # fmt: skip
+@pytest.mark.parametrize("folded", [False, True])
+def test_influence_is_the_transposed_field_of_view(name, class_number, folded):
+    network = randomised(name)
+    network = fold(network) if folded else network
+    task = network.config.heads[0][0]
+    x = picture((64, 80), network.config.channels)
+    r = influence(network, task, x, (30, 40), class_number)
+    assert r.derivative.shape == (1, 64, 80)
+    for row, column in ((30, 40), (36, 33), (3, 77)):
+        view = field_of_view(network, task, x, (row, column), class_number=class_number)
+        derivative = view.derivative[:, 30, 40].sum()
+        assert r.derivative[0, row, column] == pytest.approx(derivative, rel=1e-7, abs=1e-14)
+        inside = all(
+            span.start <= p < span.stop for span, p in zip(r.window, (row, column), strict=True)
+        )
+        seen = all(
+            span.start <= p < span.stop for span, p in zip(view.window, (30, 40), strict=True)
+        )
+        assert inside == seen
+
+
+def test_influence_of_a_resnet_is_exactly_zero_outside_its_window():
+    network = randomised("indoor-resnet")
+    r = influence(network, "segmentation", picture((117, 163)), (4, 80))
+    assert r.measures.outside_window == 0
+    assert r.sensitivity[r.window].any()
+    everywhere = influence(randomised("indoor-imexnet"), "depth", picture((117, 163)), (4, 80))
+    assert everywhere.sensitivity[-1, 0] > 0
+
+
+def test_nothing_depends_on_the_scale_of_the_gradient():
+    network = randomised("indoor-imexnet")
+    x = picture((64, 80))
+    asked = region((64, 80), (20, 30))
+    question = ask("segmentation", asked)
+    s = input_sensitivity(network, x, question).numpy()
+    tiny = input_sensitivity(network, x, lambda y: 2.0**-80 * question(y)).numpy()
+    assert measure(tiny, asked) == measure(s, asked)
+
+
+def test_questions_that_make_no_sense():
+    network, x = randomised("indoor-resnet"), picture((32, 40))
+    with pytest.raises(ValueError, match="depth has no classes"):
+        field_of_view(network, "depth", x, (3, 4), class_number=2)
+    with pytest.raises(ValueError, match="classes are 1 … 13, got 0"):
+        field_of_view(network, "segmentation", x, (3, 4), class_number=0)
+    with pytest.raises(ValueError, match="row 32, column 4"):
+        field_of_view(network, "depth", x, (3, 4), other=(32, 4))
+    with pytest.raises(ValueError, match="eval mode"):
+        influence(network.train(), "depth", x, (3, 4))

@@ -92,7 +92,6 @@ def asked(loop: asyncio.AbstractEventLoop, page: Page, *values) -> float:
             (4, "go", {"path": "HTTPS://8.8.8.8/a", "meta": {"_type": "gradio.FileData"}}),
             NO_ADDRESS,
         ),
-        ((4, "go"), NOT_UNDERSTOOD),
         ((4, "fail", None), NOT_WORKED_OUT),
     ],
 )
@@ -231,7 +230,7 @@ def in_a_new_process(program: str, folder: Path, **settings: str) -> tuple[dict,
 
 
 SPACES = """
-import functools, pickle, sys
+import functools, inspect, pickle, sys
 
 TORCH_FIRST = "torch" in sys.modules
 BORROWED = []
@@ -242,7 +241,14 @@ def GPU(duration):
         def borrowed(*given):
             BORROWED.append(handler.__name__)
             return pickle.loads(pickle.dumps(handler(*pickle.loads(pickle.dumps(given)))))
-        return borrowed
+
+        @functools.wraps(handler)
+        def borrowed_by_parts(*given):
+            BORROWED.append(handler.__name__)
+            for part in handler(*pickle.loads(pickle.dumps(given))):
+                yield pickle.loads(pickle.dumps(part))
+
+        return borrowed_by_parts if inspect.isgeneratorfunction(handler) else borrowed
     return decorate
 """
 ON_A_SPACE = """
@@ -252,7 +258,7 @@ from imexnet.ui import examples, parts
 functions = app.demo.fns.values()
 handlers = {function.api_name: function.fn for function in functions}
 photo = parts.decoded(examples.kitchens()[0])
-pictures = handlers["predict"](photo, "depth")
+pictures = list(handlers["predict"](photo, "depth"))
 view = handlers["field_of_view"](photo, "depth", 5, 6)
 borrowed = lambda fn: fn and fn.__code__.co_filename == spaces.__file__
 print(json.dumps({
@@ -287,10 +293,10 @@ from imexnet.ui.inputs import example
 handlers = {function.api_name: function.fn for function in app.demo.fns.values()}
 app.demo.warm()
 try:
-    handlers["predict"](example(0), "depth")
+    list(handlers["predict"](example(0), "depth"))
 except gr.Error as error:
     refused = error.message
-print(json.dumps({"refused": refused, "answered": str(handlers["predict"](example(0), "qtips"))}))
+print(json.dumps({"refused": refused, "answered": str(list(handlers["predict"](example(0), "qtips")))}))
 """
 
 

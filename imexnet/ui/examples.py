@@ -18,10 +18,10 @@ from imexnet import render
 from imexnet.data import nyu, qtips
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
 from imexnet.predict import answer, resize
+from imexnet.questions import CLASS_NAMES
 from imexnet.ui.parts import table
 
 KITCHENS = Path(__file__).parents[2] / "assets" / "kitchens"
-CLASS_NAMES = {"segmentation": nyu.CLASSES, "qtips": qtips.CLASSES}
 QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
 ERROR_COLOURS = "RdBu"  # too near is red, too far is blue
 LARGEST_ERROR = 0.5  # of the true depth, at the ends of the colour scale

@@ -1,19 +1,24 @@
 """The field of view of a clicked pixel: both networks' sensitivity maps on one scale."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
-import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from imexnet import render
-from imexnet.models import Network, window_width
-from imexnet.predict import FAMILIES, KINDS, full_size, to_grid
-from imexnet.sensitivity import FieldOfView, field_of_view, radial_profile
-from imexnet.ui.examples import CLASS_NAMES
+from imexnet import files, fov_figures, questions, render
+from imexnet.heat_maps import CLIPPED, CONTOURS, PARTS, SCALES, Look, heat_maps
+from imexnet.models import Network, window_width, with_boundary
+from imexnet.predict import KINDS, family
+from imexnet.questions import ANSWER, Question, abouts
+from imexnet.sensitivity import FieldOfView
+from imexnet.steps import BOUNDARIES
+from imexnet.ui import links
 from imexnet.ui.inputs import pair_and_input
+from imexnet.ui.keys import KEYS
+from imexnet.ui.links import LINES, TRAINED
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -26,6 +31,25 @@ from imexnet.ui.parts import (
     fault,
     picture,
     table,
+    telling,
+)
+
+ANSWERS = {
+    "depth": "the depth",
+    "segmentation": "the answer: winner minus runner-up",
+    "qtips": "the answer: winner minus runner-up",
+}
+DIRECTIONS = [
+    ("what decided this output", "inputs"),
+    ("which outputs this input moves", "outputs"),
+]
+PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
+EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
+ASKED_NOTE = (
+    "<div class=\"note\">For classes, the answer is the winner's logit minus the runner-up's. "
+    "An input moves outputs by one forward-mode pass along grey. With a periodic boundary the "
+    "left edge sees the right one; a mirrored boundary takes that away, with the same weights."
+    "</div>"
 )
 
 
@@ -35,18 +59,21 @@ class Explorer:
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
         folder: for the pictures.
+        trunk: which of the networks for rooms.
     """
 
-    def __init__(self, networks: Mapping[str, Network], folder: Folder) -> None:
+    def __init__(self, networks: Mapping[str, Network], folder: Folder, trunk: gr.Radio) -> None:
         self.networks = networks
         self.folder = folder
+        self.trunk = trunk
+        self._twin = lru_cache(2 * len(networks))(_new_twin)
         self._build()
 
     def question(self, photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
         """The event that asks for the field of view of the pixel that is entered."""
         return {
             "fn": self.field_of_view,
-            "inputs": [photo, task, *self.pixel],
+            "inputs": [photo, task, *self.pixel, *self.settings],
             "outputs": self.outputs,
             **ON_DEVICE,
         }
@@ -63,19 +90,73 @@ class Explorer:
             shown: pictures of it whose longer side is `SHOWN`.
         """
         view = self.question(photo, task)
-        column, row = self.pixel
-        self.look.click(**view, api_name="field_of_view")
-        gr.on([column.submit, row.submit], **view, **PRIVATE)
+        self.look.click(**view, **LATEST, api_name="field_of_view")
+        numbers = [number.submit for number in (*self.pixel, *self.corner)]
+        gr.on(numbers, **view, **PRIVATE)
+        quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
         for shown_picture in (photo, *shown, *self.maps):
             where = _in_photo if shown_picture is photo else _in_shown
-            quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
             # In the queue, so that the last click is answered last.
-            clicked = shown_picture.select(where, size, self.pixel, **quiet, **EVERY)
+            clicked = shown_picture.select(
+                where,
+                [size, self.place, *self.pixel],
+                [*self.pixel, *self.corner],
+                **quiet,
+                **EVERY,
+            )
             clicked.then(**view, **quiet, **LATEST)
+        chosen = (self.about, self.boundary, self.scale, self.part, self.contours)
+        changed = [component.input for component in chosen]
+        gr.on([*changed, self.opacity.release], **view, **quiet, **LATEST)
+        placed = self.place.input(
+            _placed,
+            [self.place, size, *self.pixel],
+            [self.corners, *self.corner, self.direction],
+            **quiet,
+        )
+        placed.then(**view, **quiet, **LATEST)
+        turned = self.direction.input(
+            _turned, self.direction, [self.place, self.corners, *self.corner], **quiet
+        )
+        turned.then(**view, **quiet, **LATEST)
+        fit = [task, self.direction, self.about, self.part]
+        for changed in (task.change, self.direction.change):
+            changed(_fitting, fit, [self.about, self.part], queue=False, **quiet)
+        show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **quiet)
+        show.then(self.files, view["inputs"], self.saved, **PRIVATE)
+
+    def opened(self, demo: gr.Blocks, begin: Mapping[str, Any], photo: Any, task: Any) -> Any:
+        """The event at whose end a fresh page shows the photo and the settings of its link.
+
+        Args:
+            demo: the page.
+            begin: what happens for a new photo, as `fn`, `inputs`, `outputs`.
+            photo, task: the components that choose what is shown.
+        """
+        shown = [self.scale, self.part, self.opacity, self.contours]
+        asked = [self.about, self.direction, self.boundary]
+        restored = demo.load(_restored, None, [photo, task, *asked, *shown], **PRIVATE)
+        begun = restored.then(**begin, **PRIVATE)
+        where = [*self.pixel, *self.corner, self.place, self.corners]
+        return begun.then(_restored_place, None, where, **PRIVATE)
 
     def field_of_view(
-        self, photo: Image.Image | None, task: str, column: float, row: float
-    ) -> tuple[str, str, str, Figure]:
+        self,
+        photo: Image.Image | None,
+        task: str,
+        column: float,
+        row: float,
+        about: str = ANSWER,
+        other_column: float | None = None,
+        other_row: float | None = None,
+        direction: str = "inputs",
+        boundary: str = TRAINED,
+        trunk: str = "plain",
+        scale: str = "logarithmic",
+        part: str = "absolute",
+        opacity: float = 0.85,
+        contours: Sequence[int] = (),
+    ) -> tuple[str, str, str, Figure, str]:
         """What both networks' answers at one pixel depend on.
 
         Args:
@@ -83,119 +164,248 @@ class Explorer:
             task: depth, segmentation or qtips.
             column: of the pixel in the photo, from 0 at the left.
             row: of the pixel in the photo, from 0 at the top.
+            about: "answer" (depth; the winner's logit minus the runner-up's), or a class's name.
+            other_column: of the opposite corner, for the mean over a box.
+            other_row: of the opposite corner.
+            direction: "inputs" that decide this output, or "outputs" that this input moves.
+            boundary: of the implicit solves: trained, periodic or mirrored.
+            trunk: of the networks for rooms, plain or pyramid.
+            scale: of the colours, logarithmic or linear.
+            part: absolute, signed, red, green or blue.
+            opacity: of the heat over the photo.
+            contours: per cent of the sensitivity that a line holds.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task)
-        if column is None or row is None:
-            raise fault("Give a column and a row, or click a picture.")
-        pixel = int(row), int(column)
-        width, height = full_size(photo)
-        try:
-            cell = to_grid(pixel, (height, width), (x.shape[-2], x.shape[-1]))
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
-        with DEVICE:
-            views = {kind: field_of_view(network, task, x, cell) for kind, network in pair.items()}
-        pictures = self.folder.pictures(_heat_maps(photo, views, pixel))
-        profiles = {kind: radial_profile(v.sensitivity, cell) for kind, v in views.items()}
-        figure = render.decay_figure(profiles, "pixels of the network's input")
+        asked = (about, other_column, other_row, direction, boundary, trunk)
+        photo, question, views = self._views(photo, task, column, row, *asked)
+        with telling():
+            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
+            pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
+        link = links.link(photo, question, boundary, look)
         return (
             pictures["resnet"],
             pictures["imexnet"],
-            _measures(task, views, pixel, self._width(task)),
-            figure,
+            f"{self._measures(question, views, trunk)}{links.state(photo, views, link)}</div>",
+            fov_figures.decay_figure(views),
+            _heat_bar(look),
         )
 
-    def _width(self, task: str) -> int:
-        return window_width(self.networks[f"{FAMILIES[task]}-resnet"].config)
+    def files(self, *values: Any) -> list[str]:
+        """The field of view as a figure to print, PNG, SVG and PDF, and its data as .npz."""
+        photo, question, views = self._views(*values[:-4])
+        scale, part, opacity, contours = values[-4:]
+        folder = self.folder.new()
+        with telling():
+            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
+            figure = fov_figures.printed_figure(photo, views, question, look)
+        paths = [
+            files.write_bytes(folder / f"field-of-view.{kind}", fov_figures.encode(figure, kind))
+            for kind in fov_figures.FORMATS
+        ]
+        data = questions.arrays(question, views)
+        return [*map(str, paths), str(files.write_arrays(data, folder / "field-of-view.npz"))]
+
+    def _views(
+        self,
+        photo: Image.Image | None,
+        task: str,
+        column: float,
+        row: float,
+        about: str,
+        other_column: float | None,
+        other_row: float | None,
+        direction: str,
+        boundary: str,
+        trunk: str,
+    ) -> tuple[Image.Image, Question, dict[str, FieldOfView]]:
+        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        if column is None or row is None:
+            raise fault("Give a column and a row, or click a picture.")
+        other = None
+        if other_column is not None and other_row is not None:
+            other = int(other_row), int(other_column)
+        with telling():
+            question = Question(task, (int(row), int(column)), other, about, direction)
+            twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}
+            with DEVICE:
+                return photo, question, questions.ask_all(twins, photo, x, question)
+
+    def _measures(self, question: Question, views: Mapping[str, FieldOfView], trunk: str) -> str:
+        width = window_width(self.networks[f"{family(question.task, trunk)}-resnet"].config)
+        readings = {kind: questions.reading(question, view) for kind, view in views.items()}
+        rows = [(f"Answer at {question.place}", readings), *fov_figures.measure_rows(views)]
+        note = (
+            f'<div class="note">The frame is the explicit window, all that the ResNet can see: '
+            f"{width} px. Areas are shares of the picture; px are pixels of the network's input; "
+            "lines hold shares of the smoothed map. "
+        )
+        return table(rows, KINDS) + note
 
     def _build(self) -> None:
-        gr.Markdown("### Field of view: what decided this pixel? *Click any picture.*")
+        gr.Markdown(
+            "### Field of view: what decided this pixel? *Click any picture, "
+            "go on with the arrow keys.*"
+        )
         with gr.Row():
             heat_resnet = picture("ResNet", "heat-resnet")
             heat_imexnet = picture("IMEXNet", "heat-imexnet")
-        gr.HTML(_heat_bar())
+        bar = gr.HTML(_heat_bar(Look()), label="scale", elem_id="heat-bar")
+        number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
         with gr.Row(equal_height=True):
-            number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
             column = gr.Number(label="Column", elem_id="column", **number)
             row = gr.Number(label="Row", elem_id="row", **number)
             self.look = gr.Button("Show this pixel", elem_id="look", min_width=160)
+        with gr.Row():
+            with (
+                gr.Column(min_width=320),
+                gr.Accordion("What is asked", open=False, elem_id="asked"),
+            ):
+                self._build_question(number)
+            with (
+                gr.Column(min_width=320),
+                gr.Accordion("How it is shown", open=False, elem_id="shown"),
+            ):
+                self._build_look()
         with gr.Row():
             with gr.Column(min_width=320):
                 measures = gr.HTML(label="measures", elem_id="measures")
             with gr.Column(min_width=320):
                 decay = gr.Plot(label="decay", show_label=False, format="png", elem_id="decay")
+        gr.HTML("", js_on_load=KEYS)
+        self.save = gr.Button("Save figure and data", size="sm", elem_id="save-view")
+        self.saved = gr.File(
+            label="Figure to print (PNG, SVG, PDF) and data (.npz)",
+            file_count="multiple",
+            interactive=False,
+            visible=False,
+            elem_id="saved-view",
+        )
         self.maps = [heat_resnet, heat_imexnet]
         self.pixel = [column, row]
-        self.outputs = [*self.maps, measures, decay]
+        self.outputs = [*self.maps, measures, decay, bar]
+
+    def _build_question(self, number: dict[str, Any]) -> None:
+        self.direction = gr.Radio(DIRECTIONS, value="inputs", label="Show", elem_id="direction")
+        self.about = gr.Dropdown(
+            [(ANSWERS["depth"], ANSWER)],
+            value=ANSWER,
+            label="About",
+            elem_id="about",
+            allow_custom_value=True,  # the API takes classes of every task
+        )
+        self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
+        with gr.Row(visible=False) as self.corners:
+            self.corner = [
+                gr.Number(label=f"Other {name}", elem_id=f"other-{name}", **number)
+                for name in ("column", "row")
+            ]
+        self.boundary = gr.Radio(EDGES, value=TRAINED, label="Boundary", elem_id="boundary")
+        gr.HTML(ASKED_NOTE)
+
+    def _build_look(self) -> None:
+        self.scale = gr.Radio(list(SCALES), value=SCALES[0], label="Scale", elem_id="scale")
+        self.part = gr.Radio(list(PARTS), value=PARTS[0], label="Derivative", elem_id="part")
+        self.opacity = gr.Slider(0, 1, 0.85, step=0.05, label="Opacity", elem_id="opacity")
+        shares = [(f"{share} %", share) for share in CONTOURS]
+        self.contours = gr.CheckboxGroup(
+            shares, value=list(LINES), label="Lines round the set that holds", elem_id="contours"
+        )
+
+    @property
+    def settings(self) -> list[Any]:
+        """Beside the pixel, in the order of `field_of_view`."""
+        asked = [self.about, *self.corner, self.direction, self.boundary, self.trunk]
+        return [*asked, self.scale, self.part, self.opacity, self.contours]
 
 
-def _in_photo(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
-    column, row = event.index
-    return min(column, size[0] - 1), min(row, size[1] - 1)
+def _new_twin(network: Network, boundary: str) -> Network:
+    if boundary == TRAINED:
+        return network
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
+    return with_boundary(network, boundary)
 
 
-def _in_shown(size: tuple[int, int], event: gr.SelectData) -> tuple[int, int]:
+def _restored(request: gr.Request) -> tuple[Any, ...]:
+    """Photo, task, and all but the pixel of a visitor's link; without one nothing changes."""
+    found = links.restore(dict(request.query_params))
+    if found is None:
+        return (gr.skip(),) * 9
+    photo, question, boundary, look = found
+    asked = question.task, question.about, question.direction, boundary
+    return photo, *asked, look.scale, look.part, look.opacity, list(look.contours)
+
+
+def _restored_place(request: gr.Request) -> tuple[Any, ...]:
+    """Column and row of a visitor's link, those of a box's other corner, and that it is one."""
+    found = links.restore(dict(request.query_params))
+    if found is None:
+        return (gr.skip(),) * 6
+    question = found[1]
+    (row, column), other = question.pixel, question.other
+    if other is None:
+        return column, row, None, None, "pixel", gr.update(visible=False)
+    return column, row, other[1], other[0], "box", gr.update(visible=True)
+
+
+def _in_photo(size, place, column, row, event: gr.SelectData):
+    x, y = event.index
+    return _clicked(size, place, column, row, x, y)
+
+
+def _in_shown(size, place, column, row, event: gr.SelectData):
     """From the picture on the page, whose longer side is `SHOWN`, to the photo's own pixels."""
     scale = max(size) / SHOWN
-    column, row = ((i + 0.5) * scale for i in event.index)
-    return min(int(column), size[0] - 1), min(int(row), size[1] - 1)
+    x, y = (int((i + 0.5) * scale) for i in event.index)
+    return _clicked(size, place, column, row, x, y)
 
 
-def _heat_bar() -> str:
-    ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(render.DECADES, 0, -1)), "1"]
-    title = "Share of the sensitivity a pixel, relative to the peak of both; one scale"
-    return colour_bar(render.HEAT_COLOURS, ticks, title)
+def _clicked(
+    size: tuple[int, int], place: str, column: float | None, row: float | None, x: int, y: int
+) -> tuple[int, int, int | None, int | None]:
+    """The clicked pixel, and for a box its other corner: the pixel before."""
+    x, y = min(x, size[0] - 1), min(y, size[1] - 1)
+    if place == "pixel" or column is None or row is None:
+        return x, y, None, None
+    return x, y, min(int(column), size[0] - 1), min(int(row), size[1] - 1)
 
 
-def _heat_maps(
-    photo: Image.Image, views: Mapping[str, FieldOfView], pixel: tuple[int, int]
-) -> dict[str, np.ndarray]:
-    """Both maps as shares of their sums, on one scale, over the photo, with the marker."""
-    shares = {k: v.sensitivity / max(v.sensitivity.sum(), 1e-30) for k, v in views.items()}
-    peak = max(float(share.max()) for share in shares.values())
-    size = render.display_size((photo.height, photo.width), SHOWN)
-    backdrop = np.asarray(photo.resize((size[1], size[0]), Image.Resampling.BILINEAR))
-    width, height = full_size(photo)
-    scale = size[0] / height, size[1] / width
-    row, column = (pixel[0] + 0.5) * scale[0], (pixel[1] + 0.5) * scale[1]
-    pictures = {}
-    for kind, share in shares.items():
-        picture = render.heat_picture(backdrop, render.heat_values(share, peak))
-        if kind == "resnet":
-            edges = [
-                (window.start * side / n, window.stop * side / n)
-                for window, side, n in zip(views[kind].window, size, share.shape, strict=True)
-            ]
-            picture = render.frame(picture, *edges)
-        pictures[kind] = render.mark(picture, row, column)
-    return pictures
+def _placed(
+    place: str, size: tuple[int, int], column: float | None, row: float | None
+) -> tuple[dict, int | None, int | None, dict]:
+    """The row of the other corner, that corner, and the direction: outputs have no box."""
+    if place == "pixel" or column is None or row is None:
+        return gr.update(visible=place == "box"), None, None, gr.skip()
+    ends = [min(int(p + n / 6), n - 1) for p, n in zip((column, row), size, strict=True)]
+    return gr.update(visible=True), ends[0], ends[1], gr.update(value="inputs")
 
 
-def _measures(
-    task: str, views: Mapping[str, FieldOfView], pixel: tuple[int, int], width: int
-) -> str:
-    def row(label: str, words) -> tuple[str, dict[str, str]]:
-        return label, {kind: words(view) for kind, view in views.items()}
+def _turned(direction: str) -> tuple[Any, Any, Any, Any]:
+    """What an input moves is asked for a pixel: the place, and no other corner."""
+    if direction == "inputs":
+        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
+    return gr.update(value="pixel"), gr.update(visible=False), None, None
 
-    def share(name: str):
-        return lambda view: f"{100 * getattr(view.measures, name):.1f} %"
 
-    def value(view: FieldOfView) -> str:
-        if view.probability is None:
-            return f"{view.value:.2f} m"
-        return f"{CLASS_NAMES[task][int(view.value)]}, p = {view.probability:.2f}"
-
-    rows = [
-        row(f"Answer at column {pixel[1]}, row {pixel[0]}", value),
-        row("50 % of the sensitivity lies in", share("area50")),
-        row("95 % lies in", share("area95")),
-        row("99 % lies in", share("area99")),
-        row("RMS radius", lambda view: f"{view.measures.rms_radius:.1f} px"),
-        row(f"Outside the ResNet's window ({width} px)", share("outside_window")),
-        row("Of all: outside it, and nearer round an edge", share("wrap_around")),
-    ]
-    note = (
-        '<div class="note">Areas are shares of the picture; px are pixels of the network\'s input. '
-        "The frame is all that the ResNet can see.</div>"
+def _fitting(task: str, direction: str, about: str, part: str) -> tuple[dict, dict]:
+    """What can be asked about, and which parts of a derivative there are."""
+    choices = [(ANSWERS[task], ANSWER), *((name, name) for name in abouts(task)[1:])]
+    kept = about if about in abouts(task) else ANSWER
+    parts = PARTS if task != "qtips" and direction == "inputs" else PARTS[:2]
+    return (
+        gr.update(choices=choices, value=kept),
+        gr.update(choices=list(parts), value=part if part in parts else PARTS[0]),
     )
-    return table(rows, KINDS) + note
+
+
+def _heat_bar(look: Look) -> str:
+    if look.scale == "linear":
+        ticks = ["0", "0.25", "0.5", "0.75", "1"]
+        unit = f"the {100 * CLIPPED:g} % quantile"
+    else:
+        ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(render.DECADES, 0, -1)), "1"]
+        unit = "the peak"
+    if look.signed:
+        ticks = [*(f"−{tick}" for tick in ticks[:0:-1]), "0", *ticks[1:]]
+    colours = render.SIGNED_COLOURS if look.signed else render.HEAT_COLOURS
+    title = f"Share of the sensitivity a pixel, relative to {unit} of both; one scale"
+    return colour_bar(colours, ticks, title)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imexnet import render
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, FORMATS, KINDS, to_input
+from imexnet.predict import FAMILIES, FORMATS, KINDS, TRUNKS, family, to_input
 from imexnet.ui import examples
 from imexnet.ui.fallback import effort
 from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, decoded, fault, unreadable
@@ -39,10 +39,11 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     photo = Photo(
         value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
         label="Photo",
+        alt_text="Photo",
         type="pil",
         image_mode=None,
         format="png",
-        height=300,
+        height=280,
         sources=["upload", "webcam", "clipboard"],
         webcam_options=gr.WebcamOptions(mirror=False),
         buttons=["fullscreen"],
@@ -61,10 +62,11 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
             cache_examples=False,
             examples_per_page=12,
             api_visibility="private",
+            elem_id=f"{prefix}{name}",
         )
-        for label, pictures in (
-            ("Rendered kitchens: their exact depth and classes are known", kitchens),
-            ("Q-tips: is the rod white–white, white–black or black–black?", rods),
+        for name, label, pictures in (
+            ("kitchen", "Kitchens, rendered: their truth is known", kitchens),
+            ("qtip", "Q-tips: which markers has the rod?", rods),
         )
         if pictures
     ]
@@ -92,19 +94,21 @@ def on_new_photo(chosen: Inputs, begin: dict[str, Any] | None = None) -> list[An
 
 
 def pair_and_input(
-    networks: Mapping[str, Network], photo: Image.Image | None, task: str
+    networks: Mapping[str, Network], photo: Image.Image | None, task: str, trunk: str = "plain"
 ) -> tuple[Image.Image, dict[str, Network], Tensor]:
     """The photo, the task's two networks, and the one tensor that both are shown."""
-    photo, pair = need(photo), pair_of(networks, task)
+    photo, pair = need(photo), pair_of(networks, task, trunk)
     network = pair["resnet"]
     return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
 
 
-def pair_of(networks: Mapping[str, Network], task: str) -> dict[str, Network]:
+def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
     if task not in FAMILIES:
         raise fault("There is no such task; choose depth, segmentation or qtips.")
-    names = {kind: f"{FAMILIES[task]}-{kind}" for kind in KINDS}
+    if trunk not in TRUNKS:
+        raise fault("There is no such trunk; choose plain or pyramid.")
+    names = {kind: f"{family(task, trunk)}-{kind}" for kind in KINDS}
     missing = [render.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:
         raise fault(f"This server has no {' and no '.join(missing)} for this task; try another.")

@@ -57,6 +57,8 @@ class Page(gr.Blocks):
                 raise fault(NO_ADDRESS)
             if isinstance(value, float) and not math.isfinite(value):
                 raise fault(NOT_UNDERSTOOD)
+        # Programs may leave the last values out: the rest are as the page begins.
+        inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
         for component, value in zip(block_fn.inputs, inputs, strict=False):
             if value is None and _must_be_given(component):
                 raise fault(f"Choose a value: {escape(str(component.label))}.")

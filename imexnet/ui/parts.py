@@ -3,7 +3,8 @@
 import tempfile
 import threading
 from base64 import b64decode
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from html import escape
 from io import BytesIO
@@ -18,6 +19,7 @@ from PIL import Image
 from imexnet import render
 from imexnet.files import write_picture
 from imexnet.predict import UnfitError, read_photo, shrink
+from imexnet.ui.words import explain
 
 SHOWN = 512  # longer side of every picture on the page
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
@@ -86,6 +88,7 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
     given: dict[str, Any] = {"min_width": 280, "buttons": ["download", "fullscreen"], **options}
     return gr.Image(
         label=label,
+        alt_text=label,
         format="png",
         interactive=False,
         elem_id=name,
@@ -111,6 +114,15 @@ def sentence(error: Exception) -> str:
 def fault(message: str) -> gr.Error:
     """An error toast for a person: no traceback, no path."""
     return gr.Error(message, title="That did not work", print_exception=False)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the library refuses becomes a sentence for a person."""
+    try:
+        yield
+    except ValueError as error:
+        raise fault(escape(sentence(error), quote=False)) from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
@@ -141,9 +153,9 @@ def table(
     """A small table: a label a row, a column a network, or what else `labels` has names for."""
     head = "".join(f"<th>{escape(labels[name])}</th>" for name in columns)
     body = "".join(
-        f"<tr><td>{escape(label)}</td>"
+        f"<tr><td>{explain(label)}</td>"
         + "".join(f"<td>{escape(values[name])}</td>" for name in columns)
         + "</tr>"
         for label, values in rows
     )
-    return f'<table class="measures"><tr><th></th>{head}</tr>{body}</table>'
+    return f'<table class="measures"><tr><td></td>{head}</tr>{body}</table>'

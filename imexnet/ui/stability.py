@@ -20,7 +20,7 @@ from imexnet.stability import (
     local_lipschitz,
 )
 from imexnet.ui import examples
-from imexnet.ui.compare import answer_pictures
+from imexnet.ui.answers import answer_pictures
 from imexnet.ui.curves import NAMES, SCORES, Curves
 from imexnet.ui.inputs import inputs, on_new_photo, pair_and_input
 from imexnet.ui.parts import (

@@ -1,0 +1,152 @@
+"""For everybody: names, contrast, the keyboard alone, small screens, still pictures, the tour."""
+
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, Page, expect
+
+from imexnet.checkpoints import WEIGHTS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore"),  # of the browser driver's packages
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
+]
+
+
+def visit(browser: Browser, address: str, width: int = 1440, height: int = 900, **options) -> Page:
+    page = browser.new_page(viewport={"width": width, "height": height}, **options)
+    page.goto(address)
+    expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
+    return page
+
+
+def findings(page: Page) -> list[str]:
+    """What axe-core calls serious or critical."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{v['id']}: {node['html'][:150]}"
+        for v in found
+        if v["impact"] in ("serious", "critical")
+        for node in v["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_of_axe(browser, url, theme):
+    page = visit(browser, f"{url}/?__theme={theme}")
+    for name in ("settings", "against-truth", "downloads", "several"):
+        page.locator(f"#{name} > button").click()
+    expect(page.locator("#scores table")).to_be_visible()
+    assert findings(page) == []
+    page.get_by_role("tab", name="In 3-D").click()
+    expect(page.locator("#build")).to_be_visible()
+    assert findings(page) == []
+    page.evaluate("document.querySelector('#build').insertAdjacentHTML('afterend', '<button/>')")
+    assert len(findings(page)) == 1  # axe sees a button without a name
+    page.close()
+
+
+def test_a_photo_and_a_pixel_by_the_keyboard_alone(browser, url):
+    page = visit(browser, url)
+    kitchen = page.get_by_role("button", name="Kitchen 2", exact=True)
+    kitchen.focus()
+    outline = "e => getComputedStyle(e).outlineStyle"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Tab")
+    assert kitchen.evaluate("e => e === document.activeElement")
+    assert kitchen.evaluate(outline) == "solid"
+    before = page.locator("#heat-imexnet img").get_attribute("src") or ""
+    page.keyboard.press("Enter")
+    shown = expect(page.locator("#heat-imexnet img"))
+    shown.not_to_have_attribute("src", before, timeout=30_000)
+    page.locator("#column input").focus()
+    page.keyboard.press("Control+a")
+    page.keyboard.type("33")
+    page.keyboard.press("Enter")
+    expect(page.locator("#measures")).to_contain_text("column 33", timeout=30_000)
+    term = page.locator(".intro .term").first
+    expect(term.locator(".tip")).not_to_be_visible()
+    term.focus()
+    expect(term.locator(".tip")).to_contain_text("forward Euler")
+    page.close()
+
+
+@pytest.mark.parametrize(("width", "height"), [(390, 844), (820, 1180)])
+def test_small_screens(browser, url, width, height):
+    """No sideways scroll, whole pictures; on a phone: photo, answers, invitation, the rest."""
+    page = visit(browser, url, width, height)
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    tops = {}
+    for name in ("photo", "resnet", "imexnet", "truth", "invitation", "kitchen", "heat-resnet"):
+        box = page.locator(f"#{name}").bounding_box()
+        assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, name
+        tops[name] = box["y"]
+    for name in ("photo", "resnet", "imexnet", "truth"):
+        shape = page.locator(f"#{name} img").evaluate(
+            "e => [e.getBoundingClientRect().height, e.closest('.block').clientHeight]"
+        )
+        assert shape[0] <= shape[1] + 1, name  # not cut off
+    assert tops["resnet"] == tops["imexnet"] < tops["invitation"] < tops["heat-resnet"]
+    if width < 640:
+        assert tops["photo"] < tops["resnet"] and tops["invitation"] < tops["kitchen"]
+    page.close()
+
+
+def test_reduced_motion_is_respected(browser, url):
+    page = visit(browser, url, reduced_motion="reduce")
+    seconds = page.locator("#upload").evaluate("e => getComputedStyle(e).transitionDuration")
+    assert seconds in ("0s", "0.00001s", "1e-05s")
+    page.close()
+
+
+@pytest.fixture
+def first_visit(browser: Browser, url: str) -> Iterator[Page]:
+    """A browser that has never been here; `new_page` of the others has."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    page = context.new_page()
+    page.goto(url)
+    yield page
+    context.close()
+
+
+def test_guided_visit_in_five_steps(first_visit):
+    page = first_visit
+    card = page.locator(".tour")
+    expect(card).to_be_visible(timeout=60_000)
+    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
+    targets = []
+    for step in range(1, 6):
+        expect(card).to_contain_text(f"{step} of 5")
+        targets.append(page.locator(".toured").get_attribute("id"))
+        if step == 2:  # it never blocks: the page answers meanwhile
+            page.locator("#task label", has_text="Segmentation").click()
+            expect(page.locator("#legend .chip").first).to_be_visible(timeout=30_000)
+        card.locator(".tour-next").click()
+    assert targets == ["photo", "pair", "invitation", "heat-resnet", "downloads"]
+    expect(card).to_have_count(0)
+    expect(page.locator(".toured")).to_have_count(0)
+    page.reload()
+    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(2000)
+    expect(card).to_have_count(0)  # shown once,
+    page.locator(".tour-start").click()
+    expect(card).to_contain_text("1 of 5")  # and whenever it is asked for
+    page.keyboard.press("Escape")
+    expect(card).to_have_count(0)
+
+
+def test_guided_visit_can_be_skipped(first_visit):
+    card = first_visit.locator(".tour")
+    expect(card).to_be_visible(timeout=60_000)
+    card.locator(".tour-skip").click()
+    expect(card).to_have_count(0)
+    first_visit.reload()
+    expect(first_visit.locator("#measures table")).to_be_visible(timeout=60_000)
+    first_visit.wait_for_timeout(2000)
+    expect(card).to_have_count(0)

@@ -1,0 +1,76 @@
+"""The tab "Receptive field" on the real page."""
+
+import re
+import shutil
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from imexnet.checkpoints import WEIGHTS
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore"),  # of the browser driver's packages
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
+]
+
+
+@pytest.fixture(scope="module")
+def tab(browser: Browser, url: str) -> Iterator[Page]:
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened.goto(url)
+    opened.get_by_role("tab", name="Receptive field").click()
+    yield opened
+    opened.close()
+
+
+def choose(tab: Page, name: str) -> None:
+    tab.get_by_role("tab", name=name, exact=True).click()
+
+
+def test_windows_grow_step_by_step_and_all_at_once(tab):
+    choose(tab, "Steps")
+    words = tab.locator("#growth-words")
+    expect(words).to_contain_text("After step 6", timeout=60_000)
+    expect(words).to_contain_text(re.compile(r"After step 2: [^\n]*11 × 11 px"))
+    expect(words).to_contain_text("64 × 64 px")
+    expect(tab.locator("#growth button img")).to_have_count(14)
+    tab.locator("#reach-task label", has_text="Depth").click()
+    tab.locator("#receptive-tab button.gallery-item, button.gallery-item").locator(
+        "visible=true"
+    ).first.click()
+    expect(words).to_contain_text("160 × 120 px", timeout=60_000)
+    expect(words).not_to_contain_text("After step 5")
+
+
+def test_averages_come_one_by_one_and_again_from_memory(tab):
+    choose(tab, "Whole")
+    tab.locator("#average").click()
+    words = tab.locator("#averages")
+    expect(words).to_contain_text("48 pixels", timeout=90_000)
+    expect(words).to_contain_text("±")
+    said = words.inner_text()
+    tab.locator("#average").click()
+    tab.wait_for_timeout(1000)
+    assert words.inner_text() == said
+
+
+def test_greens_function_follows_h(tab):
+    choose(tab, "Green's function")
+    words = tab.locator("#green-words")
+    expect(words).to_contain_text("Decay length", timeout=30_000)
+
+    def length() -> float:
+        found = re.search(r"Decay length ([\d.]+)", words.inner_text())
+        assert found is not None
+        return float(found[1])
+
+    before = length()
+    number = tab.locator("#green-h input[type=number]")
+    number.fill("80")
+    number.press("Enter")
+    expect(words).not_to_contain_text(f"{before:.2f}", timeout=30_000)
+    assert length() > before
