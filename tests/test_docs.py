@@ -41,7 +41,11 @@ ELSEWHERE = {
     r"python benchmarks/rooms\.py KITCHENS train": "test_kitchens.py",
     r"python benchmarks/locality\.py": "test_qtips.py; it takes minutes",
 }
-FEWER = {r"--images \d+": "--images 2", r"--severities \S+": "--severities 0,1"}
+FEWER = {
+    r"--images \d+": "--images 2",
+    r"--pixels \d+": "--pixels 1",
+    r"--severities \S+": "--severities 0,1",
+}
 
 
 def commands(text: str) -> Iterator[str]:
