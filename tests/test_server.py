@@ -320,7 +320,8 @@ try:
     list(handlers["predict"](example(0), "depth"))
 except gr.Error as error:
     refused = error.message
-print(json.dumps({"refused": refused, "answered": str(list(handlers["predict"](example(0), "qtips")))}))
+answered = str(list(handlers["predict"](example(0), "qtips")))
+print(json.dumps({"refused": refused, "answered": answered}))
 """
 
 
