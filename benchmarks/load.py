@@ -154,7 +154,7 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
 
 def main() -> None:
     """Prints one JSON object; exit status 1 if an answer was wrong or missing."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Many visitors at once.")
     parser.add_argument("--visitors", type=int, default=32)
     parser.add_argument("--minutes", type=float, default=0.5)
     parser.add_argument("--threads", type=int, default=1, help="of the server's processor")

@@ -81,6 +81,9 @@ def field_of_view_command(
     direction: Annotated[
         str, typer.Option(help="inputs that decide this output; outputs that this input moves")
     ] = "inputs",
+    boundary: Annotated[
+        str, typer.Option(help="Of the implicit solves: trained, periodic or mirrored.")
+    ] = "trained",
     scale: Annotated[str, typer.Option(help="logarithmic or linear")] = "logarithmic",
     part: Annotated[str, typer.Option(help="absolute, signed, red, green or blue")] = "absolute",
     opacity: Annotated[float, typer.Option(help="Of the heat over the picture.")] = 0.85,
@@ -102,7 +105,10 @@ def field_of_view_command(
     other = _corner(to) if to else None
     photo = predict.read_photo(image)
     question = questions.Question(task, (y, x), other, about, direction)
-    networks = _networks(task, model, trunk)
+    networks = {
+        kind: questions.with_edges(network, boundary)
+        for kind, network in _networks(task, model, trunk).items()
+    }
     first = next(iter(networks.values()))
     shown = predict.to_input(photo, first.config, first.mean.device)
     views = questions.ask_all(networks, photo, shown, question)
@@ -124,7 +130,9 @@ def field_of_view_command(
 @app.command("receptive-field")
 def receptive_field_command(
     task: Task,
-    images: Annotated[list[Path] | None, typer.Argument(help="Photos, all of one shape.")] = None,
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Photos of one shape, or a folder.")
+    ] = None,
     model: Kind = "both",
     count: Annotated[int, typer.Option("--images", min=1, help="Fresh Q-tips to draw.")] = 12,
     pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
@@ -135,7 +143,7 @@ def receptive_field_command(
     """Measures of the field of view, mean and standard deviation over pixels and pictures."""
     from imexnet import receptive_field
 
-    photos = images or []
+    photos = [file for path in images or [] for file in _photos(path)]
     if task != "qtips" and not photos:
         raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
     number = len(photos) if task != "qtips" else count
@@ -369,6 +377,11 @@ def _family(trunk: str) -> str:
     if trunk not in TRUNKS:
         raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
     return TRUNKS[trunk]
+
+
+def _photos(path: Path) -> list[Path]:
+    """The photo, or those in a folder."""
+    return sorted(path.glob("*.jpg")) + sorted(path.glob("*.png")) if path.is_dir() else [path]
 
 
 def _corner(text: str) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 import ctypes
 
-TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3  # of glibc's malloc.h
+TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8  # of glibc's malloc.h
+ARENAS = 2
 LARGEST_THRESHOLD = 2**25  # bytes; glibc refuses a larger one for blocks of their own
 
 
@@ -11,10 +12,11 @@ def keep_freed_memory() -> bool:
 
     Feature maps are allocated and freed at every layer. By default glibc hands memory of that size
     back to the system, which then clears it page by page for the next map: that can take longer
-    than a Fourier transform of the map. For programs, not for the library: it lasts as long as
-    the process.
+    than a Fourier transform of the map. What is kept lies in few arenas, or each thread of a server
+    would come to keep its own. For programs, not for the library: it lasts as long as the process.
     """
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt is None:
         return False
-    return bool(mallopt(MMAP_THRESHOLD, LARGEST_THRESHOLD) and mallopt(TRIM_THRESHOLD, 2**31 - 1))
+    wishes = (MMAP_THRESHOLD, LARGEST_THRESHOLD), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, ARENAS)
+    return all(mallopt(*wish) for wish in wishes)

@@ -8,9 +8,10 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.data import nyu, qtips
-from imexnet.models import Network
+from imexnet.models import Network, with_boundary
 from imexnet.predict import FAMILIES, full_size, to_grid
 from imexnet.sensitivity import FieldOfView, field_of_view, influence
+from imexnet.steps import BOUNDARIES
 
 CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
     "segmentation": nyu.CLASSES,
@@ -18,6 +19,7 @@ CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 ANSWER = "answer"
 DIRECTIONS = ("inputs", "outputs")
+TRAINED = "trained"  # the boundary that the weights were trained with
 
 Pixel = tuple[int, int]
 
@@ -114,6 +116,19 @@ def ask_all(
             continue
         found[kind] = field_of_view(network, question.task, x, cell, other, question.class_number)
     return found
+
+
+def with_edges(network: Network, boundary: str) -> Network:
+    """The network as it is trained, or its twin with a periodic or mirrored boundary.
+
+    Raises:
+        ValueError: for another boundary.
+    """
+    if boundary == TRAINED:
+        return network
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
+    return with_boundary(network, boundary)
 
 
 def reading(question: Question, view: FieldOfView) -> str:

@@ -117,6 +117,18 @@ def test_field_of_view_of_a_box_a_class_and_the_pyramid(photo, here, tmp_path):
         assert heat.size == (90, 60)
 
 
+def test_mirrored_boundary_takes_the_wrap_around_away(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "depth", "--x", "0", "--y", "30", "--json")
+    found = {
+        boundary: json.loads(here(*words, "--boundary", boundary, "--out", tmp_path)[1])
+        for boundary in ("trained", "periodic", "mirrored")
+    }
+    assert found["trained"] == found["periodic"]
+    assert found["mirrored"]["resnet"] == found["periodic"]["resnet"]
+    around = {name: views["imexnet"]["wrap_around"] for name, views in found.items()}
+    assert around["mirrored"] < 0.7 * around["periodic"]
+
+
 def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
     words = ("field-of-view", photo, "--task", "depth", "--x", "10", "--y", "20", "--json")
     status, out, _ = here(*words, "--direction", "outputs", "--out", tmp_path)
@@ -137,6 +149,7 @@ def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
         (("--opacity", "2"), "from 0 to 1"),
         (("--figure", "gif"), "png, svg, pdf"),
         (("--trunk", "oak"), "--trunk must be"),
+        (("--boundary", "open"), "the boundary is trained, periodic or mirrored"),
     ],
 )
 def test_field_of_view_bad_input_gives_one_line(photo, here, tmp_path, words, sentence):
@@ -156,6 +169,8 @@ def test_receptive_field_prints_means_and_spreads(photo, here):
         assert result[kind]["count"] == 4
         assert set(result[kind]["area95"]) == {"mean", "std"}
     assert result["resnet"]["outside_window"] == {"mean": 0, "std": 0}
+    folder = ("receptive-field", photo.parent, "--task", "depth", "--pixels", "1", "--json")
+    assert json.loads(here(*folder)[1])["resnet"]["count"] == 1
     words = ("receptive-field", "--task", "qtips", "--images", "2", "--pixels", "1")
     status, out, _ = here(*words, "--model", "imexnet")
     assert (status, "count: 2" in out, "resnet" in out) == (0, True, False)

@@ -19,6 +19,7 @@ from imexnet.checkpoints import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), WEIGHTS / "README.md"])
+OF_A_SERVER = "gradio_client"  # Python that asks a running page: test_api_examples.py
 PROGRAMS = re.compile(
     r"(\.venv/bin/)?(python3?|imexnet|make|pip|accelerate|torchrun|for|curl|git|hf) "
 )
@@ -33,22 +34,26 @@ ELSEWHERE = {
     r"(python -m )?imexnet benchmark.*": "test_benchmark.py, a short form",
     r"imexnet (evaluate|train|render|prepare-nyu) .*": "test_cli.py; letters stand for numbers",
     r"accelerate launch": "a name",
+    r"python benchmarks/load\.py.*": "test_server.py, a short form",
     r"python -m imexnet render .*": "test_kitchens.py, fewer of them",
     r"python -m imexnet train .*": "test_training.py, on pictures of its own",
     r"python benchmarks/variants\.py .*": "test_runs.py",
     r"python benchmarks/rooms\.py KITCHENS train": "test_kitchens.py",
     r"python benchmarks/locality\.py": "test_qtips.py; it takes minutes",
 }
-FEWER = {r"--images \d+": "--images 2", r"--severities \S+": "--severities 0,1"}
+FEWER = {
+    r"--images \d+": "--images 2",
+    r"--pixels \d+": "--pixels 1",
+    r"--severities \S+": "--severities 0,1",
+}
 
 
 def commands(text: str) -> Iterator[str]:
-    """What a shell is given in indented or fenced blocks and in `…`, comments taken off."""
+    """What a shell is given in indented blocks and in `…`, comments taken off."""
     text = re.sub(r"```python\n.*?```", "", text, flags=re.S)
     text = re.sub(r"\\\n\s*", "", text)
+    text = re.sub(r"```sh\n.*?```", "", text, flags=re.S)  # scripts: test_api_examples.py
     found = re.findall(r"^(?: {4,}|\$ )(\S.*)$", text, re.M)
-    for block in re.findall(r"```(?:sh|bash)\n(.*?)```", text, re.S):
-        found += block.splitlines()
     found += [" ".join(code.split()) for code in re.findall(r"`([^`]+)`", text)]
     for line in found:
         command = re.sub(r"\s+(#|\() .*$|\s+#.*$|\s{2,}\(.*$|^([A-Z_]+=\S+ )+", "", line).strip()
@@ -130,7 +135,8 @@ def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
-        exec(block, names)
+        if OF_A_SERVER not in block:
+            exec(block, names)
 
 
 def test_links_and_pictures_of_the_pages_exist():

@@ -6,9 +6,9 @@ import pytest
 from PIL import Image
 
 from imexnet.heat_maps import Look
-from imexnet.questions import Question
+from imexnet.questions import TRAINED, Question
 from imexnet.ui.inputs import example
-from imexnet.ui.links import BEGUN, TRAINED, link, name_of, restore
+from imexnet.ui.links import BEGUN, link, name_of, restore
 from imexnet.ui.parts import decoded
 
 KITCHEN = {"task": "segmentation", "example": "kitchen-0004", "x": "400", "y": "240"}

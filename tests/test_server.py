@@ -17,6 +17,7 @@ import offline
 import pytest
 import torch
 from conftest import ROOT
+from gradio.state_holder import StateHolder
 from PIL import Image
 
 from imexnet.benchmark_page import RefusedError, Visitor
@@ -63,6 +64,7 @@ def small(monkeypatch, tmp_path, loop) -> Page:
             photo = Photo(value=Image.new("RGB", (8, 8)), type="pil")
             gr.Button().click(halved, [number, word, photo], number, api_name="halve")
         page.has_launched = True  # from when on Gradio asks where files lie
+        StateHolder().set_blocks(page)
         return page
 
     return loop.run_until_complete(built())
@@ -120,6 +122,28 @@ def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
     time.sleep(0.1)
     small.sweep(0.05)
     assert not (tmp_path / "upload").exists()
+
+
+def test_memory_is_kept_for_visitors_who_are_there(loop, small):
+    function = next(f for f in small.fns.values() if f.api_name == "halve")
+    sessions = small.state_holder.session_data
+
+    def ask(session: str, event: str, word: str = "go") -> None:
+        state = small.state_holder[session]
+        given = {"state": state, "session_hash": session, "event_id": event}
+        loop.run_until_complete(small.process_api(function, [4, word, None], **given))
+
+    ask("one", "event of one")
+    ask("other", "event of other")
+    ask("program", "program")  # Gradio names the session of a single question after it
+    with pytest.raises(gr.Error):
+        ask("failing program", "failing program", "fail")
+    assert list(sessions) == ["one", "other"]
+    sessions["one"].is_closed = True
+    small.sweep(60)
+    assert list(sessions) == ["one", "other"]
+    small.sweep(-1)
+    assert list(sessions) == ["other"]
 
 
 def test_the_running_page_sweeps(loop, small, monkeypatch):
@@ -296,8 +320,8 @@ try:
     list(handlers["predict"](example(0), "depth"))
 except gr.Error as error:
     refused = error.message
-answered = list(handlers["predict"](example(0), "qtips"))
-print(json.dumps({"refused": refused, "answered": str(answered)}))
+answered = str(list(handlers["predict"](example(0), "qtips")))
+print(json.dumps({"refused": refused, "answered": answered}))
 """
 
 

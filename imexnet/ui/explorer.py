@@ -10,15 +10,15 @@ from PIL import Image
 
 from imexnet import files, fov_figures, questions, render
 from imexnet.heat_maps import CLIPPED, CONTOURS, PARTS, SCALES, Look, heat_maps
-from imexnet.models import Network, window_width, with_boundary
+from imexnet.models import Network, window_width
 from imexnet.predict import KINDS, family
-from imexnet.questions import ANSWER, Question, abouts
+from imexnet.questions import ANSWER, TRAINED, Question
 from imexnet.sensitivity import FieldOfView
 from imexnet.steps import BOUNDARIES
-from imexnet.ui import links
+from imexnet.ui import events, links
 from imexnet.ui.inputs import pair_and_input
 from imexnet.ui.keys import KEYS
-from imexnet.ui.links import LINES, TRAINED
+from imexnet.ui.links import LINES
 from imexnet.ui.parts import (
     DEVICE,
     EVERY,
@@ -34,11 +34,6 @@ from imexnet.ui.parts import (
     telling,
 )
 
-ANSWERS = {
-    "depth": "the depth",
-    "segmentation": "the answer: winner minus runner-up",
-    "qtips": "the answer: winner minus runner-up",
-}
 DIRECTIONS = [
     ("what decided this output", "inputs"),
     ("which outputs this input moves", "outputs"),
@@ -66,7 +61,7 @@ class Explorer:
         self.networks = networks
         self.folder = folder
         self.trunk = trunk
-        self._twin = lru_cache(2 * len(networks))(_new_twin)
+        self._twin = lru_cache(2 * len(networks))(questions.with_edges)
         self._build()
 
     def question(self, photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
@@ -95,7 +90,7 @@ class Explorer:
         gr.on(numbers, **view, **PRIVATE)
         quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
         for shown_picture in (photo, *shown, *self.maps):
-            where = _in_photo if shown_picture is photo else _in_shown
+            where = events.in_photo if shown_picture is photo else events.in_shown
             # In the queue, so that the last click is answered last.
             clicked = shown_picture.select(
                 where,
@@ -109,19 +104,19 @@ class Explorer:
         changed = [component.input for component in chosen]
         gr.on([*changed, self.opacity.release], **view, **quiet, **LATEST)
         placed = self.place.input(
-            _placed,
+            events.placed,
             [self.place, size, *self.pixel],
             [self.corners, *self.corner, self.direction],
             **quiet,
         )
         placed.then(**view, **quiet, **LATEST)
         turned = self.direction.input(
-            _turned, self.direction, [self.place, self.corners, *self.corner], **quiet
+            events.turned, self.direction, [self.place, self.corners, *self.corner], **quiet
         )
         turned.then(**view, **quiet, **LATEST)
         fit = [task, self.direction, self.about, self.part]
         for changed in (task.change, self.direction.change):
-            changed(_fitting, fit, [self.about, self.part], queue=False, **quiet)
+            changed(events.fitting, fit, [self.about, self.part], queue=False, **quiet)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **quiet)
         show.then(self.files, view["inputs"], self.saved, **PRIVATE)
 
@@ -135,10 +130,10 @@ class Explorer:
         """
         shown = [self.scale, self.part, self.opacity, self.contours]
         asked = [self.about, self.direction, self.boundary]
-        restored = demo.load(_restored, None, [photo, task, *asked, *shown], **PRIVATE)
+        restored = demo.load(events.restored, None, [photo, task, *asked, *shown], **PRIVATE)
         begun = restored.then(**begin, **PRIVATE)
         where = [*self.pixel, *self.corner, self.place, self.corners]
-        return begun.then(_restored_place, None, where, **PRIVATE)
+        return begun.then(events.restored_place, None, where, **PRIVATE)
 
     def field_of_view(
         self,
@@ -286,7 +281,7 @@ class Explorer:
     def _build_question(self, number: dict[str, Any]) -> None:
         self.direction = gr.Radio(DIRECTIONS, value="inputs", label="Show", elem_id="direction")
         self.about = gr.Dropdown(
-            [(ANSWERS["depth"], ANSWER)],
+            [(events.ANSWERS["depth"], ANSWER)],
             value=ANSWER,
             label="About",
             elem_id="about",
@@ -315,86 +310,6 @@ class Explorer:
         """Beside the pixel, in the order of `field_of_view`."""
         asked = [self.about, *self.corner, self.direction, self.boundary, self.trunk]
         return [*asked, self.scale, self.part, self.opacity, self.contours]
-
-
-def _new_twin(network: Network, boundary: str) -> Network:
-    if boundary == TRAINED:
-        return network
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
-    return with_boundary(network, boundary)
-
-
-def _restored(request: gr.Request) -> tuple[Any, ...]:
-    """Photo, task, and all but the pixel of a visitor's link; without one nothing changes."""
-    found = links.restore(dict(request.query_params))
-    if found is None:
-        return (gr.skip(),) * 9
-    photo, question, boundary, look = found
-    asked = question.task, question.about, question.direction, boundary
-    return photo, *asked, look.scale, look.part, look.opacity, list(look.contours)
-
-
-def _restored_place(request: gr.Request) -> tuple[Any, ...]:
-    """Column and row of a visitor's link, those of a box's other corner, and that it is one."""
-    found = links.restore(dict(request.query_params))
-    if found is None:
-        return (gr.skip(),) * 6
-    question = found[1]
-    (row, column), other = question.pixel, question.other
-    if other is None:
-        return column, row, None, None, "pixel", gr.update(visible=False)
-    return column, row, other[1], other[0], "box", gr.update(visible=True)
-
-
-def _in_photo(size, place, column, row, event: gr.SelectData):
-    x, y = event.index
-    return _clicked(size, place, column, row, x, y)
-
-
-def _in_shown(size, place, column, row, event: gr.SelectData):
-    """From the picture on the page, whose longer side is `SHOWN`, to the photo's own pixels."""
-    scale = max(size) / SHOWN
-    x, y = (int((i + 0.5) * scale) for i in event.index)
-    return _clicked(size, place, column, row, x, y)
-
-
-def _clicked(
-    size: tuple[int, int], place: str, column: float | None, row: float | None, x: int, y: int
-) -> tuple[int, int, int | None, int | None]:
-    """The clicked pixel, and for a box its other corner: the pixel before."""
-    x, y = min(x, size[0] - 1), min(y, size[1] - 1)
-    if place == "pixel" or column is None or row is None:
-        return x, y, None, None
-    return x, y, min(int(column), size[0] - 1), min(int(row), size[1] - 1)
-
-
-def _placed(
-    place: str, size: tuple[int, int], column: float | None, row: float | None
-) -> tuple[dict, int | None, int | None, dict]:
-    """The row of the other corner, that corner, and the direction: outputs have no box."""
-    if place == "pixel" or column is None or row is None:
-        return gr.update(visible=place == "box"), None, None, gr.skip()
-    ends = [min(int(p + n / 6), n - 1) for p, n in zip((column, row), size, strict=True)]
-    return gr.update(visible=True), ends[0], ends[1], gr.update(value="inputs")
-
-
-def _turned(direction: str) -> tuple[Any, Any, Any, Any]:
-    """What an input moves is asked for a pixel: the place, and no other corner."""
-    if direction == "inputs":
-        return gr.skip(), gr.skip(), gr.skip(), gr.skip()
-    return gr.update(value="pixel"), gr.update(visible=False), None, None
-
-
-def _fitting(task: str, direction: str, about: str, part: str) -> tuple[dict, dict]:
-    """What can be asked about, and which parts of a derivative there are."""
-    choices = [(ANSWERS[task], ANSWER), *((name, name) for name in abouts(task)[1:])]
-    kept = about if about in abouts(task) else ANSWER
-    parts = PARTS if task != "qtips" and direction == "inputs" else PARTS[:2]
-    return (
-        gr.update(choices=choices, value=kept),
-        gr.update(choices=list(parts), value=part if part in parts else PARTS[0]),
-    )
 
 
 def _heat_bar(look: Look) -> str:

@@ -13,14 +13,13 @@ from PIL import Image
 
 from imexnet.heat_maps import Look
 from imexnet.predict import full_size
-from imexnet.questions import ANSWER, DIRECTIONS, Question
+from imexnet.questions import ANSWER, DIRECTIONS, TRAINED, Question
 from imexnet.sensitivity import FieldOfView
 from imexnet.steps import BOUNDARIES
 from imexnet.ui import examples
 from imexnet.ui.inputs import QTIPS, example
 from imexnet.ui.parts import decoded
 
-TRAINED = "trained"  # the boundary that the weights were trained with
 LINES = (50, 95)  # of the contours that the page begins with
 BEGUN = Look(contours=LINES)
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from datetime import datetime, timedelta
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
 SWEEP = 5 * 60  # seconds between two looks at what is older
 QUEUE = 64
+SESSIONS = 1000  # a third of a megabyte each
 FILE_SIZE = "40mb"
 
 NOT_UNDERSTOOD = "The page was given something that it does not understand."
@@ -49,6 +51,16 @@ class Page(gr.Blocks):
             self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
             os.environ["GRADIO_TEMP_DIR"] = self._files.name
         super().__init__(**given)
+
+    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
+        """The answer to an event. A program that asks once leaves nothing in memory."""
+        session, answer = named.get("session_hash"), {}
+        try:
+            answer = await super().process_api(*given, **named)
+            return answer
+        finally:
+            if session and session == named.get("event_id") and not answer.get("is_generating"):
+                self._forget(session)
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any):
         """What visitors sent, as values for a handler."""
@@ -113,7 +125,7 @@ class Page(gr.Blocks):
                         list(answer)
 
     def sweep(self, older: float) -> None:
-        """Takes files away that are older than so many seconds, and the folders they leave."""
+        """Takes away what is older than so many seconds: files, and what visitors left behind."""
         kept = {path for block in self.blocks.values() for path in _kept(block)}
         root, now = Path(get_upload_folder()), time.time()
         for path in sorted(root.rglob("*"), reverse=True):
@@ -124,6 +136,15 @@ class Page(gr.Blocks):
                     path.rmdir()
                 else:
                     path.unlink()
+
+        for session, state in list(self.state_holder.session_data.items()):
+            used = self.state_holder.time_last_used.get(session, datetime.min)
+            if state.is_closed and datetime.now() - used > timedelta(seconds=older):
+                self._forget(session)
+
+    def _forget(self, session: str | None) -> None:
+        for kept in (self.state_holder.session_data, self.state_holder.time_last_used):
+            kept.pop(session, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
@@ -153,6 +174,7 @@ class Page(gr.Blocks):
             enable_monitoring=False,
             mcp_server=os.environ.get("IMEXNET_MCP") == "1",
             max_file_size=FILE_SIZE,
+            state_session_capacity=SESSIONS,
             footer_links=["api", "settings"],
             app_kwargs={
                 "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
