@@ -11,37 +11,46 @@ from imexnet.ui.inputs import example
 from imexnet.ui.links import BEGUN, link, name_of, restore
 from imexnet.ui.parts import decoded
 
+USUAL = ("plain", TRAINED, BEGUN)
 KITCHEN = {"task": "segmentation", "example": "kitchen-0004", "x": "400", "y": "240"}
 
 
 @pytest.mark.parametrize(
-    ("question", "boundary", "look"),
+    ("question", "trunk", "boundary", "look"),
     [
-        (Question("depth", (240, 400)), TRAINED, BEGUN),
-        (Question("segmentation", (0, 0), (479, 639), "wall"), "mirrored", Look("linear")),
+        (Question("depth", (240, 400)), "plain", TRAINED, BEGUN),
+        (
+            Question("segmentation", (0, 0), (479, 639), "wall"),
+            "pyramid",
+            "mirrored",
+            Look("linear"),
+        ),
         (
             Question("depth", (1, 2), direction="outputs"),
+            "plain",
             "periodic",
             Look(part="signed", opacity=0.5, contours=(99,)),
         ),
     ],
 )
-def test_a_link_restores_what_it_was_made_of(question, boundary, look):
+def test_a_link_restores_what_it_was_made_of(question, trunk, boundary, look):
     found = restore(KITCHEN)
     assert found is not None
-    photo = decoded(found[0])
-    query = dict(parse_qsl(link(photo, question, boundary, look), keep_blank_values=True))
-    assert restore(query) == (found[0], question, boundary, look)
+    assert isinstance(found.photo, str)
+    photo = decoded(found.photo)
+    query = link(photo, question, trunk, boundary, look)
+    again = restore(dict(parse_qsl(query, keep_blank_values=True)))
+    assert again == (found.photo, question, trunk, boundary, look)
 
 
 def test_qtips_have_names_and_other_pictures_have_no_link():
     assert name_of(example(3)) == "qtip-3"
-    query = dict(parse_qsl(link(example(3), Question("qtips", (5, 6)), TRAINED, BEGUN)))
+    query = dict(parse_qsl(link(example(3), Question("qtips", (5, 6)), *USUAL)))
     assert query == {"task": "qtips", "example": "qtip-3", "x": "6", "y": "5"}
     found = restore(query)
     assert found is not None
-    assert found[0] == example(3)
-    assert link(Image.new("RGB", (40, 30)), Question("depth", (1, 2)), TRAINED, BEGUN) == ""
+    assert found.photo == example(3)
+    assert link(Image.new("RGB", (40, 30)), Question("depth", (1, 2)), *USUAL) == ""
 
 
 @pytest.mark.parametrize(
@@ -50,6 +59,7 @@ def test_qtips_have_names_and_other_pictures_have_no_link():
         {"example": "../../etc/passwd"}, {"example": "qtip-6"}, {"example": "kitchen-0099"},
         {"x": "640"}, {"y": "-1"}, {"x": "four"}, {"task": "heat"}, {"about": "spaceship"},
         {"scale": "cubic"}, {"opacity": "nan"}, {"lines": "0"}, {"boundary": "open"},
+        {"trunk": "unet"},
         {"show": "nothing"}, {"x2": "3"}, {"x2": "3", "y2": "480"},
     ],
 )  # fmt: skip

@@ -17,13 +17,13 @@ ANSWERS = {
 
 
 def restored(request: gr.Request) -> tuple[Any, ...]:
-    """Photo, task, and all but the pixel of a visitor's link; without one nothing changes."""
+    """Photo, task, trunk and all but the pixel of a visitor's link; without one, no change."""
     found = links.restore(dict(request.query_params))
     if found is None:
-        return (gr.skip(),) * 9
-    photo, question, boundary, look = found
-    asked = question.task, question.about, question.direction, boundary
-    return photo, *asked, look.scale, look.part, look.opacity, list(look.contours)
+        return (gr.skip(),) * 10
+    question, look = found.question, found.look
+    asked = question.task, found.trunk, question.about, question.direction, found.boundary
+    return found.photo, *asked, look.scale, look.part, look.opacity, list(look.contours)
 
 
 def restored_place(request: gr.Request) -> tuple[Any, ...]:
@@ -31,7 +31,7 @@ def restored_place(request: gr.Request) -> tuple[Any, ...]:
     found = links.restore(dict(request.query_params))
     if found is None:
         return (gr.skip(),) * 6
-    question = found[1]
+    question = found.question
     (row, column), other = question.pixel, question.other
     if other is None:
         return column, row, None, None, "pixel", gr.update(visible=False)

@@ -129,7 +129,7 @@ class Explorer:
             photo, task: the components that choose what is shown.
         """
         shown = [self.scale, self.part, self.opacity, self.contours]
-        asked = [self.about, self.direction, self.boundary]
+        asked = [self.trunk, self.about, self.direction, self.boundary]
         restored = demo.load(events.restored, None, [photo, task, *asked, *shown], **PRIVATE)
         begun = restored.then(**begin, **PRIVATE)
         where = [*self.pixel, *self.corner, self.place, self.corners]
@@ -175,7 +175,7 @@ class Explorer:
         with telling():
             look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
             pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
-        link = links.link(photo, question, boundary, look)
+        link = links.link(photo, question, trunk, boundary, look)
         return (
             pictures["resnet"],
             pictures["imexnet"],

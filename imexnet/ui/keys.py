@@ -30,8 +30,8 @@ document.addEventListener('keydown', (event) => {
   put('row', within(at('row') + move[1] * far * Number(data.stepY), data.height));
   setTimeout(() => look.click(), 0);
 });
-const ours = ['task', 'example', 'x', 'y', 'x2', 'y2', 'about', 'show', 'boundary', 'scale', 'part',
-  'opacity', 'lines'];
+const ours = ['task', 'example', 'x', 'y', 'x2', 'y2', 'about', 'show', 'trunk', 'boundary',
+  'scale', 'part', 'opacity', 'lines'];
 let before = null;
 new MutationObserver(() => {
   const state = document.querySelector('#view-state');

@@ -5,14 +5,14 @@ from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
 from PIL import Image
 
 from imexnet.heat_maps import Look
-from imexnet.predict import full_size
+from imexnet.predict import TRUNKS, full_size
 from imexnet.questions import ANSWER, DIRECTIONS, TRAINED, Question
 from imexnet.sensitivity import FieldOfView
 from imexnet.steps import BOUNDARIES
@@ -20,11 +20,22 @@ from imexnet.ui import examples
 from imexnet.ui.inputs import QTIPS, example
 from imexnet.ui.parts import decoded
 
+PLAIN = "plain"
 LINES = (50, 95)  # of the contours that the page begins with
 BEGUN = Look(contours=LINES)
 
 
-def link(photo: Image.Image, question: Question, boundary: str, look: Look) -> str:
+class View(NamedTuple):
+    """What a link restores: an example, as a file or a picture, and all that is chosen."""
+
+    photo: str | Image.Image
+    question: Question
+    trunk: str
+    boundary: str
+    look: Look
+
+
+def link(photo: Image.Image, question: Question, trunk: str, boundary: str, look: Look) -> str:
     """The query of a link to this view, without what the page begins with; "" for an upload."""
     name = name_of(photo)
     if name is None:
@@ -37,6 +48,7 @@ def link(photo: Image.Image, question: Question, boundary: str, look: Look) -> s
     for key, value, usual in (
         ("about", question.about, ANSWER),
         ("show", question.direction, DIRECTIONS[0]),
+        ("trunk", trunk, PLAIN),
         ("boundary", boundary, TRAINED),
         ("scale", look.scale, BEGUN.scale),
         ("part", look.part, BEGUN.part),
@@ -48,15 +60,16 @@ def link(photo: Image.Image, question: Question, boundary: str, look: Look) -> s
     return urlencode(said, safe=",")
 
 
-def restore(query: Mapping[str, str]) -> tuple[Any, Question, str, Look] | None:
-    """Photo, question, boundary and look of a link; None for one that names no view of ours."""
+def restore(query: Mapping[str, str]) -> View | None:
+    """What the query of a link asks for; None for one that names no view of ours."""
     photo = _named(query.get("example", ""))
     try:
         if photo is None:
             return None
         pixel = int(query["y"]), int(query["x"])
         other = (int(query["y2"]), int(query["x2"])) if "x2" in query else None
-        about, boundary = query.get("about", ANSWER), query.get("boundary", TRAINED)
+        about, trunk = query.get("about", ANSWER), query.get("trunk", PLAIN)
+        boundary = query.get("boundary", TRAINED)
         question = Question(query["task"], pixel, other, about, query.get("show", DIRECTIONS[0]))
         lines = query.get("lines", ",".join(map(str, LINES)))
         look = Look(
@@ -69,9 +82,9 @@ def restore(query: Mapping[str, str]) -> tuple[Any, Question, str, Look] | None:
         return None
     width, height = full_size(decoded(photo) if isinstance(photo, str) else photo)
     inside = all(0 <= r < height and 0 <= c < width for r, c in (pixel, other or pixel))
-    if not inside or boundary not in (TRAINED, *BOUNDARIES):
+    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in TRUNKS:
         return None
-    return photo, question, boundary, look
+    return View(photo, question, trunk, boundary, look)
 
 
 def state(photo: Image.Image, views: Mapping[str, FieldOfView], query: str) -> str:
