@@ -22,7 +22,7 @@ from sizes import multiply_adds
 
 from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
 
-EPOCHS = 8
+EPOCHS = 16
 SCORES = {
     "abs_rel": "AbsRel",
     "rmse": "RMSE, m",
