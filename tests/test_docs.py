@@ -34,6 +34,7 @@ ELSEWHERE = {
     r"(python -m )?imexnet benchmark.*": "test_benchmark.py, a short form",
     r"imexnet (evaluate|train|render|prepare-nyu) .*": "test_cli.py; letters stand for numbers",
     r"accelerate launch": "a name",
+    r"python assets/record_click\.py .*": "it needs a running page",
     r"python benchmarks/load\.py.*": "test_server.py, a short form",
     r"python -m imexnet render .*": "test_kitchens.py, fewer of them",
     r"python -m imexnet train .*": "test_training.py, on pictures of its own",
