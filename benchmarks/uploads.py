@@ -28,7 +28,7 @@ NETWORKS = {
     "indoor-pyramid-resnet": "pyramid ResNet",
     "indoor-pyramid-imexnet": "pyramid IMEXNet",
 }
-SHOWN, HEIGHT = 7, 180  # the kitchen of the picture; rows of each of its photos
+SHOWN, HEIGHT = 3, 120  # the page's first kitchen; rows of each of its photos in the picture
 HALF_ANGLE = 1.0  # of the bent photo's diagonal, in radians
 
 

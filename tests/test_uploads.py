@@ -66,4 +66,4 @@ def test_table_has_a_line_a_kind_and_a_column_a_network(uploads):
     lines = uploads.table(rooms[:1]).splitlines()
     assert len(lines) == 2 + len(uploads.UPLOADS)
     assert all(line.count("|") == 6 for line in lines)
-    assert uploads.picture(rooms[0]).size == (6 * 240, len(uploads.UPLOADS) * 180)
+    assert uploads.picture(rooms[0]).size == (6 * 160, len(uploads.UPLOADS) * 120)
