@@ -47,6 +47,7 @@ class Page(gr.Blocks):
     """
 
     def __init__(self, **given: Any) -> None:
+        self._files = None
         if "GRADIO_TEMP_DIR" not in os.environ:
             self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
             os.environ["GRADIO_TEMP_DIR"] = self._files.name
@@ -140,6 +141,12 @@ class Page(gr.Blocks):
             if state.is_closed and datetime.now() - used > timedelta(seconds=older):
                 self._forget(session)
 
+    def _stop(self, *_: Any) -> None:
+        """At once, whoever still listens; the folder of this process alone goes with it."""
+        if self._files:
+            self._files.cleanup()
+        os._exit(0)
+
     def _forget(self, session: str | None) -> None:
         for kept in (self.state_holder.session_data, self.state_holder.time_last_used):
             kept.pop(session, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -161,8 +168,7 @@ class Page(gr.Blocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
-        # Stopped by a host as by a key: what is temporary goes.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, self._stop)
         guard = Middleware(Guard, waiting=self.waiting, folder=Path(get_upload_folder()))
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(
