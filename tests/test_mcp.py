@@ -1,6 +1,7 @@
 """The endpoints as tools for assistants, behind their switch."""
 
 import asyncio
+import importlib
 import json
 from base64 import b64encode
 from pathlib import Path
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
 def test_tools_are_described_and_answer(tmp_path: Path):
     mcp = pytest.importorskip("mcp")
-    from mcp.client.streamable_http import streamablehttp_client
+    client = importlib.import_module("mcp.client.streamable_http").streamablehttp_client
 
     content = (ROOT / "assets" / "kitchens" / "rgb" / "0001.jpg").read_bytes()
     photo = f"data:image/jpeg;base64,{b64encode(content).decode()}"
@@ -23,7 +24,7 @@ def test_tools_are_described_and_answer(tmp_path: Path):
     url = f"http://127.0.0.1:{port}"
 
     async def ask(tool: str, **given):
-        streams = streamablehttp_client(f"{url}/gradio_api/mcp/")
+        streams = client(f"{url}/gradio_api/mcp/")
         async with streams as (read, write, _), mcp.ClientSession(read, write) as session:
             await session.initialize()
             return await session.call_tool(tool, given)

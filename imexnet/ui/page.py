@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
 SWEEP = 5 * 60  # seconds between two looks at what is older
 QUEUE = 64
+THREADS = 8  # one of them at the networks, the others at reading and writing
 SESSIONS = 1000  # a third of a megabyte each
 FILE_SIZE = "40mb"
 
@@ -141,6 +142,16 @@ class Page(gr.Blocks):
             if state.is_closed and datetime.now() - used > timedelta(seconds=older):
                 self._forget(session)
 
+    def forget_answered(self) -> None:
+        """Drops the queue's empty boxes of programs that asked once; within the server's loop."""
+        boxes, events = (
+            self._queue.pending_messages_per_session,
+            self._queue.pending_event_ids_session,
+        )
+        for session in [s for s, waiting in events.items() if not waiting]:
+            if session not in self.state_holder and boxes[session].empty():
+                del boxes[session], events[session]
+
     def _stop(self, *_: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
         if self._files:
@@ -158,6 +169,7 @@ class Page(gr.Blocks):
         async def sweeping() -> None:
             while True:
                 await asyncio.to_thread(self.sweep, KEPT)
+                self.forget_answered()
                 await asyncio.sleep(SWEEP)
 
         task = asyncio.create_task(sweeping())
@@ -179,6 +191,7 @@ class Page(gr.Blocks):
             mcp_server=os.environ.get("IMEXNET_MCP") == "1",
             max_file_size=FILE_SIZE,
             state_session_capacity=SESSIONS,
+            max_threads=THREADS,
             footer_links=["api", "settings"],
             app_kwargs={
                 "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
