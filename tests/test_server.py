@@ -149,17 +149,12 @@ def test_memory_is_kept_for_visitors_who_are_there(loop, small):
 
 def test_empty_boxes_of_the_queue_are_dropped(loop, small):
     small.state_holder["open page"]
-    boxes, events = (
-        small._queue.pending_messages_per_session,
-        small._queue.pending_event_ids_session,
-    )
-    for session, waiting in (
-        ("open page", ()),
-        ("answered", ()),
-        ("asked", ["event"]),
-        ("unread", ()),
-    ):
-        boxes[session], events[session] = asyncio.Queue(), set(waiting)
+    boxes = small._queue.pending_messages_per_session
+    events = small._queue.pending_event_ids_session
+    for session in ("open page", "answered", "asked", "unread"):
+        boxes[session], events[session] = asyncio.Queue(), set()
+    events["asked"].add("event")
+    events["pushed out"] = set()
     boxes["unread"].put_nowait("answer")
     small.forget_answered()
     assert set(events) == set(boxes) == {"open page", "asked", "unread"}

@@ -144,13 +144,13 @@ class Page(gr.Blocks):
 
     def forget_answered(self) -> None:
         """Drops the queue's empty boxes of programs that asked once; within the server's loop."""
-        boxes, events = (
-            self._queue.pending_messages_per_session,
-            self._queue.pending_event_ids_session,
-        )
+        boxes = self._queue.pending_messages_per_session
+        events = self._queue.pending_event_ids_session
         for session in [s for s, waiting in events.items() if not waiting]:
-            if session not in self.state_holder and boxes[session].empty():
-                del boxes[session], events[session]
+            box = boxes.get(session)
+            if session not in self.state_holder and (box is None or box.empty()):
+                boxes.pop(session, None)
+                del events[session]
 
     def _stop(self, *_: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
