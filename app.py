@@ -4,6 +4,7 @@ import os
 import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor for the tools of IMEXNET_MCP
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
 
 try:

@@ -28,6 +28,7 @@ QUESTIONS: list[tuple[str, tuple]] = [
     ("field_of_view", ("segmentation", 200, 100)),
     ("raw_values", ("depth",)),
 ]
+PARTS = 9  # of the time in which memory is watched
 BUSY = ("Queue is full", "Too many", "no room")  # how the page says that it has no time
 
 
@@ -100,8 +101,8 @@ def visit(server: Server, number: int, expected: list[str], until: float, log: L
             log.add("wrong", surprise=f"{asked[index][1:]}: {got} instead of {expected[index]}")
 
 
-def watch(server: Server, settled: float, until: float) -> tuple[float, float]:
-    """Resident memory in MB when the server has settled and at the end: medians of 10 s each."""
+def watch(server: Server, settled: float, until: float) -> list[int]:
+    """Resident memory in MB: medians of 10 s, from when the server has settled to the end."""
     measured: list[tuple[float, float]] = []
     while time.perf_counter() < until:
         measured.append((time.perf_counter(), server.memory("VmRSS") or float("nan")))
@@ -110,7 +111,8 @@ def watch(server: Server, settled: float, until: float) -> tuple[float, float]:
     def around(moment: float) -> float:
         return statistics.median(m for t, m in measured if moment - 1 <= t <= moment + 10)
 
-    return around(settled), around(until - 10)
+    moments = [settled + (until - 10 - settled) * k / PARTS for k in range(PARTS + 1)]
+    return [round(around(moment)) for moment in moments]
 
 
 def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
@@ -133,7 +135,7 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
         ]
         for thread in crowd:
             thread.start()
-        settled, last = watch(server, begin + min(60.0, 15 * minutes), until)
+        memory = watch(server, begin + min(60.0, 15 * minutes), until)
         for thread in crowd:
             thread.join()
         seconds = time.perf_counter() - begin
@@ -147,8 +149,8 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
         "p50, s": round(waits[len(waits) // 2], 2),
         "p95, s": round(waits[int(0.95 * len(waits))], 2),
         "visitors / answers a second, s": round(visitors * seconds / len(waits), 2),
-        "memory settled and at the end, MB": [round(settled), round(last)],
-        "memory grew by": f"{100 * (last / settled - 1):.1f} %",
+        "memory from when it has settled to the end, MB": memory,
+        "it grew by": f"{100 * (memory[-1] / memory[0] - 1):.1f} %",
     }, log.surprises
 
 

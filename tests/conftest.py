@@ -93,15 +93,21 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(port: int, folder: Path) -> Iterator[subprocess.Popen]:
-    """The page on that port, which can reach no other machine; its log and files in the folder."""
+def serving(port: int, folder: Path, **more: str) -> Iterator[subprocess.Popen]:
+    """The page on that port, which can reach no other machine; its log and files in the folder.
+
+    Args:
+        port: free on this machine.
+        folder: for its log and its files.
+        more: settings of its environment.
+    """
     settings = {"GRADIO_SERVER_PORT": str(port), "GRADIO_TEMP_DIR": str(folder / "cache")}
     log = folder / "log"
     with log.open("a") as output:
         server = subprocess.Popen(
             [sys.executable, "tests/offline.py"],
             cwd=ROOT,
-            env={**os.environ, **settings},
+            env={**os.environ, **settings, **more},
             stdout=output,
             stderr=output,
         )

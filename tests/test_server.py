@@ -146,6 +146,19 @@ def test_memory_is_kept_for_visitors_who_are_there(loop, small):
     assert list(sessions) == ["other"]
 
 
+def test_empty_boxes_of_the_queue_are_dropped(loop, small):
+    small.state_holder["open page"]
+    boxes = small._queue.pending_messages_per_session
+    events = small._queue.pending_event_ids_session
+    for session in ("open page", "answered", "asked", "unread"):
+        boxes[session], events[session] = asyncio.Queue(), set()
+    events["asked"].add("event")
+    events["pushed out"] = set()
+    boxes["unread"].put_nowait("answer")
+    small.forget_answered()
+    assert set(events) == set(boxes) == {"open page", "asked", "unread"}
+
+
 def test_the_running_page_sweeps(loop, small, monkeypatch):
     swept = []
     monkeypatch.setattr(small, "sweep", swept.append)

@@ -31,6 +31,7 @@ LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
 SWEEP = 5 * 60  # seconds between two looks at what is older
 QUEUE = 64
+THREADS = 8  # one of them at the networks, the others at reading and writing
 SESSIONS = 1000  # a third of a megabyte each
 FILE_SIZE = "40mb"
 
@@ -47,6 +48,7 @@ class Page(gr.Blocks):
     """
 
     def __init__(self, **given: Any) -> None:
+        self._files = None
         if "GRADIO_TEMP_DIR" not in os.environ:
             self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
             os.environ["GRADIO_TEMP_DIR"] = self._files.name
@@ -142,6 +144,22 @@ class Page(gr.Blocks):
             if state.is_closed and datetime.now() - used > timedelta(seconds=older):
                 self._forget(session)
 
+    def forget_answered(self) -> None:
+        """Drops the queue's empty boxes of programs that asked once; within the server's loop."""
+        boxes = self._queue.pending_messages_per_session
+        events = self._queue.pending_event_ids_session
+        for session in [s for s, waiting in events.items() if not waiting]:
+            box = boxes.get(session)
+            if session not in self.state_holder and (box is None or box.empty()):
+                boxes.pop(session, None)
+                del events[session]
+
+    def _stop(self, *_: Any) -> None:
+        """At once, whoever still listens; the folder of this process alone goes with it."""
+        if self._files:
+            self._files.cleanup()
+        os._exit(0)
+
     def _forget(self, session: str | None) -> None:
         for kept in (self.state_holder.session_data, self.state_holder.time_last_used):
             kept.pop(session, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
@@ -153,6 +171,7 @@ class Page(gr.Blocks):
         async def sweeping() -> None:
             while True:
                 await asyncio.to_thread(self.sweep, KEPT)
+                self.forget_answered()
                 await asyncio.sleep(SWEEP)
 
         task = asyncio.create_task(sweeping())
@@ -163,8 +182,7 @@ class Page(gr.Blocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
-        # Stopped by a host as by a key: what is temporary goes.
-        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        signal.signal(signal.SIGTERM, self._stop)
         guard = Middleware(Guard, waiting=self.waiting, folder=Path(get_upload_folder()))
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(
@@ -175,6 +193,7 @@ class Page(gr.Blocks):
             mcp_server=os.environ.get("IMEXNET_MCP") == "1",
             max_file_size=FILE_SIZE,
             state_session_capacity=SESSIONS,
+            max_threads=THREADS,
             footer_links=["api", "settings"],
             app_kwargs={
                 "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
