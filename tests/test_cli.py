@@ -25,13 +25,34 @@ def imexnet(*words: str | Path) -> subprocess.CompletedProcess:
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
-def complaint(*words: str | Path) -> str:
-    """The one line on stderr of a command that ends with status 2."""
-    done = imexnet(*words)
-    assert done.returncode == 2, done.stderr
-    assert done.stdout == ""
-    assert done.stderr.count("\n") == 1
-    return done.stderr
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Runs a command in this process: (exit status, stdout, stderr)."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imexnet", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def complaint(here):
+    """The one line on stderr of a command that ends with status 2, in this process."""
+
+    def run(*words: str | Path) -> str:
+        status, out, err = here(*words)
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        return err
+
+    return run
 
 
 @pytest.fixture
@@ -186,7 +207,7 @@ def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
     assert "of one shape" in told
 
 
-def test_stability_prints_growth_and_change(photo):
+def test_stability_prints_growth_and_change(photo, complaint):
     words = ("stability", photo, "--task", "depth", "--noise", "gaussian", "--severity", "0.1")
     result = json.loads(imexnet(*words, "--json").stdout)
     assert set(result) == {"resnet", "imexnet"}
@@ -216,7 +237,7 @@ def test_evaluate_qtips_on_a_folder(tmp_path):
     assert (result["model"], result["parameters"], result["images"]) == ("imexnet", 15124, 3)
 
 
-def test_bad_input_gives_one_line(photo, tmp_path):
+def test_bad_input_gives_one_line(photo, tmp_path, complaint):
     text = tmp_path / "text.jpg"
     text.write_text("no picture")
     out = ("--out", tmp_path / "out")
@@ -232,6 +253,8 @@ def test_bad_input_gives_one_line(photo, tmp_path):
     assert "no images" in complaint("evaluate", "qtips", "--model", "resnet", "--data", tmp_path)
     assert "index.csv" in complaint("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
     assert "nosuch" in complaint("nosuch")
+    alone = imexnet("nosuch")  # a process of its own, as a user starts it
+    assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
     assert "--model" in complaint("evaluate", "qtips")
     assert not (tmp_path / "out").exists()
 
@@ -245,23 +268,6 @@ def test_missing_training_extra_is_named(monkeypatch, capsys):
         main()
     assert end.value.code == 2
     assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err
-
-
-@pytest.fixture
-def here(monkeypatch, capsys):
-    """Runs a command in this process: (exit status, stdout, stderr)."""
-
-    def run(*words: str | Path) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["imexnet", *map(str, words)])
-        try:
-            main()
-            status = 0
-        except SystemExit as end:
-            status = int(end.code or 0)
-        out, err = capsys.readouterr()
-        return status, out, err
-
-    return run
 
 
 @pytest.mark.parametrize(("noise", "severity"), [("jpeg", "20"), ("pgd", "1"), ("transfer", "1")])

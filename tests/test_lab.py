@@ -58,7 +58,8 @@ def room() -> Image.Image:
 
 def cells(html: str, label: str) -> list[str]:
     """The texts of a table's row."""
-    row = next(row for row in html.split("<tr>") if f"<td>{label}" in row)
+    rows = (row for row in html.split("<tr>") if "<th>" not in row)
+    row = next(row for row in rows if f"<td>{label}" in row)
     return re.findall("<td>(.*?)</td>", row)[1:]
 
 
