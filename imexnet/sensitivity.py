@@ -15,8 +15,8 @@ from torch import Tensor, nn
 from imexnet.measures import Measures, Region, measure, region
 from imexnet.models import FIRST_CLASS, Network, explicit_window
 
-Question = Callable[[Any], Tensor]
-"""From a model's output to the scalar whose sensitivity is asked for."""
+Scalar = Callable[[Any], Tensor]
+"""From a model's output to the scalar q whose sensitivity is asked for."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class FieldOfView:
         return asdict(self.measures)
 
 
-def input_sensitivity(model: nn.Module, x: Tensor, question: Question) -> Tensor:
+def input_sensitivity(model: nn.Module, x: Tensor, question: Scalar) -> Tensor:
     """S(x) = Σ_c |∂q / ∂x_c| for q = question(model(x)), by one backward pass.
 
     Args:
@@ -65,7 +65,7 @@ def input_sensitivity(model: nn.Module, x: Tensor, question: Question) -> Tensor
     return _derivative_and_outputs(model, x, question)[0].abs().sum(dim=0)
 
 
-def ask(task: str, asked: Region, class_number: int | None = None) -> Question:
+def ask(task: str, asked: Region, class_number: int | None = None) -> Scalar:
     """The mean over a region of depth in metres, or of logits.
 
     Args:
@@ -158,7 +158,7 @@ def _check_eval(model: nn.Module) -> None:
         raise ValueError("the model must be in eval mode, its normalisation local")
 
 
-def _derivative_and_outputs(model: nn.Module, x: Tensor, question: Question) -> tuple[Tensor, Any]:
+def _derivative_and_outputs(model: nn.Module, x: Tensor, question: Scalar) -> tuple[Tensor, Any]:
     _check_eval(model)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
