@@ -1,5 +1,6 @@
 """For everybody: names, contrast, the keyboard alone, small screens, still pictures, the tour."""
 
+import re
 import shutil
 from collections.abc import Iterator
 
@@ -49,6 +50,22 @@ def test_no_serious_finding_of_axe(browser, url, theme):
     assert findings(page) == []
     page.evaluate("document.querySelector('#build').insertAdjacentHTML('afterend', '<button/>')")
     assert len(findings(page)) == 1  # axe sees a button without a name
+    page.close()
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_finding_of_axe_in_the_other_tabs(browser, url, theme):
+    page = visit(browser, f"{url}/?__theme={theme}", reduced_motion="reduce")
+    for name, sign in (
+        ("Receptive field", "Sensitivity after each step"),
+        ("Stability", "Perturbation"),
+        ("Inside the solve", "Residual|stencil|recipe"),
+    ):
+        page.get_by_role("tab", name=name, exact=True).click()
+        expect(
+            page.get_by_text(re.compile(sign, re.I)).locator("visible=true").first
+        ).to_be_visible()
+        assert findings(page) == [], name
     page.close()
 
 

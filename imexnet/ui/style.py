@@ -43,7 +43,8 @@ ICML 2019. These networks and this page are a work of their own.</p>
 CSS = """
 .gradio-container { --body-text-color-subdued: #52525b; --block-label-text-color: #52525b;
   --block-info-text-color: #52525b; --link-text-color: #1d4ed8; --link-text-color-hover: #1e40af; }
-.dark .gradio-container, .gradio-container.dark { --body-text-color-subdued: #b4b4bd;
+.dark .gradio-container, .gradio-container.dark { --color-accent: #fb923c;
+  --body-text-color-subdued: #b4b4bd;
   --block-label-text-color: #d4d4d8; --block-info-text-color: #b4b4bd;
   --link-text-color: #93c5fd; --link-text-color-hover: #bfdbfe; }
 .intro h1 { margin: 0 0 .1em; font-size: 1.6rem; line-height: 1.2; }
