@@ -97,12 +97,16 @@ def _remedy(name: str) -> str:
 
 def training_command(name: str) -> str:
     """What trains a shipped network."""
-    family, _, model = name.partition("-")
-    trunk, model = ("pyramid", model[8:]) if model.startswith("pyramid-") else ("", model)
-    options = " --data NYU" if family == "indoor" else ""
-    options += f" --trunk {trunk}" if trunk else ""
-    out = f"weights/{name}.safetensors"
-    return f"python -m imexnet train {family} --model {model}{options} --out {out}"
+    data = " --data NYU" if name.startswith("indoor-") else ""
+    return f"{train_words(name)}{data} --out weights/{name}.safetensors"
+
+
+def train_words(name: str) -> str:
+    """How the command begins that trains a model: task, kind and trunk."""
+    task, model = name.split("-", 1)
+    if model.startswith("pyramid-"):
+        model = f"{model.removeprefix('pyramid-')} --trunk pyramid"
+    return f"python -m imexnet train {task} --model {model}"
 
 
 def load(path: Path, device: torch.device | str | None = None) -> Network:

@@ -17,7 +17,7 @@ from imexnet.measures import Measures, measure, region
 from imexnet.models import Network
 from imexnet.predict import read_photo, to_input
 from imexnet.sensitivity import field_of_view
-from imexnet.steps import ExplicitStep
+from imexnet.stability import states
 
 QTIPS_SEED = 8  # of pictures that no network was trained on
 
@@ -136,14 +136,8 @@ def growth(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
     asked = region(size, pixel)
     with torch.enable_grad():
         x = x.detach().requires_grad_()
-        found: list[Tensor] = []
-        y = (x - network.mean) / network.std
-        for layer, after in network.layers.walk(y):
-            if isinstance(layer, ExplicitStep):
-                found += [after] if found else [y, after]
-            y = after
         reaches = []
-        for features in found:
+        for features in states(network, x):
             row, column = (
                 int((p + 0.5) * m / n)
                 for p, m, n in zip(pixel, features.shape[-2:], size, strict=True)

@@ -19,7 +19,7 @@ from PIL import Image
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from imexnet.checkpoints import read_tensors, save, write_tensors
+from imexnet.checkpoints import read_tensors, save, train_words, write_tensors
 from imexnet.data import nyu, qtips
 from imexnet.evaluation import evaluate_indoor, evaluate_qtips
 from imexnet.memory import keep_freed_memory
@@ -360,13 +360,11 @@ def make_task(
 
 
 def _command(config: TrainConfig, out: Path, data: bool, rendered: bool) -> str:
-    task, model = config.model.split("-", 1)
-    if model.startswith("pyramid-"):
-        model = f"{model.removeprefix('pyramid-')} --trunk pyramid"
-    folders = f" --data {'NYU' if task == 'indoor' else 'QTIPS'}" if data else ""
+    folder = "NYU" if config.model.startswith("indoor-") else "QTIPS"
+    folders = f" --data {folder}" if data else ""
     folders += " --rendered KITCHENS" if rendered else ""
     return (
-        f"python -m imexnet train {task} --model {model}{folders} --seed {config.seed} "
+        f"{train_words(config.model)}{folders} --seed {config.seed} "
         f"--epochs {config.epochs} --out {out.name}"
     )
 
