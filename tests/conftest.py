@@ -25,6 +25,16 @@ torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+IN_BROWSER = [
+    pytest.mark.browser,
+    pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
+    pytest.mark.skipif(
+        not (ROOT / "weights" / "indoor-imexnet.safetensors").exists(), reason="no weights"
+    ),
+]
+"""Marks of tests that drive the page."""
+
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
     "--disable-background-networking", "--disable-component-update",

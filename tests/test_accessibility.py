@@ -1,22 +1,14 @@
 """For everybody: names, contrast, the keyboard alone, small screens, still pictures, the tour."""
 
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from conftest import IN_BROWSER
 from playwright.sync_api import Browser, Page, expect
 
-from imexnet.checkpoints import WEIGHTS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 
 
 def visit(browser: Browser, address: str, width: int = 1440, height: int = 900, **options) -> Page:

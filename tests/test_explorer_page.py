@@ -1,28 +1,21 @@
 """The field of view on the real page: links, arrow keys, boxes, both directions, files."""
 
 import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
+from conftest import IN_BROWSER
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from imexnet.benchmark_page import Visitor
-from imexnet.checkpoints import WEIGHTS
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 LINK = "task=segmentation&example=kitchen-0004&x=320&y=200&x2=220&y2=300&about=furniture"
 
 

@@ -32,11 +32,14 @@ def test_tools_are_described_and_answer(tmp_path: Path):
     with serving(port, tmp_path, IMEXNET_MCP="1"):
         tools = json.loads(Visitor(url).get("/gradio_api/mcp/schema"))
         described = {tool["name"]: tool for tool in tools}
-        assert described.keys() == {"predict", "raw_values", "field_of_view"}
+        assert described.keys() == {"predict", "raw_values", "field_of_view", "room"}
         told = described["field_of_view"]
         assert "depend on" in told["description"]
         properties = told["inputSchema"]["properties"]
-        assert list(properties) == ["photo", "task", "column", "row"]
+        assert list(properties) == [
+            "photo", "task", "column", "row", "about", "other_column", "other_row", "direction",
+            "boundary", "trunk", "scale", "part", "opacity", "contours",
+        ]  # fmt: skip
         assert "from 0 at the left" in properties["column"]["description"]
         answer = asyncio.run(ask("field_of_view", photo=photo, task="depth", column=9, row=9))
         assert not answer.isError

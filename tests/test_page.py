@@ -2,7 +2,6 @@
 
 import io
 import re
-import shutil
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -10,22 +9,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import IN_BROWSER
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from imexnet.checkpoints import WEIGHTS, load_pretrained
+from imexnet.checkpoints import load_pretrained
 from imexnet.data import qtips
 from imexnet.predict import Depth, predict, to_input
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -1,30 +1,24 @@
 """What the page tells beside the pictures: values, distances, the room, several photos, history."""
 
 import re
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import trimesh
+from conftest import IN_BROWSER
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
 
 from imexnet import point_cloud
-from imexnet.checkpoints import WEIGHTS, load_pretrained
+from imexnet.checkpoints import load_pretrained
 from imexnet.predict import Depth, predict, read_photo, to_input
 from imexnet.ui import examples
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 KITCHEN = Path(examples.kitchens()[3])  # the one that is shown first
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 
 
 def metres(name: str, path: Path = KITCHEN) -> np.ndarray:

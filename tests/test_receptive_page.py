@@ -1,21 +1,13 @@
 """The tab "Receptive field" on the real page."""
 
 import re
-import shutil
 from collections.abc import Iterator
 
 import pytest
+from conftest import IN_BROWSER
 from playwright.sync_api import Browser, Page, expect
 
-from imexnet.checkpoints import WEIGHTS
-
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture(scope="module")

@@ -9,19 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import CHROMIUM, free_port, serving
+from conftest import IN_BROWSER, free_port, serving
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from imexnet.checkpoints import WEIGHTS
 from imexnet.ui.server import TOO_FAST
 
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.filterwarnings("ignore"),  # of the browser driver
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
-    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
-]
+pytestmark = IN_BROWSER
 
 
 @pytest.fixture
