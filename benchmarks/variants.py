@@ -68,6 +68,7 @@ ABLATION = {
     "stencil-5": Variant("5×5 stencil", {"stencil_size": 5}),
     "h-quarter": Variant("h = 0.25", {"step_size": 0.25}),
     "h-4": Variant("h = 4", {"step_size": 4.0}),
+    "explicit-h-4": Variant("explicit step, h = 4", {"step": "explicit", "step_size": 4.0}),
     "h-learned": Variant("h learned, from 1 on", {"learned_step_size": True}),
     "scale-half": Variant("stencil started half as large", {}, {"stencil_scale": 0.5}),
     "scale-double": Variant("stencil started twice as large", {}, {"stencil_scale": 2.0}),
