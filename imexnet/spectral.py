@@ -227,8 +227,9 @@ class _MirrorFilter(torch.autograd.Function):
         mirrored, shift = _mirror(spectrum)
         product = (spectrum * a).flatten(-2)
         b = b.reshape(*b.shape[:-2], -1)
-        product[..., shift:].addcmul_(b[..., shift:], mirrored[..., :-shift])
-        product[..., :shift].addcmul_(b[..., :shift], mirrored[..., -shift:])
+        end = mirrored.shape[-1] - shift
+        product[..., shift:].addcmul_(b[..., shift:], mirrored[..., :end])
+        product[..., :shift].addcmul_(b[..., :shift], mirrored[..., end:])
         return product.unflatten(-1, spectrum.shape[-2:])
 
     @staticmethod
@@ -283,7 +284,8 @@ def _mirror(spectrum: Tensor) -> tuple[Tensor, int]:
     """
     mirrored = spectrum.flip(-2, -1)
     mirrored[..., -2:] = mirrored[..., -2:].roll(-1, -2)
-    return mirrored.flatten(-2), spectrum.shape[-1] + 2
+    mirrored = mirrored.flatten(-2)
+    return mirrored, (spectrum.shape[-1] + 2) % mirrored.shape[-1]
 
 
 class _ContiguousGradient(torch.autograd.Function):

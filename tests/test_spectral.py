@@ -157,6 +157,18 @@ def test_smallest_grids(size):
     )
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel"),
+    [((1, 4), (1, 3)), ((1, 6), (1, 5)), ((1, 9), (1, 3)), ((6, 1), (3, 1)), ((2, 4), (1, 3)),
+     ((2, 2), (1, 1)), ((4, 2), (3, 1)), ((3, 4), (3, 3))],
+)  # fmt: skip
+def test_grids_of_few_rows_or_columns(size, kernel):
+    rhs, stencil = (given.requires_grad_() for given in draw(size, kernel))
+    own, expected = (f(rhs, stencil, 0.6) for f in (implicit_solve, implicit_solve_reference))
+    torch.testing.assert_close(own, expected, rtol=0, atol=1e-13)
+    assert torch.autograd.gradcheck(lambda r, b: implicit_solve(r, b, 0.6), (rhs, stencil))
+
+
 @pytest.mark.parametrize("size", SIZES)
 def test_the_half_spectrum_and_the_packed_form_agree(size):
     """The packed form serves processors and even widths, the other all the rest."""
