@@ -90,16 +90,21 @@ def command(name: str, seed: int | None = None) -> str:
 
 
 def train(name: str, data: Path, seed: int, out: Path) -> None:
-    """Trains one variant and appends its scores to runs.csv; goes on where it was stopped."""
+    """Trains one variant and appends its scores to runs.csv; goes on where it was stopped.
+
+    The minutes are those of the last call.
+    """
     from imexnet.training import fit, recipe
 
     variant, begun = VARIANTS[name], time.monotonic()
     kind = "resnet" if variant.config.step == "explicit" else "imexnet"
     config = replace(recipe(f"indoor-{kind}", seed=seed, epochs=EPOCHS), **variant.recipe)
     checkpoint = out / f"{name}-{seed}.safetensors"
-    fit(config, checkpoint, data, resume=True, architecture=variant.config)
+    words = command(name, seed)
+    if not checkpoint.exists():
+        fit(config, checkpoint, data, resume=True, architecture=variant.config, command=words)
     minutes = (time.monotonic() - begun) / 60
-    append({**row(checkpoint, minutes), "command": command(name, seed)})
+    append({**row(checkpoint, minutes), "command": words})
 
 
 def scores(name: str) -> dict[str, list[float]] | None:

@@ -10,7 +10,7 @@ import math
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 import numpy as np
 import torch
@@ -25,6 +25,7 @@ from imexnet.evaluation import evaluate_indoor, evaluate_qtips
 from imexnet.memory import keep_freed_memory
 from imexnet.models import MODELS, ModelConfig, Network, build
 from imexnet.predict import resize
+from imexnet.steps import IMEXStep
 
 TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks for
 VALIDATION_STREAM = 2**33
@@ -230,6 +231,7 @@ def fit(
     resume: bool = False,
     rendered: Path | None = None,
     architecture: ModelConfig | None = None,
+    command: str | None = None,
 ) -> dict | None:
     """Trains a network and writes it to `out`; a state to resume from beside it after each epoch.
 
@@ -241,6 +243,7 @@ def fit(
         resume: go on from the state beside `out`; with none there, start.
         rendered: a folder that `render` wrote, for the indoor networks to see besides.
         architecture: another than that of the model's name.
+        command: what to note in the file of how it was made; by default `imexnet train …`.
 
     Returns:
         The scores on the validation split; None on other processes than the first.
@@ -268,7 +271,8 @@ def fit(
         for stencil in _stencils(network):
             stencil *= config.stencil_scale
     task = make_task(config, network.config, data, rendered)
-    optimizer = torch.optim.AdamW(_parameter_groups(network, config))
+    decays = config.weight_decay, config.stencil_decay
+    optimizer = torch.optim.AdamW(parameter_groups(network, *decays))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
     ).to(accelerator.device)
@@ -322,7 +326,7 @@ def fit(
         return None
     averaged = cast(Network, average.module).eval()
     metrics = task.validate(averaged)
-    command = _command(config, out, data is not None, rendered is not None)
+    command = command or _command(config, out, data is not None, rendered is not None)
     save(averaged, out, {"command": command, **asdict(config)}, metrics)
     state_file.unlink(missing_ok=True)
     return metrics
@@ -363,26 +367,37 @@ def _command(config: TrainConfig, out: Path, data: bool, rendered: bool) -> str:
     folder = "NYU" if config.model.startswith("indoor-") else "QTIPS"
     folders = f" --data {folder}" if data else ""
     folders += " --rendered KITCHENS" if rendered else ""
+    fresh = config.model.startswith("qtips-") and not data
+    images = f" --images {config.images}" if fresh and config.images != TrainConfig.images else ""
     return (
-        f"{train_words(config.model)}{folders} --seed {config.seed} "
+        f"{train_words(config.model)}{folders}{images} --seed {config.seed} "
         f"--epochs {config.epochs} --out {out.name}"
     )
 
 
-def _stencils(network: Network) -> list[nn.Parameter]:
-    return [p for name, p in network.named_parameters() if name.endswith(".stencil")]
+def parameter_groups(
+    module: nn.Module, weight_decay: float, stencil_decay: float = 0.0
+) -> list[dict[str, Any]]:
+    """All parameters, as torch's optimizers take them, each kind with its decay.
 
-
-def _parameter_groups(network: Network, config: TrainConfig) -> list[dict]:
-    """Decay for convolution kernels and stencils, each its own; none for norms and biases."""
-    kernels = [p for p in network.parameters() if p.dim() == 4]
-    stencils = _stencils(network)
-    others = [p for p in network.parameters() if p.dim() < 3]
+    Args:
+        module: any that may hold `IMEXStep`.
+        weight_decay: of convolution kernels and matrices; norms and biases have none.
+        stencil_decay: of the steps' stencils.
+    """
+    stencils = _stencils(module)
+    own = set(map(id, stencils))
+    others = [p for p in module.parameters() if id(p) not in own]
     return [
-        {"params": kernels, "weight_decay": config.weight_decay},
-        {"params": stencils, "weight_decay": config.stencil_decay},
-        {"params": others, "weight_decay": 0.0},
+        {"params": [p for p in others if p.dim() > 1], "weight_decay": weight_decay},
+        {"params": stencils, "weight_decay": stencil_decay},
+        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
     ]
+
+
+def _stencils(module: nn.Module) -> list[nn.Parameter]:
+    steps = (m for m in module.modules() if isinstance(m, IMEXStep) and m.operator == "learned")
+    return [step.stencil for step in steps]
 
 
 def _epoch_seed(seed: int, epoch: int) -> int:

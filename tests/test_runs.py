@@ -10,7 +10,7 @@ import pytest
 import torch
 from conftest import made_room
 
-from imexnet.checkpoints import save
+from imexnet.checkpoints import read, save
 from imexnet.models import MODELS, build
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -155,8 +155,13 @@ def test_a_variant_is_trained_and_stands_in_the_tables(
     assert variants.main(words) == 0
     (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
     assert row["command"] == "python benchmarks/variants.py train imex-2 --data NYU --seed 1"
-    assert variants.main(words) == 2  # it is finished
-    assert "nothing to resume" in capsys.readouterr().err
+    assert read(tmp_path / "imex-2-1.safetensors")[0].training["command"] == row["command"]
+    assert variants.main(words) == 2
+    assert "has this run already" in capsys.readouterr().err
+    (tmp_path / "runs.csv").unlink()
+    assert variants.main(words) == 0  # trained already, but not noted
+    (again,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
+    assert {**again, "minutes": ""} == {**row, "minutes": ""}
     assert variants.main(["steps"]) == 0
     head, _, line = capsys.readouterr().out.splitlines()
     assert head == (

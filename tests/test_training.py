@@ -25,6 +25,7 @@ from imexnet.__main__ import main as command_line
 from imexnet.checkpoints import load, read, read_tensors
 from imexnet.data import qtips
 from imexnet.models import MODELS, build
+from imexnet.steps import IMEXStep
 from imexnet.training import (
     RECIPES,
     IndoorTask,
@@ -102,7 +103,7 @@ def test_recipes_refuse_what_makes_no_sense():
 def test_only_kernels_decay():
     """Decay would pull a stencil to 0, and with it the IMEXNet back to the ResNet."""
     net = build(MODELS["indoor-imexnet"])
-    groups = training._parameter_groups(net, replace(recipe("indoor-imexnet"), weight_decay=0.05))
+    groups = training.parameter_groups(net, 0.05)
     decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
     assert len(decay) == sum(len(group["params"]) for group in groups)
     named = {name: decay.pop(id(parameter)) for name, parameter in net.named_parameters()}
@@ -112,10 +113,19 @@ def test_only_kernels_decay():
     kernels = {name for name, value in named.items() if value == 0.05}
     heads = {"heads.depth.weight", "heads.segmentation.weight"}
     assert kernels == {name for name in named if name.endswith("conv.weight")} | heads
-    asked = replace(recipe("indoor-imexnet"), stencil_decay=0.3)
-    groups = training._parameter_groups(net, asked)
+    groups = training.parameter_groups(net, 0.05, stencil_decay=0.3)
     (group,) = [group for group in groups if group["weight_decay"] == 0.3]
     assert [p.shape[1:] for p in group["params"]] == [(3, 3)] * 4
+
+
+def test_parameter_groups_hold_every_parameter_of_any_module():
+    net = torch.nn.Sequential(IMEXStep(4), torch.nn.Conv3d(4, 4, 3), torch.nn.Linear(4, 4))
+    bare = IMEXStep(4, operator="laplacian")
+    for module, decayed in ((net, 3), (net[0], 1), (bare, 1)):
+        kernels, stencils, others = (g["params"] for g in training.parameter_groups(module, 0.1))
+        found = {id(p) for p in (*kernels, *stencils, *others)}
+        assert found == {id(p) for p in module.parameters()}
+        assert len(kernels) == decayed and len(stencils) == (module is not bare)
 
 
 def gradient_room(split: str, seed: int) -> Made:
