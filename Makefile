@@ -13,7 +13,7 @@ slow: .venv/test
 	$(BIN)/python -m pytest -m slow
 
 bench: .venv/bench
-	$(BIN)/python -m imexnet benchmark
+	$(BIN)/python -m imexnet benchmark --threads 1
 
 load: .venv/run
 	$(BIN)/python benchmarks/load.py

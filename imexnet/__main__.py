@@ -100,7 +100,7 @@ def field_of_view_command(
     from imexnet import files, fov_figures, predict, questions
     from imexnet.heat_maps import Look, heat_maps
 
-    shares = tuple(int(share) for share in _numbers(contours, "--contours")) if contours else ()
+    shares = tuple(_whole_numbers(contours, "--contours")) if contours else ()
     look = Look(scale, part, opacity, shares)
     other = _corner(to) if to else None
     photo = predict.read_photo(image)
@@ -386,10 +386,10 @@ def _photos(path: Path) -> list[Path]:
 
 def _corner(text: str) -> tuple[int, int]:
     """(row, column) of "320,240", which is column, row."""
-    numbers = _numbers(text, "--to")
+    numbers = _whole_numbers(text, "--to")
     if len(numbers) != 2:
         raise ValueError(f"--to takes a column and a row, as 320,240, got {text!r}")
-    return int(numbers[1]), int(numbers[0])
+    return numbers[1], numbers[0]
 
 
 def _networks(task: str, model: str, trunk: str = "plain") -> dict:
@@ -405,11 +405,18 @@ def _networks(task: str, model: str, trunk: str = "plain") -> dict:
     return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
 
 
-def _numbers(words: str, option: str = "--severities") -> list[float]:
+def _numbers(words: str) -> list[float]:
     try:
         return [float(word) for word in words.split(",")]
     except ValueError:
-        raise ValueError(f"{option} takes numbers with commas, got {words!r}") from None
+        raise ValueError(f"--severities takes numbers with commas, got {words!r}") from None
+
+
+def _whole_numbers(words: str, option: str) -> list[int]:
+    try:
+        return [int(word) for word in words.split(",")]
+    except ValueError:
+        raise ValueError(f"{option} takes whole numbers with commas, got {words!r}") from None
 
 
 def _progress(done: int, of: int, what: str = "batches") -> None:

@@ -278,6 +278,8 @@ def training(timing: Timing) -> dict:
 
 def page(timing: Timing) -> dict:
     """Requests over HTTP, both networks on a photo of 640 × 480, beside the bare forward passes."""
+    if not benchmark_page.APP.is_file():
+        return {"page": "not measured: app.py is in the repository alone, not in the package"}
     threads = torch.get_num_threads()
     with benchmark_page.serve(threads) as server:
         small = {

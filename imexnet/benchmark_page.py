@@ -142,7 +142,7 @@ def serve(threads: int) -> Iterator[Server]:
                 break
             except OSError:
                 if process.poll() is not None:
-                    raise RuntimeError("the page did not start") from None
+                    raise ValueError("the page did not start") from None
                 time.sleep(0.02)
         yield Server(process, url, time.perf_counter() - begin)
     finally:

@@ -153,11 +153,6 @@ def reference(problem: Problem, y: np.ndarray, end: float) -> np.ndarray:
     return solution.y[:, -1].reshape(y.shape)
 
 
-def order(step_sizes: list[float], errors: list[float]) -> float:
-    """The slope of log error against log h."""
-    return float(np.polyfit(np.log(step_sizes), np.log(errors), 1)[0])
-
-
 def _fixed_point(update: Function, u: np.ndarray, tolerance: float) -> np.ndarray:
     """u = update(u) by iteration, a contraction where hθ times f's Lipschitz constant is < 1."""
     for _ in range(MOST_ITERATIONS):

@@ -163,6 +163,8 @@ def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
         (("--about", "spaceship"), "can be asked about answer, bed"),
         (("--to", "90,3"), "column 90, row 3 lies outside"),
         (("--to", "3"), "--to takes a column and a row"),
+        (("--to", "1.5,3"), "--to takes whole numbers"),
+        (("--contours", "inf"), "--contours takes whole numbers"),
         (("--to", "3,4", "--direction", "outputs"), "for a pixel, not for a box"),
         (("--scale", "cubic"), "the scale must be one of"),
         (("--part", "alpha"), "the part must be one of"),

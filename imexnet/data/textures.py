@@ -78,11 +78,6 @@ def stone(colour: Colour, vein: Colour, contrast: float, variant: int) -> np.nda
     )
 
 
-def brushed(colour: Colour, variant: int) -> np.ndarray:
-    """Metal brushed along the columns."""
-    return _shade(colour, 0.06 * noise(0.4, 60.0, variant)[..., None])
-
-
 def painting(random: np.random.Generator) -> np.ndarray:
     """Bands, blobs and a horizon in four colours, on white with a margin."""
     colours = inks(random, 4)
