@@ -243,7 +243,7 @@ def page(browser: Browser, url: str):
 @pytest.mark.browser
 def test_page_perturbs_when_the_tab_is_opened_and_on_request(page: Page):
     page.get_by_role("tab", name="Stability").click()
-    expect(page.locator("#growth img")).to_be_visible(timeout=60_000)
+    expect(page.locator("#perturbation-growth img")).to_be_visible(timeout=60_000)
     expect(page.locator("#stability-measures")).to_contain_text("Local Lipschitz")
     before = page.locator("#imexnet-after img").get_attribute("src")
     page.locator("#severity input[type=number]").fill("0.2")

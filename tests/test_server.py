@@ -22,7 +22,7 @@ from PIL import Image
 
 from imexnet.benchmark_page import RefusedError, Visitor
 from imexnet.models import MODELS, build
-from imexnet.ui import fallback, inputs
+from imexnet.ui import fallback, inputs, parts
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import pair_and_input
 from imexnet.ui.page import NO_ADDRESS, NOT_UNDERSTOOD, NOT_WORKED_OUT, Page
@@ -107,6 +107,9 @@ def test_every_failure_is_one_sentence(loop, small, values, words):
 
 
 def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
+    others = tmp_path / "not of the page"
+    others.write_bytes(b"x")
+    tmp_path /= "imexnet"
     own = [Path(path) for block in small.blocks.values() for path in block.keep_in_cache]
     assert own and all(path.is_file() for path in own)
     for name in ("upload/photo.png", "answer/resnet.png", "tmp-broken-off"):
@@ -122,6 +125,19 @@ def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
     time.sleep(0.1)
     small.sweep(0.05)
     assert not (tmp_path / "upload").exists()
+    assert others.is_file()
+
+
+def test_photos_are_not_kept_in_memory_when_their_file_has_gone(small, tmp_path):
+    path = tmp_path / "imexnet/upload.png"
+    Image.new("RGB", (9, 9)).save(path)
+    photo = parts.decoded(str(path))
+    assert parts.decoded(str(path)) is photo
+    written = path.stat()
+    small.sweep(-1)
+    Image.new("RGB", (9, 9)).save(path)
+    os.utime(path, ns=(written.st_atime_ns, written.st_mtime_ns))
+    assert parts.decoded(str(path)) is not photo
 
 
 def test_memory_is_kept_for_visitors_who_are_there(loop, small):
@@ -304,6 +320,7 @@ print(json.dumps({
     "decorated": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id == "device"}),
     "others": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id != "device"}),
     "answered": str(view),
+    "ids": [block.elem_id for block in app.demo.blocks.values() if block.elem_id],
 }))
 """
 
@@ -315,6 +332,7 @@ def test_on_a_zero_gpu_space_every_handler_of_the_networks_borrows_the_gpu(tmp_p
     assert report["borrowed"] == ["predict", "field_of_view"]
     assert (report["decorated"], report["others"]) == ([True], [False])
     assert "RMS radius" in report["answered"]
+    assert len(report["ids"]) == len(set(report["ids"])) > 20  # styles and scripts find parts by it
     assert said == ""
 
 

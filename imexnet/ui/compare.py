@@ -232,7 +232,7 @@ class Compare:
                 )
             with gr.Tab("In 3-D"):
                 self.room = Room(self.networks, self.folder)
-        with gr.Row(elem_id="scale"):
+        with gr.Row(elem_id="legend-row"):
             legend = gr.HTML(label="legend", elem_id="legend", min_width=300)
             gr.HTML(INVITATION, elem_id="invitation", min_width=260)
         summary = gr.HTML(label="summary", elem_id="summary")

@@ -10,7 +10,7 @@ from imexnet.models import Network
 from imexnet.predict import KINDS, to_input
 from imexnet.robustness import Sample
 from imexnet.ui.inputs import pair_of, read
-from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, fault, table
+from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
 
 NAMES = {
     "gaussian": "Gaussian noise",
@@ -29,7 +29,6 @@ SETS = [
     ("My photos, classes against the clean answer", "segmentation"),
 ]
 MOST_PHOTOS = 64
-PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 SCORES = {
     "qtips": "Share of the rod's pixels with the right class",
     "depth": "Share of pixels within 25 % of the clean answer",
@@ -119,7 +118,7 @@ class Curves:
             **PRIVATE,
         )
         figure = gr.Plot(label="curves", show_label=False, format="png", elem_id="severity-curves")
-        words = gr.HTML(label="scores", elem_id="scores")
+        words = gr.HTML(label="scores", elem_id="curve-scores")
         run.click(
             self.draw, [which, photos, kind, images, seed], [figure, words],
             **ON_DEVICE, **PRIVATE,

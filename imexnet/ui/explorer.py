@@ -28,6 +28,7 @@ from imexnet.ui.parts import (
     SHOWN,
     Folder,
     colour_bar,
+    decade_ticks,
     fault,
     picture,
     table,
@@ -118,7 +119,7 @@ class Explorer:
         for changed in (task.change, self.direction.change):
             changed(events.fitting, fit, [self.about, self.part], queue=False, **quiet)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **quiet)
-        show.then(self.files, view["inputs"], self.saved, **PRIVATE)
+        show.then(self.files, view["inputs"], self.saved, **ON_DEVICE, **PRIVATE)
 
     def opened(self, demo: gr.Blocks, begin: Mapping[str, Any], photo: Any, task: Any) -> Any:
         """The event at whose end a fresh page shows the photo and the settings of its link.
@@ -220,8 +221,8 @@ class Explorer:
             other = int(other_row), int(other_column)
         with telling():
             question = Question(task, (int(row), int(column)), other, about, direction)
-            twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}
             with DEVICE:
+                twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}
                 return photo, question, questions.ask_all(twins, photo, x, question)
 
     def _measures(self, question: Question, views: Mapping[str, FieldOfView], trunk: str) -> str:
@@ -317,7 +318,7 @@ def _heat_bar(look: Look) -> str:
         ticks = ["0", "0.25", "0.5", "0.75", "1"]
         unit = f"the {100 * CLIPPED:g} % quantile"
     else:
-        ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(render.DECADES, 0, -1)), "1"]
+        ticks = decade_ticks(render.DECADES)
         unit = "the peak"
     if look.signed:
         ticks = [*(f"−{tick}" for tick in ticks[:0:-1]), "0", *ticks[1:]]

@@ -14,7 +14,7 @@ from imexnet.integrators import SOLVERS, STEPPERS, integrate, reference
 from imexnet.model_problem import SCHEMES, Settings, amplification
 from imexnet.models import Network
 from imexnet.ui.layers import Choice, find
-from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, fault, picture, table
+from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
 
 CHOICES = [(label, name) for name, label in SCHEMES.items()]
 SHOWN_FIRST = ["forward-euler", "rk4", "imex", "backward-euler"]
@@ -153,12 +153,9 @@ class Ode:
         """The calculator, beside the time measured here."""
         numbers = int(channels or 0), int(side or 0), int(steps or 0)
         device = next(iter(self.networks.values())).mean.device
-        try:
+        with telling(), DEVICE:
             costs = {kind: cost(*numbers, kind == "imexnet") for kind in COSTS}
-            with DEVICE:
-                taken = {kind: seconds(*numbers, kind == "imexnet", device) for kind in COSTS}
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
+            taken = {kind: seconds(*numbers, kind == "imexnet", device) for kind in COSTS}
 
         def row(label: str, words) -> tuple[str, dict[str, str]]:
             return label, {kind: words(costs[kind]) for kind in COSTS}

@@ -24,11 +24,12 @@ from imexnet.predict import FAMILIES
 from imexnet.ui import examples
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import example
-from imexnet.ui.parts import ON_DEVICE, decoded, fault
+from imexnet.ui.parts import ON_DEVICE, decoded, fault, forget_photos
 from imexnet.ui.server import Guard, visitor
 
 LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
+OWN = "imexnet"  # the page's folder in GRADIO_TEMP_DIR, which may be anybody's
 SWEEP = 5 * 60  # seconds between two looks at what is older
 QUEUE = 64
 THREADS = 8  # one of them at the networks, the others at reading and writing
@@ -48,10 +49,12 @@ class Page(gr.Blocks):
     """
 
     def __init__(self, **given: Any) -> None:
-        self._files = None
-        if "GRADIO_TEMP_DIR" not in os.environ:
+        self._files, chosen = None, os.environ.get("GRADIO_TEMP_DIR")
+        if chosen is None:
             self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
             os.environ["GRADIO_TEMP_DIR"] = self._files.name
+        elif Path(chosen).name != OWN:  # all that lies there is swept
+            os.environ["GRADIO_TEMP_DIR"] = str(Path(chosen) / OWN)
         super().__init__(**given)
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
@@ -138,6 +141,7 @@ class Page(gr.Blocks):
                     path.rmdir()
                 else:
                     path.unlink()
+                    forget_photos()  # it may be among them
 
         for session, state in list(self.state_holder.session_data.items()):
             used = self.state_holder.time_last_used.get(session, datetime.min)

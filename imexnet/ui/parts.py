@@ -23,6 +23,7 @@ from imexnet.ui.words import explain
 
 SHOWN = 512  # longer side of every picture on the page
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
+PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
@@ -63,6 +64,11 @@ def decoded(path: str) -> Image.Image:
 @lru_cache(maxsize=16)
 def _decoded(path: str, changed: int) -> Image.Image:
     return shrink(read_photo(Path(path)))
+
+
+def forget_photos() -> None:
+    """Drops the decoded pictures; those that are still asked for are decoded again."""
+    _decoded.cache_clear()
 
 
 class Folder:
@@ -134,6 +140,11 @@ def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
         f'<div class="bar-colours" style="background:linear-gradient(90deg,{stops})"></div>'
         f'<div class="bar-ticks">{ticks}</div></div>'
     )
+
+
+def decade_ticks(decades: int, each: int = 1) -> list[str]:
+    """Labels of a logarithmic scale that ends at 1; every `each`-th power of ten."""
+    return [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(decades, 0, -each)), "1"]
 
 
 def class_legend(names: Sequence[str], palette: Sequence[str], present: Sequence[int]) -> str:

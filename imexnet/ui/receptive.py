@@ -24,16 +24,17 @@ from imexnet.ui.parts import (
     LATEST,
     ON_DEVICE,
     PRIVATE,
+    PROGRESS,
     SHOWN,
     Folder,
     colour_bar,
+    decade_ticks,
     fault,
     picture,
     table,
     telling,
 )
 
-PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 MOST_PICTURES, MOST_PIXELS, MOST_STEPS = 12, 16, 6
 REMEMBERED = 32  # averages
 THUMBNAIL = 256
@@ -216,7 +217,7 @@ class Receptive:
             label="Sensitivity after each step", columns=7, format="png", height=370,
             object_fit="contain", buttons=["fullscreen"], elem_id="growth", elem_classes="stages",
         )  # fmt: skip
-        ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(DECADES, 0, -2)), "1"]
+        ticks = decade_ticks(DECADES, 2)
         gr.HTML(colour_bar(render.HEAT_COLOURS, ticks, "Sensitivity relative to each peak"))
         words = gr.HTML(label="growth", elem_id="growth-words")
         show: dict[str, Any] = {
@@ -242,7 +243,7 @@ class Receptive:
             stop = gr.Button("Stop", elem_id="average-stop")
         with gr.Row():
             maps = [picture(render.LABELS[kind], f"average-{kind}") for kind in KINDS]
-        ticks = [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(render.DECADES, 0, -1)), "1"]
+        ticks = decade_ticks(render.DECADES)
         gr.HTML(colour_bar(render.HEAT_COLOURS, ticks, "Mean share a pixel / peak of both"))
         with gr.Row():
             with gr.Column(min_width=320):
@@ -270,6 +271,7 @@ class Receptive:
             "inputs": [task, number, channel, h],
             "outputs": [response, multiplier, words, figure],
             "show_progress": "hidden",
+            **ON_DEVICE,
             **PRIVATE,
             **LATEST,
         }

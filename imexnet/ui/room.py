@@ -11,7 +11,7 @@ from imexnet.models import Network
 from imexnet.predict import KINDS, full_size, predict
 from imexnet.ui import examples
 from imexnet.ui.inputs import pair_and_input
-from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, Folder, fault
+from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, Folder, fault, telling
 
 GRID = 160  # points along the longer side: about as many as the networks tell apart
 SOURCES = [*((render.LABELS[kind], kind) for kind in KINDS), ("Truth", "truth")]
@@ -94,8 +94,6 @@ class Room:
                 metres = predict(pair[source], "depth", x, size).values
         else:
             raise fault("There is no such depth; choose resnet, imexnet or truth.")
-        try:
+        with telling():
             content = point_cloud.mesh(photo, metres, angle)
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
         return str(files.write_bytes(self.folder.new() / f"{source}-room.glb", content))

@@ -15,10 +15,9 @@ from imexnet.predict import KINDS, answer, forward
 from imexnet.questions import CLASS_NAMES
 from imexnet.ui.answers import answer_pictures
 from imexnet.ui.inputs import pair_and_input, read
-from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, fault, table
+from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
 
 MOST = 24  # photos
-PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 COLUMNS = {**render.LABELS, "apart": "Apart"}
 APART = {
     "depth": "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet.",

@@ -19,7 +19,7 @@ from imexnet.ui import examples
 from imexnet.ui.inputs import inputs, need, on_new_photo
 from imexnet.ui.layers import Layer, choice, find
 from imexnet.ui.ode import Ode
-from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault
+from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, SHOWN, Folder, fault, telling
 
 OPERATORS = [
     ("learned: BᵀB of the chosen time step and channel", "learned"),
@@ -77,10 +77,8 @@ class Solve:
             if not isinstance(layer.step, IMEXStep):
                 raise fault("A ResNet has no learned L; choose the IMEXNet or another L.")
             stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
-        try:
+        with telling():
             stages = recipe(rhs, float(step_size), operator, stencil, float(alpha), boundary)
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
         size = render.display_size(rhs.shape, SHOWN)
         low, high = stages.multiplier.min(), stages.multiplier.max()
         words = (

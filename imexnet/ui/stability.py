@@ -30,9 +30,9 @@ from imexnet.ui.parts import (
     PRIVATE,
     SHOWN,
     colour_bar,
-    fault,
     picture,
     table,
+    telling,
 )
 from imexnet.ui.stretch import Stretch, outputs_of
 
@@ -72,16 +72,11 @@ class Stability:
         photo, pair, x = pair_and_input(self.networks, photo, task)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
-        with DEVICE:
-            try:
-                moved = {
-                    kind: robustness.perturbed(
-                        pair, kind, task, x, perturbation, severity, *options
-                    )
-                    for kind in pair
-                }
-            except ValueError as error:
-                raise fault(f"{str(error).capitalize()}.") from None
+        with telling(), DEVICE:
+            moved = {
+                kind: robustness.perturbed(pair, kind, task, x, perturbation, severity, *options)
+                for kind in pair
+            }
             clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
             grown = {kind: growth(n, task, x, moved[kind]) for kind, n in pair.items()}
             local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
@@ -195,7 +190,9 @@ class Stability:
             with gr.Column(min_width=320):
                 measures = gr.HTML(label="measures", elem_id="stability-measures")
             with gr.Column(min_width=320):
-                figure = gr.Plot(label="growth", show_label=False, format="png", elem_id="growth")
+                figure = gr.Plot(
+                    label="growth", show_label=False, format="png", elem_id="perturbation-growth"
+                )
         return [*shown, legend, measures, figure], [kind, severity, seed, iterations], run
 
 

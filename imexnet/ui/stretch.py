@@ -13,9 +13,9 @@ from imexnet import figures, render
 from imexnet.models import Network
 from imexnet.predict import KINDS
 from imexnet.stability import describe, norms, stretched
-from imexnet.ui.compare import answer_pictures
+from imexnet.ui.answers import answer_pictures
 from imexnet.ui.inputs import pair_and_input
-from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, fault, picture, table
+from imexnet.ui.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
 
 STRETCH_NOTE = (
     '<div class="note">The trained weights, h = 1, with another step size, and every time step '
@@ -41,10 +41,8 @@ class Stretch:
     ) -> tuple[Any, Any, str, str, Figure]:
         """Both trained networks with another step size, and each step taken several times."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
-        try:
+        with telling():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
-        except ValueError as error:
-            raise fault(f"{str(error).capitalize()}.") from None
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
             outputs = outputs_of(twins, dict.fromkeys(twins, x))

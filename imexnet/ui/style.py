@@ -57,7 +57,7 @@ CSS = """
 #pair { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 10px;
   align-items: start; }
 #pair .pic img { max-height: 38vh; }
-#scale { align-items: flex-start; gap: 6px 24px; }
+#legend-row { align-items: flex-start; gap: 6px 24px; }
 #legend { flex-grow: 3; }
 #invitation { flex-grow: 2; }
 .invitation { margin: 0; padding: .35em .7em; border-left: 3px solid var(--color-accent);
@@ -108,7 +108,7 @@ CSS = """
   #photo { order: 1 !important; } #upload { order: 2; } #answers { order: 4; } #empty { order: 4; }
   .form:has(> #task) { order: 3; }
   #more { order: 6; }
-  #scale { flex-direction: column; }
+  #legend-row { flex-direction: column; }
 }
 .note { color: var(--body-text-color-subdued); font-size: .9rem; line-height: 1.45; }
 .note ul { margin: .2em 0; padding-left: 1.2em; list-style: disc; }
