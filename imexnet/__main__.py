@@ -175,8 +175,8 @@ def stability_command(
 
     photo = predict.read_photo(image)
     result = {}
-    pair = _networks(task, "both")
-    for kind in _networks(task, model):
+    kinds, pair = _kinds(model), _networks(task, "both")
+    for kind in kinds:
         network = pair[kind]
         x = predict.to_input(photo, network.config, network.mean.device)
         noisy = robustness.perturbed(pair, kind, task, x, noise, severity, seed)
@@ -394,15 +394,21 @@ def _corner(text: str) -> tuple[int, int]:
 
 def _networks(task: str, model: str, trunk: str = "plain") -> dict:
     from imexnet.checkpoints import load_pretrained
-    from imexnet.predict import FAMILIES, KINDS
+    from imexnet.predict import FAMILIES
 
     if task not in FAMILIES:
         raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
-    if model not in (*KINDS, "both"):
-        raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
-    kinds = KINDS if model == "both" else (model,)
+    kinds = _kinds(model)
     family = _family(trunk) if FAMILIES[task] == "indoor" else FAMILIES[task]
     return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
+
+
+def _kinds(model: str) -> tuple[str, ...]:
+    from imexnet.predict import KINDS
+
+    if model not in (*KINDS, "both"):
+        raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
+    return KINDS if model == "both" else (model,)
 
 
 def _numbers(words: str) -> list[float]:

@@ -39,7 +39,7 @@ ELSEWHERE = {
     r"python -m imexnet render .*": "test_kitchens.py, fewer of them",
     r"python -m imexnet train .*": "test_training.py, on pictures of its own",
     r"python benchmarks/variants\.py .*": "test_runs.py",
-    r"python benchmarks/rooms\.py KITCHENS train": "test_kitchens.py",
+    r"python benchmarks/rooms\.py COMPARED train": "test_kitchens.py",
     r"python benchmarks/uploads\.py": "test_uploads.py",
     r"python benchmarks/locality\.py": "test_qtips.py; it takes minutes",
 }

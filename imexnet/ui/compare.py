@@ -109,7 +109,7 @@ class Compare:
             )
 
     def raw_values(self, photo: Image.Image | None, task: str, trunk: str = "plain") -> list[str]:
-        """Metres or classes of both networks at the photo's own size, as files.
+        """Metres or classes at the photo's own size, its longer side at most 2048, as files.
 
         Args:
             photo: a picture.
