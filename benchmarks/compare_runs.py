@@ -1,6 +1,6 @@
 """Mean ± standard deviation over the seeds of every command in runs.csv.
 
-python benchmarks/compare_runs.py [FILE]; scores on the validation split, − where one seed is all.
+python benchmarks/compare_runs.py [FILE]; scores on the validation split, of one seed as they are.
 """
 
 import re
@@ -21,9 +21,9 @@ def groups(runs: Path = RUNS) -> dict[str, list[dict[str, str]]]:
 
 
 def summary(values: list[float], digits: int = 4) -> str:
-    """The mean and the standard deviation of a sample (n − 1)."""
-    spread = f"{statistics.stdev(values):.{digits}f}" if len(values) > 1 else "−"
-    return f"{statistics.mean(values):.{digits}f} ± {spread}"
+    """The mean, and of several values the standard deviation of a sample (n − 1)."""
+    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.{digits}f}{spread}"
 
 
 def main(runs: Path = RUNS) -> None:

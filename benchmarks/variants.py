@@ -115,7 +115,7 @@ def scores(name: str) -> dict[str, list[float]] | None:
 
 def table(names: dict[str, str], columns: dict[str, dict[str, str]]) -> str:
     """Markdown: a line a variant with its scores; `columns` are more cells by title and name."""
-    heads = ["", *columns, "seeds", *SCORES.values()]
+    heads = ["variant", *columns, "seeds", *SCORES.values()]
     lines = [heads, ["---"] * len(heads)]
     for name, words in names.items():
         found = scores(name)

@@ -119,7 +119,7 @@ def test_spread_over_seeds_of_one_command(record_run, compare_runs, tmp_path, ca
     assert lines[2].split() == ["abs_rel", "0.3200", "±", "0.0200"]
     assert lines[7].split() == ["kitchens_abs_rel", "0.6400", "±", "0.0400"]
     assert lines[8] == base.format("imexnet") and lines[9] == "  seeds 0"
-    assert lines[10].split() == ["abs_rel", "0.2500", "±", "−"]
+    assert lines[10].split() == ["abs_rel", "0.2500"]
 
 
 @pytest.fixture
@@ -165,10 +165,10 @@ def test_a_variant_is_trained_and_stands_in_the_tables(
     assert variants.main(["steps"]) == 0
     head, _, line = capsys.readouterr().out.splitlines()
     assert head == (
-        "|  | parameters | MMAC | window | seeds | AbsRel | RMSE, m | δ1 | mIoU | accuracy |"
+        "| variant | parameters | MMAC | window | seeds | AbsRel | RMSE, m | δ1 | mIoU | accuracy |"
     )
     assert line.startswith("| 2 imex steps | ")
-    assert f"| 1 | {float(row['abs_rel']):.3f} ± − |" in line
+    assert f"| 1 | {float(row['abs_rel']):.3f} |" in line
     assert variants.main(["table"]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 2  # no row of the ablation yet
     assert variants.main(["figure", str(tmp_path / "steps.png")]) == 0
