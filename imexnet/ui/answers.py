@@ -10,10 +10,8 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet import render
-from imexnet.metrics import depth_scores
 from imexnet.predict import answer
 from imexnet.questions import CLASS_NAMES
-from imexnet.ui import examples
 from imexnet.ui.parts import SHOWN, class_legend, colour_bar
 
 COLOURS = {"Rainbow": render.DEPTH_COLOURS, "Even steps": "viridis_r", "Grey": "gray_r"}
@@ -73,29 +71,6 @@ def pointer_values(
         "grids": {name: _packed(task, values) for name, values in grids.items()},
     }
     return json.dumps(content)
-
-
-def plain_verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray) -> str:
-    """How far off each network's metres are, or how often its class is right, in a sentence."""
-    size = (truth.shape[0], truth.shape[1])
-    answers = {kind: answer(task, o, size).values for kind, o in outputs.items()}
-    if task == "depth":
-        share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
-        about, how = "Off from the truth on average", "by"
-    else:
-        share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
-        about, how = "Right class" if task != "qtips" else "Right about the rod", "on"
-    words = " and ".join(
-        f"the {render.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
-    )
-    return f"{about}: {words}{'' if task == 'depth' else ' of the pixels'}."
-
-
-def error_bar() -> str:
-    """The scale of the pictures of errors."""
-    most = round(100 * examples.LARGEST_ERROR)
-    ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
-    return colour_bar(examples.ERROR_COLOURS, ticks, "Error of depth, share of the true one")
 
 
 def _packed(task: str, values: np.ndarray) -> dict[str, Any]:

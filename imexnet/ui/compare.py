@@ -11,7 +11,7 @@ from imexnet import files, render
 from imexnet.models import Network
 from imexnet.predict import forward, full_size, predict
 from imexnet.ui import examples
-from imexnet.ui.answers import COLOURS, answer_pictures, error_bar, plain_verdict, pointer_values
+from imexnet.ui.answers import COLOURS, answer_pictures, pointer_values
 from imexnet.ui.explorer import Explorer
 from imexnet.ui.history import History
 from imexnet.ui.inputs import inputs, need, on_new_photo, pair_and_input, suited
@@ -87,7 +87,7 @@ class Compare:
             told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
             words = " · ".join(told)
             if truth is not None:
-                words = f"<b>{plain_verdict(task, outputs, truth)}</b> {words}"
+                words = f"<b>{examples.plain_verdict(task, outputs, truth)}</b> {words}"
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(outputs, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}
@@ -249,7 +249,7 @@ class Compare:
             with gr.Row():
                 error_resnet = picture("Error of ResNet", "error-resnet", visible=False)
                 error_imexnet = picture("Error of IMEXNet", "error-imexnet", visible=False)
-            gr.HTML(error_bar())
+            gr.HTML(examples.error_bar())
             scores = gr.HTML(label="scores", elem_id="scores")
         return [error_resnet, error_imexnet, scores, box]
 

@@ -19,7 +19,7 @@ from imexnet.data import nyu, qtips
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
 from imexnet.predict import answer, resize
 from imexnet.questions import CLASS_NAMES
-from imexnet.ui.parts import table
+from imexnet.ui.parts import colour_bar, table
 
 KITCHENS = Path(__file__).parents[2] / "assets" / "kitchens"
 QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
@@ -66,14 +66,27 @@ def true_values(photo: Image.Image, task: str) -> np.ndarray | None:
     return room.depth if task == "depth" else room.labels
 
 
+def plain_verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray) -> str:
+    """How far off each network's metres are, or how often its class is right, in a sentence."""
+    answers = _at_truth(task, outputs, truth)
+    if task == "depth":
+        share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
+        about, how = "Off from the truth on average", "by"
+    else:
+        share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
+        about, how = "Right class" if task != "qtips" else "Right about the rod", "on"
+    words = " and ".join(
+        f"the {render.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
+    )
+    return f"{about}: {words}{'' if task == 'depth' else ' of the pixels'}."
+
+
 def verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray | None) -> str:
     """HTML: how near each network comes to the truth."""
     if truth is None:
         return f'<div class="note">{NO_QTIP}</div>' if task == "qtips" else ""
-    size = (truth.shape[0], truth.shape[1])
-    answers = {kind: answer(task, o, size).values for kind, o in outputs.items()}
     scores: dict[str, dict[str, str]] = {}
-    for kind, values in answers.items():
+    for kind, values in _at_truth(task, outputs, truth).items():
         for name, score in _scores(task, values, truth).items():
             scores.setdefault(name, {})[kind] = score
     about = "Against the exact truth of this rendered picture, all of it (no crop):"
@@ -86,13 +99,27 @@ def error_pictures(
     outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray, longest: int
 ) -> dict[str, np.ndarray]:
     """Network → picture of its relative error of depth, (ŷ - y) / y, at the page's size."""
-    size = (truth.shape[0], truth.shape[1])
+    size = render.display_size(truth.shape, longest)
     pictures = {}
-    for kind, o in outputs.items():
-        error = answer("depth", o, size).values / truth - 1
-        picture = render.colour(0.5 + error / (2 * LARGEST_ERROR), ERROR_COLOURS)
-        pictures[kind] = render.enlarge(picture, render.display_size(size, longest))
+    for kind, metres in _at_truth("depth", outputs, truth).items():
+        share = 0.5 + (metres / truth - 1) / (2 * LARGEST_ERROR)
+        pictures[kind] = render.enlarge(render.colour(share, ERROR_COLOURS), size)
     return pictures
+
+
+def error_bar() -> str:
+    """The scale of the pictures of errors."""
+    most = round(100 * LARGEST_ERROR)
+    ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
+    return colour_bar(ERROR_COLOURS, ticks, "Error of depth, share of the true one")
+
+
+def _at_truth(
+    task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Network → its metres or classes on the grid of the truth."""
+    size = (truth.shape[0], truth.shape[1])
+    return {kind: answer(task, o, size).values for kind, o in outputs.items()}
 
 
 def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
