@@ -10,6 +10,7 @@ All are trained for `EPOCHS` epochs and scored on the validation split.
 
 import argparse
 import io
+import statistics
 import sys
 import time
 from dataclasses import dataclass, field, replace
@@ -154,7 +155,10 @@ def steps_table() -> str:
 
 
 def figure(path: Path) -> None:
-    """AbsRel against parameters, multiply-adds and explicit window, a line a kind."""
+    """AbsRel against parameters, multiply-adds and explicit window, a line a kind.
+
+    Bars are standard deviations, where there are several seeds.
+    """
     from matplotlib.figure import Figure
 
     from imexnet.files import write_bytes
@@ -168,14 +172,20 @@ def figure(path: Path) -> None:
         for name, (found, n) in by_steps().items():
             values = scores(name)
             if found == kind and values:
-                points.append((sizes(name), sum(values["abs_rel"]) / len(values["abs_rel"]), n))
+                errors = values["abs_rel"]
+                spread = statistics.stdev(errors) if len(errors) > 1 else 0.0
+                points.append((sizes(name), statistics.mean(errors), spread, n))
         for panel, title, index in zip(panels, titles, range(3), strict=True):
-            x = [size[index] / (1000 if index == 0 else 1) for size, _, _ in points]
-            y = [value for _, value, _ in points]
-            panel.plot(x, y, "o-", color=SERIES[network], label=LABELS[network])
-            for at, (_, value, n) in zip(x, points, strict=True):
-                panel.annotate(f"{n}", (at, value), (0, 6), textcoords="offset points")
+            x = [size[index] / (1000 if index == 0 else 1) for size, *_ in points]
+            y, bars = [value for _, value, *_ in points], [spread for *_, spread, _ in points]
+            line = {"color": SERIES[network], "markersize": 13, "label": LABELS[network]}
+            panel.errorbar(x, y, bars, fmt="o-", **line)
+            for at, (_, value, _, n) in zip(x, points, strict=True):
+                panel.text(
+                    at, value, f"{n}", color="white", size=8, ha="center", va="center_baseline"
+                )
             panel.set_xlabel(title)
+            panel.margins(0.1, 0.15)
             panel.grid(alpha=0.25)
     panels[0].set_ylabel("AbsRel, validation")
     panels[0].legend(frameon=False, title="steps at each point")
