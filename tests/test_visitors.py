@@ -88,8 +88,9 @@ def test_two_visitors_see_nothing_of_each_other(context, browser, url):
         assert other.locator("#photo img").get_attribute("src") != mine.locator(
             "#photo img"
         ).get_attribute("src")
+        other.wait_for_url("**task=segmentation*", timeout=60_000)  # else the reload is too early
         other.reload()
-        expect(other.locator("#summary")).to_contain_text("Off from", timeout=60_000)
+        expect(other.locator("#summary")).to_contain_text("Right class", timeout=60_000)
         assert "secret-of-mine" not in other.content()
     finally:
         theirs.close()
