@@ -50,7 +50,7 @@ def loop() -> Iterator[asyncio.AbstractEventLoop]:
 @pytest.fixture
 def small(monkeypatch, tmp_path, loop) -> Page:
     """A page with a number, a choice and a photo, whose handler may fail."""
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "imexnet"))  # as a checkout is named
 
     def halved(number, word, photo):
         if word == "fail":
@@ -107,9 +107,9 @@ def test_every_failure_is_one_sentence(loop, small, values, words):
 
 
 def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
-    others = tmp_path / "not of the page"
+    others = tmp_path / "imexnet/not of the page"
     others.write_bytes(b"x")
-    tmp_path /= "imexnet"
+    tmp_path /= "imexnet/imexnet"
     own = [Path(path) for block in small.blocks.values() for path in block.keep_in_cache]
     assert own and all(path.is_file() for path in own)
     for name in ("upload/photo.png", "answer/resnet.png", "tmp-broken-off"):
@@ -129,7 +129,7 @@ def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
 
 
 def test_photos_are_not_kept_in_memory_when_their_file_has_gone(small, tmp_path):
-    path = tmp_path / "imexnet/upload.png"
+    path = tmp_path / "imexnet/imexnet/upload.png"
     Image.new("RGB", (9, 9)).save(path)
     photo = parts.decoded(str(path))
     assert parts.decoded(str(path)) is photo

@@ -52,9 +52,8 @@ class Page(gr.Blocks):
         self._files, chosen = None, os.environ.get("GRADIO_TEMP_DIR")
         if chosen is None:
             self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
-            os.environ["GRADIO_TEMP_DIR"] = self._files.name
-        elif Path(chosen).name != OWN:  # all that lies there is swept
-            os.environ["GRADIO_TEMP_DIR"] = str(Path(chosen) / OWN)
+            chosen = self._files.name
+        os.environ["GRADIO_TEMP_DIR"] = str(Path(chosen) / OWN)  # all that lies there is swept
         super().__init__(**given)
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
