@@ -22,8 +22,13 @@ def groups(runs: Path = RUNS) -> dict[str, list[dict[str, str]]]:
 
 def summary(values: list[float], digits: int = 4) -> str:
     """The mean, and of several values the standard deviation of a sample (n − 1)."""
-    spread = f" ± {statistics.stdev(values):.{digits}f}" if len(values) > 1 else ""
+    spread = f" ± {deviation(values):.{digits}f}" if len(values) > 1 else ""
     return f"{statistics.mean(values):.{digits}f}{spread}"
+
+
+def deviation(values: list[float]) -> float:
+    """The standard deviation of a sample (n − 1); 0 of a single value."""
+    return statistics.stdev(values) if len(values) > 1 else 0.0
 
 
 def main(runs: Path = RUNS) -> None:

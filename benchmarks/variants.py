@@ -17,7 +17,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from compare_runs import groups, summary
+from compare_runs import deviation, groups, summary
 from record_run import append, row
 from sizes import multiply_adds
 
@@ -168,22 +168,20 @@ def figure(path: Path) -> None:
     panels = drawn.subplots(1, 3, sharey=True)
     titles = ("parameters, thousands", "multiply-adds, millions", "explicit window, pixels")
     for kind, network in (("explicit", "resnet"), ("imex", "imexnet")):
-        points = []
-        for name, (found, n) in by_steps().items():
+        errors, found, counts = [], [], []
+        for name, (step, n) in by_steps().items():
             values = scores(name)
-            if found == kind and values:
-                errors = values["abs_rel"]
-                spread = statistics.stdev(errors) if len(errors) > 1 else 0.0
-                points.append((sizes(name), statistics.mean(errors), spread, n))
-        for panel, title, index in zip(panels, titles, range(3), strict=True):
-            x = [size[index] / (1000 if index == 0 else 1) for size, *_ in points]
-            y, bars = [value for _, value, *_ in points], [spread for *_, spread, _ in points]
+            if step == kind and values:
+                errors.append(values["abs_rel"])
+                found.append(sizes(name))
+                counts.append(n)
+        y, bars = [statistics.mean(e) for e in errors], [deviation(e) for e in errors]
+        for index, (panel, title) in enumerate(zip(panels, titles, strict=True)):
+            x = [size[index] / (1000 if index == 0 else 1) for size in found]
             line = {"color": SERIES[network], "markersize": 13, "label": LABELS[network]}
             panel.errorbar(x, y, bars, fmt="o-", **line)
-            for at, (_, value, _, n) in zip(x, points, strict=True):
-                panel.text(
-                    at, value, f"{n}", color="white", size=8, ha="center", va="center_baseline"
-                )
+            for *point, n in zip(x, y, counts, strict=True):
+                panel.text(*point, f"{n}", color="white", size=8, ha="center", va="center_baseline")
             panel.set_xlabel(title)
             panel.margins(0.1, 0.15)
             panel.grid(alpha=0.25)

@@ -2,9 +2,10 @@
 
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, NoReturn, TypeVar
 
 import typer
 
@@ -27,6 +28,7 @@ Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
+Number = TypeVar("Number", int, float)
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
 
@@ -100,7 +102,7 @@ def field_of_view_command(
     from imexnet import files, fov_figures, predict, questions
     from imexnet.heat_maps import Look, heat_maps
 
-    shares = tuple(_whole_numbers(contours, "--contours")) if contours else ()
+    shares = tuple(_numbers(contours, "--contours", int)) if contours else ()
     look = Look(scale, part, opacity, shares)
     other = _corner(to) if to else None
     photo = predict.read_photo(image)
@@ -209,7 +211,9 @@ def robustness_command(
     from imexnet.data import nyu
     from imexnet.predict import FAMILIES
 
-    values = _numbers(severities) if severities else robustness.severities(noise)
+    values = (
+        _numbers(severities, "--severities", float) if severities else robustness.severities(noise)
+    )
     pair = _networks(task, "both")
     for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
         if weights:
@@ -386,7 +390,7 @@ def _photos(path: Path) -> list[Path]:
 
 def _corner(text: str) -> tuple[int, int]:
     """(row, column) of "320,240", which is column, row."""
-    numbers = _whole_numbers(text, "--to")
+    numbers = _numbers(text, "--to", int)
     if len(numbers) != 2:
         raise ValueError(f"--to takes a column and a row, as 320,240, got {text!r}")
     return numbers[1], numbers[0]
@@ -411,18 +415,12 @@ def _kinds(model: str) -> tuple[str, ...]:
     return KINDS if model == "both" else (model,)
 
 
-def _numbers(words: str) -> list[float]:
+def _numbers(words: str, option: str, number: Callable[[str], Number]) -> list[Number]:
     try:
-        return [float(word) for word in words.split(",")]
+        return [number(word) for word in words.split(",")]
     except ValueError:
-        raise ValueError(f"--severities takes numbers with commas, got {words!r}") from None
-
-
-def _whole_numbers(words: str, option: str) -> list[int]:
-    try:
-        return [int(word) for word in words.split(",")]
-    except ValueError:
-        raise ValueError(f"{option} takes whole numbers with commas, got {words!r}") from None
+        kind = "whole numbers" if number is int else "numbers"
+        raise ValueError(f"{option} takes {kind} with commas, got {words!r}") from None
 
 
 def _progress(done: int, of: int, what: str = "batches") -> None:

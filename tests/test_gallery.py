@@ -60,11 +60,12 @@ def test_scores_and_errors_of_depth(factor):
     """A prediction 1.5 times too far: AbsRel 0.5, δ1 0, and one colour of error all over."""
     truth = np.full((24, 32), 2.0, np.float32)
     outputs = {"resnet": {"depth": torch.full((1, 1, 24, 32), 2.0 * factor)}}
-    text = examples.verdict("depth", outputs, truth)
+    answers = examples.answers_on(truth, "depth", outputs)
+    text = examples.verdict("depth", answers, truth)
     expected = depth_scores(factor * truth, truth)
     assert f"{expected['abs_rel']:.3f}" in text and f"{expected['delta1']:.3f}" in text
     assert f"{expected['rmse']:.2f} m" in text
-    pixels = examples.error_pictures(outputs, truth, 64)["resnet"].reshape(-1, 3)
+    pixels = examples.error_pictures(answers, truth, 64)["resnet"].reshape(-1, 3)
     assert (pixels == pixels[0]).all()
     red, _, blue = pixels[0].astype(int)
     assert abs(red - blue) < 5 if factor == 1 else blue > red + 40  # too far is blue
@@ -76,11 +77,12 @@ def test_scores_of_classes_by_hand():
     truth[4:] = 5
     logits = torch.zeros(1, 13, 8, 8)
     logits[0, 11, :2], logits[0, 4, 2:] = 9, 9  # classes count from 1
-    text = examples.verdict("segmentation", {"imexnet": {"segmentation": logits}}, truth)
+    outputs = {"imexnet": {"segmentation": logits}}
+    answers = examples.answers_on(truth, "segmentation", outputs)
+    text = examples.verdict("segmentation", answers, truth)
     assert f"{(16 / 32 + 32 / 48) / 2:.3f}" in text and "0.750" in text
 
 
 def test_other_photos_get_no_verdict():
-    outputs = {"resnet": {"depth": torch.ones(1, 1, 4, 4)}}
-    assert examples.verdict("depth", outputs, None) == ""
+    assert examples.verdict("depth", {"resnet": np.ones((4, 4))}, None) == ""
     assert "This is no Q-tip" in examples.verdict("qtips", {}, None)

@@ -86,10 +86,11 @@ class Compare:
             told = [f"{render.LABELS[k]} {1000 * taken():.0f} ms" for k, taken in seconds.items()]
             told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
             words = " · ".join(told)
+            answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
-                words = f"<b>{examples.plain_verdict(task, outputs, truth)}</b> {words}"
+                words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
             if truth is not None and task == "depth":
-                errors = examples.error_pictures(outputs, truth, SHOWN)
+                errors = examples.error_pictures(answers, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}
             if alone:
                 words = "<b>The IMEXNet is still computing; the scale may change.</b> " + words
@@ -103,7 +104,7 @@ class Compare:
                 None if alone else (shown["resnet"], shown["imexnet"]),
                 legend,
                 f'<div class="note">{words}</div>',
-                examples.verdict(task, outputs, truth),
+                examples.verdict(task, answers, truth),
                 gr.update(visible=truth is not None or task == "qtips"),
                 pointer_values(task, outputs, truth, full_size(photo)),
             )

@@ -66,9 +66,16 @@ def true_values(photo: Image.Image, task: str) -> np.ndarray | None:
     return room.depth if task == "depth" else room.labels
 
 
-def plain_verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray) -> str:
+def answers_on(
+    truth: np.ndarray, task: str, outputs: Mapping[str, dict[str, Tensor]]
+) -> dict[str, np.ndarray]:
+    """Network → its metres or classes on the grid of the truth."""
+    size = (truth.shape[0], truth.shape[1])
+    return {kind: answer(task, o, size).values for kind, o in outputs.items()}
+
+
+def plain_verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray) -> str:
     """How far off each network's metres are, or how often its class is right, in a sentence."""
-    answers = _at_truth(task, outputs, truth)
     if task == "depth":
         share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
         about, how = "Off from the truth on average", "by"
@@ -81,27 +88,27 @@ def plain_verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np
     return f"{about}: {words}{'' if task == 'depth' else ' of the pixels'}."
 
 
-def verdict(task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray | None) -> str:
+def verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray | None) -> str:
     """HTML: how near each network comes to the truth."""
     if truth is None:
         return f'<div class="note">{NO_QTIP}</div>' if task == "qtips" else ""
     scores: dict[str, dict[str, str]] = {}
-    for kind, values in _at_truth(task, outputs, truth).items():
+    for kind, values in answers.items():
         for name, score in _scores(task, values, truth).items():
             scores.setdefault(name, {})[kind] = score
     about = "Against the exact truth of this rendered picture, all of it (no crop):"
     if task == "qtips":
         about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
-    return f'<div class="note">{about}</div>' + table(list(scores.items()), list(outputs))
+    return f'<div class="note">{about}</div>' + table(list(scores.items()), list(answers))
 
 
 def error_pictures(
-    outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray, longest: int
+    answers: Mapping[str, np.ndarray], truth: np.ndarray, longest: int
 ) -> dict[str, np.ndarray]:
     """Network → picture of its relative error of depth, (ŷ - y) / y, at the page's size."""
     size = render.display_size(truth.shape, longest)
     pictures = {}
-    for kind, metres in _at_truth("depth", outputs, truth).items():
+    for kind, metres in answers.items():
         share = 0.5 + (metres / truth - 1) / (2 * LARGEST_ERROR)
         pictures[kind] = render.enlarge(render.colour(share, ERROR_COLOURS), size)
     return pictures
@@ -112,14 +119,6 @@ def error_bar() -> str:
     most = round(100 * LARGEST_ERROR)
     ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
     return colour_bar(ERROR_COLOURS, ticks, "Error of depth, share of the true one")
-
-
-def _at_truth(
-    task: str, outputs: Mapping[str, dict[str, Tensor]], truth: np.ndarray
-) -> dict[str, np.ndarray]:
-    """Network → its metres or classes on the grid of the truth."""
-    size = (truth.shape[0], truth.shape[1])
-    return {kind: answer(task, o, size).values for kind, o in outputs.items()}
 
 
 def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:

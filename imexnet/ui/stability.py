@@ -72,11 +72,14 @@ class Stability:
         photo, pair, x = pair_and_input(self.networks, photo, task)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
-        with telling(), DEVICE:
-            moved = {
-                kind: robustness.perturbed(pair, kind, task, x, perturbation, severity, *options)
-                for kind in pair
-            }
+        with DEVICE:
+            with telling():
+                moved = {
+                    kind: robustness.perturbed(
+                        pair, kind, task, x, perturbation, severity, *options
+                    )
+                    for kind in pair
+                }
             clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
             grown = {kind: growth(n, task, x, moved[kind]) for kind, n in pair.items()}
             local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
