@@ -3,7 +3,7 @@
     torchrun --nproc-per-node 2 examples/predict_shards.py 'photos-{000..999}.tar' OUT
 
 runs on one machine; with `--nnodes`, `--node-rank` and a shared folder on several. A shard of
-photos (NAME.jpg, NAME.png or NAME.webp) becomes one of depth maps, NAME.depth.png, 16-bit
+photos (NAME.jpg, NAME.png, NAME.heic, …) becomes one of depth maps, NAME.depth.png, 16-bit
 millimetres at the photo's own size. A shard is complete or not there: a run that was stopped
 goes on where it was.
 """
@@ -27,9 +27,10 @@ from webdataset.writer import TarWriter
 from imexnet.checkpoints import load_pretrained
 from imexnet.inference import fold
 from imexnet.models import Network
+from imexnet.photos import endings
 from imexnet.predict import answer, forward, full_size, read_photo, to_input
 
-PHOTOS = ("jpg", "jpeg", "png", "webp")
+PHOTOS = [ending.removeprefix(".") for ending in sorted(endings())]
 BATCH = 16
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -28,6 +29,7 @@ Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
+NAMED = 5  # files that are passed over, by name
 Number = TypeVar("Number", int, float)
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
@@ -384,8 +386,18 @@ def _family(trunk: str) -> str:
 
 
 def _photos(path: Path) -> list[Path]:
-    """The photo, or those in a folder."""
-    return sorted(path.glob("*.jpg")) + sorted(path.glob("*.png")) if path.is_dir() else [path]
+    """The photo, or those in a folder, by their names; what else lies there is named on stderr."""
+    from imexnet.photos import endings
+
+    if not path.is_dir():
+        return [path]
+    there = sorted(found for found in path.iterdir() if not found.name.startswith("."))
+    photos = [f for f in there if f.suffix.lower() in endings() and f.is_file()]
+    others = [found.name for found in there if found not in photos]
+    if others:
+        named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        _tell(f"{len(others)} in {path} passed over, not photos: {named}")
+    return photos
 
 
 def _corner(text: str) -> tuple[int, int]:
@@ -469,6 +481,8 @@ def _print(result: dict, as_json: bool, indent: str = "") -> None:
 
 def main() -> None:
     """Runs a command; bad input ends in one line on stderr and exit status 2."""
+    warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
+    warnings.showwarning = lambda message, *_, **__: _tell(str(message))
     try:
         app(standalone_mode=False)
     except UsageError as error:
@@ -483,8 +497,12 @@ def main() -> None:
 
 
 def _fail(message: str) -> NoReturn:
-    print(f"imexnet: {' '.join(message.split())}", file=sys.stderr)
+    _tell(message)
     sys.exit(2)
+
+
+def _tell(message: str) -> None:
+    print(f"imexnet: {' '.join(message.split())}", file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,24 @@
 
 import math
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
-import pillow_heif
 import torch
 import torch.nn.functional as F
-from PIL import Image, ImageOps
+from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import autocast
 from imexnet.models import FIRST_CLASS, ModelConfig, Network
+from imexnet.photos import MAX_ASPECT as MAX_ASPECT
+from imexnet.photos import MAX_MEGAPIXELS as MAX_MEGAPIXELS
+from imexnet.photos import UnfitError as UnfitError
+from imexnet.photos import full_size as full_size
+from imexnet.photos import read_photo as read_photo
+from imexnet.photos import shrink as shrink
+from imexnet.photos import to_rgb as to_rgb
 
 FAMILIES = {"depth": "indoor", "segmentation": "indoor", "qtips": "qtips"}
 """The networks of a task are `{family}-resnet` and `{family}-imexnet`."""
@@ -26,17 +29,8 @@ TRUNKS = {"plain": "indoor", "pyramid": "indoor-pyramid"}
 
 KINDS = ("resnet", "imexnet")
 
-FULL_SIZE = "imexnet full size"
 SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
 SMALLEST_COARSE_GRID = 4  # and of the coarsest
-FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "HEIF", "AVIF")
-"""What is read. Pillow knows many more, some of which start other programs."""
-
-MAX_MEGAPIXELS = 64
-MAX_ASPECT = 1000  # of the longer side to the shorter
-pillow_heif.register_heif_opener()  # photos of phones
-Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)
@@ -67,93 +61,6 @@ class Classes:
     def values(self) -> np.ndarray:
         """The raw values that are written to files."""
         return self.classes
-
-
-class UnfitError(ValueError):
-    """A picture of a size or shape that is not taken."""
-
-
-def read_photo(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file as upright RGB: see `to_rgb`.
-
-    Raises:
-        ValueError: if it is no picture that can be read.
-        UnfitError: if it is too large or too narrow.
-    """
-    name = file.name if isinstance(file, Path) else "the file"
-    try:
-        with Image.open(file, formats=FORMATS) as image:
-            return to_rgb(image)
-    except UnfitError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise UnfitError(f"the picture has more than {MAX_MEGAPIXELS} megapixels") from error
-    except FileNotFoundError:
-        raise ValueError(f"there is no file {file}") from None
-    except Exception as error:  # on broken files, decoders raise whatever they stumble over
-        raise ValueError(f"{name} is not a picture that can be read") from error
-
-
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Upright 8-bit RGB of any picture: first frame, EXIF rotation, 16-bit scaled, on white.
-
-    Raises:
-        UnfitError: for more than `MAX_MEGAPIXELS` or `MAX_ASPECT`, before anything is decoded.
-    """
-    width, height = image.size
-    if width * height > MAX_MEGAPIXELS * 1e6:
-        raise UnfitError(
-            f"the picture has {width} × {height} pixels; "
-            f"at most {MAX_MEGAPIXELS} megapixels can be shown"
-        )
-    if max(width, height) > MAX_ASPECT * min(width, height):
-        raise UnfitError(
-            f"the picture has {width} × {height} pixels; "
-            f"one side can be at most {MAX_ASPECT} times the other"
-        )
-    image = _upright(image)
-    if image.mode.startswith("I") or image.mode == "F":  # 16 or 32 bits of grey
-        image = Image.fromarray(_eight_bits(np.asarray(image, np.float32), image.mode == "F"))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image.convert("RGB")
-
-
-def _upright(image: Image.Image) -> Image.Image:
-    """The picture as its EXIF has it; as it is, where that cannot be read."""
-    image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # the pixels are whole
-        return image
-
-
-def _eight_bits(grey: np.ndarray, real: bool) -> np.ndarray:
-    """Grey on 0 … 255, black where it is no number; reals may have white at 1, 255 or 65535."""
-    grey = np.nan_to_num(grey, posinf=0, neginf=0)
-    highest = float(grey.max())
-    white = next((w for w in (1, 255) if real and highest <= w), max(highest, 65535))
-    return (grey / white * 255).clip(0, 255).astype(np.uint8)
-
-
-def shrink(picture: Image.Image, longest: int = 1024) -> Image.Image:
-    """The picture by area averages over whole blocks, its longer side below twice `longest`.
-
-    All that networks and page need of a picture of many megapixels, at a fraction of the memory.
-    """
-    factor = max(picture.size) // longest
-    if factor < 2:
-        return picture
-    small = picture.reduce(factor)
-    small.info[FULL_SIZE] = full_size(picture)
-    return small
-
-
-def full_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) that a picture had before `shrink`."""
-    return picture.info.get(FULL_SIZE, picture.size)
 
 
 def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:

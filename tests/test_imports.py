@@ -27,6 +27,7 @@ HEIGHTS = {
     "checkpoints": 4,
     "figures": 5,
     "imexnet": 5,  # the package itself: `from imexnet import implicit_solve`
+    "photos": 4,
     "predict": 6,
     "evaluation": 7,
     "sensitivity": 7,

@@ -196,7 +196,15 @@ class Compare:
             ],
         }
         write.click(self.raw_values, [photo, task, trunk], raw, **ON_DEVICE, api_name="raw_values")
-        uploaded, *others = on_new_photo(chosen, begin)
+        values_shown = [part for part in predicted if part is not against_truth]
+        results = [*values_shown, *viewed, raw, self.room.model]
+        left = [*results, answered, empty]
+        fail: dict[str, Any] = {
+            "fn": lambda: (None, *_nothing(len(results))),
+            "inputs": None,
+            "outputs": [photo, *left],
+        }
+        uploaded, *others = on_new_photo(chosen, begin, fail)
         answer_then_view(uploaded.then, private=False)
         opened = explorer.opened(demo, begin, photo, task)
         recalled = history.strip.select(history.recall, history.kept, photo, **PRIVATE, **EVERY)
@@ -209,12 +217,8 @@ class Compare:
         for changed in (task, trunk, colours):
             answer_then_view(changed.input)
             changed.input(lambda: None, None, raw, **PRIVATE)  # files of another question
-        values_shown = [part for part in predicted if part is not against_truth]
-        results = [*values_shown, *viewed, raw, self.room.model]
-        left = [*results, answered, empty]
         gone: dict[str, Any] = {"fn": lambda: _nothing(len(results)), "inputs": None, **PRIVATE}
         photo.clear(**gone, outputs=left, cancels=runs)
-        uploaded.failure(lambda: (None, *_nothing(len(results))), None, [photo, *left], **PRIVATE)
 
     def _build_answers(self) -> list[Any]:
         small: dict[str, Any] = {"min_width": 150}

@@ -9,7 +9,7 @@ from imexnet import figures, robustness
 from imexnet.models import Network
 from imexnet.predict import KINDS, to_input
 from imexnet.robustness import Sample
-from imexnet.ui.inputs import pair_of, read
+from imexnet.ui.inputs import PICTURES, pair_of, read
 from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
 
 NAMES = {
@@ -107,7 +107,7 @@ class Curves:
         photos = gr.File(
             label=f"Photos, at most {MOST_PHOTOS}",
             file_count="multiple",
-            file_types=["image"],
+            file_types=PICTURES,
             visible=False,
         )
         which.change(

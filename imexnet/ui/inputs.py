@@ -11,13 +11,15 @@ from torch import Tensor
 
 from imexnet import render
 from imexnet.models import Network
-from imexnet.predict import FAMILIES, FORMATS, KINDS, TRUNKS, family, to_input
+from imexnet.photos import endings, is_cut_short, is_plain
+from imexnet.predict import FAMILIES, KINDS, TRUNKS, family, to_input
 from imexnet.ui import examples
 from imexnet.ui.fallback import effort
 from imexnet.ui.parts import EVERY, LATEST, PRIVATE, SHOWN, Photo, decoded, fault, unreadable
 
 TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
-BROWSERS = ("JPEG", "MPO", "PNG", "WEBP", "GIF", "BMP")  # formats that all of them show
+PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
+CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
 QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
 
 
@@ -51,7 +53,7 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         elem_classes="pic",
     )
     upload = gr.UploadButton(
-        "Upload a photo", file_types=["image"], variant="primary", elem_id=f"{prefix}upload"
+        "Upload a photo", file_types=PICTURES, variant="primary", elem_id=f"{prefix}upload"
     )
     choice = gr.Radio(TASKS, value=task, label="Task", elem_id=f"{prefix}task")
     offered = [
@@ -74,19 +76,25 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     return Inputs(photo, upload, choice, offered, fresh)
 
 
-def on_new_photo(chosen: Inputs, begin: dict[str, Any] | None = None) -> list[Any]:
+def on_new_photo(
+    chosen: Inputs, begin: dict[str, Any] | None = None, fail: dict[str, Any] | None = None
+) -> list[Any]:
     """Events, one for each way a photo can come, the upload to the photo itself first.
 
     Args:
         chosen: the tab's first column.
         begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is made to suit.
+        fail: what happens where the photo shows a file that is no picture; by default it goes.
     """
     fit = begin or {"fn": suited, "inputs": [chosen.photo, chosen.task], "outputs": chosen.task}
     fit = {**fit, **PRIVATE}
+    gone = fail or {"fn": lambda: None, "inputs": None, "outputs": chosen.photo}
+    dropped = chosen.photo.upload(as_read, chosen.photo, chosen.photo, **PRIVATE, **EVERY)
+    dropped.failure(**gone, **PRIVATE)
     arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
     drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
     return [
-        chosen.photo.upload(**fit, **EVERY),
+        dropped.success(**fit, **LATEST),
         arrived.success(**fit, **LATEST),
         drawn.success(**fit, **LATEST),
         *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
@@ -126,18 +134,28 @@ def fresh() -> Image.Image:
 
 
 def read(path: str) -> Image.Image:
-    """The picture in an uploaded file, or one clear sentence."""
+    """The picture in an uploaded file, or one clear sentence; a warning if it is only a part."""
     try:
-        return decoded(path)
+        return _told(decoded(path))
     except (OSError, ValueError) as error:
         raise unreadable(error) from None
 
 
 def to_show(path: str) -> str | Image.Image:
-    """An uploaded file as it is, if a browser can show it, else its picture."""
+    """An uploaded file as it is, if every browser shows its picture as it was read, or that."""
     picture = read(path)
-    with Image.open(path, formats=FORMATS) as image:
-        return path if image.format in BROWSERS else picture
+    return path if is_plain(picture) else picture
+
+
+def as_read(photo: Image.Image | None) -> Any:
+    """The same for a file that the page shows already."""
+    return gr.skip() if is_plain(_told(need(photo))) else photo
+
+
+def _told(picture: Image.Image) -> Image.Image:
+    if is_cut_short(picture):
+        gr.Warning(CUT_SHORT, title="Part of a picture")
+    return picture
 
 
 def need(photo: Image.Image | None) -> Image.Image:

@@ -2,6 +2,7 @@
 
 import tempfile
 import threading
+import warnings
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from PIL import Image
 
 from imexnet import render
 from imexnet.files import write_picture
-from imexnet.predict import UnfitError, read_photo, shrink
+from imexnet.photos import CutShortWarning, UnfitError, read_photo, shrink
 from imexnet.ui.words import explain
 
 SHOWN = 512  # longer side of every picture on the page
@@ -31,6 +32,10 @@ LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
 NOT_KEPT = "The server keeps photos for an hour; upload this one again."
+
+
+warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
+warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
 
 
 class Photo(gr.Image):

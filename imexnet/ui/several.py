@@ -14,7 +14,7 @@ from imexnet.models import Network
 from imexnet.predict import KINDS, answer, forward
 from imexnet.questions import CLASS_NAMES
 from imexnet.ui.answers import answer_pictures
-from imexnet.ui.inputs import pair_and_input, read
+from imexnet.ui.inputs import PICTURES, pair_and_input, read
 from imexnet.ui.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
 
 MOST = 24  # photos
@@ -39,7 +39,7 @@ class Several:
             self.files = gr.File(
                 label=f"Photos, at most {MOST}",
                 file_count="multiple",
-                file_types=["image"],
+                file_types=PICTURES,
                 height=140,
                 elem_id="several-files",
             )
