@@ -6,11 +6,14 @@ BIN := .venv/bin
 run: .venv/run
 	$(BIN)/python app.py
 
+# A browser that is there, or one brought; without it the tests that drive one are skipped.
+BROWSER = IMEXNET_BROWSER="$$($(BIN)/python tests/browser.py)"
+
 test: .venv/test check
-	$(BIN)/python -m pytest
+	$(BROWSER) $(BIN)/python -m pytest
 
 slow: .venv/test
-	$(BIN)/python -m pytest -m slow
+	$(BROWSER) $(BIN)/python -m pytest -m slow
 
 bench: .venv/bench
 	$(BIN)/python -m imexnet benchmark --threads 1

@@ -1,63 +1,12 @@
-"""The page: `python app.py`, port from GRADIO_SERVER_PORT (7860)."""
+"""The page: `python app.py` is `imexnet serve`; `demo` is for those who import it."""
 
-import os
 import sys
 
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor for the tools of IMEXNET_MCP
-os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
-
-try:
-    import spaces  # pyright: ignore[reportMissingImports]  # of ZeroGPU; before torch
-except ImportError:
-    spaces = None
-
-import gradio as gr
-
-from imexnet.checkpoints import default_device, load_whole
-from imexnet.inference import fold
-from imexnet.memory import keep_freed_memory
-from imexnet.predict import FAMILIES, KINDS, TRUNKS
-from imexnet.ui.compare import Compare
-from imexnet.ui.page import Page
-from imexnet.ui.receptive import Receptive
-from imexnet.ui.solve import Solve
-from imexnet.ui.stability import Stability
-from imexnet.ui.style import CSS, INTRODUCTION, VISIT, theme
-
-keep_freed_memory()
-COMPILED = os.environ.get("IMEXNET_COMPILE") == "1"
-ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
-NETWORKS, FAULTS = load_whole(
-    (f"{name}-{kind}" for name in sorted({*FAMILIES.values(), *TRUNKS.values()}) for kind in KINDS),
-    "cpu",
-)
-# Folded before they move: a ZeroGPU Space has no GPU to work with yet.
-FOLDED = {name: fold(network, COMPILED) for name, network in NETWORKS.items()}
-for network in (*NETWORKS.values(), *FOLDED.values()):
-    network.to(default_device())
-for line in FAULTS:
-    print(f"imexnet: {line}", file=sys.stderr)
-
-with Page(
-    title="ResNet and IMEXNet: what decided this pixel?",
-    fill_width=True,
-    analytics_enabled=False,
-) as demo:
-    gr.HTML(INTRODUCTION, js_on_load=VISIT)
-    with gr.Tabs():
-        with gr.Tab("Compare"):
-            Compare(demo, FOLDED)
-        with gr.Tab("Receptive field", elem_id="receptive-tab") as tab:
-            Receptive(tab, NETWORKS)
-        with gr.Tab("Stability", elem_id="stability-tab") as tab:
-            Stability(tab, NETWORKS)
-        with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
-            Solve(tab, NETWORKS)
-
-demo.decorate(spaces.GPU(duration=60) if spaces and ZERO_GPU else None)
-
 if __name__ == "__main__":
-    if not ZERO_GPU:
-        demo.warm()
-    demo.serve(theme=theme(), css=CSS)
+    from imexnet.__main__ import main
+
+    main(["serve", *sys.argv[1:]])
+else:
+    from imexnet.ui.start import build
+
+    demo = build()

@@ -4,7 +4,6 @@ Needs the test extra and Chromium. The picture in the README was made by it.
 """
 
 import io
-import shutil
 import sys
 from pathlib import Path
 
@@ -12,6 +11,10 @@ from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 from imexnet.files import write_bytes
+from imexnet.program import run
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from browser import find
 
 PIXELS = ((0.5, 0.5), (0.12, 0.3), (0.3, 0.85), (0.85, 0.75), (0.62, 0.3))
 """Across and down the IMEXNet's answer."""
@@ -35,9 +38,12 @@ def frames(page: Page) -> list[Image.Image]:
     return found
 
 
-def main(url: str, file: str) -> None:
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 2:
+        raise ValueError("usage: python assets/record_click.py ADDRESS FILE.webp")
+    url, file = arguments
+    program = find()  # by a driver of its own: two cannot run at once
     with sync_playwright() as playwright:
-        program = shutil.which("chromium") or shutil.which("google-chrome")
         browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1280, "height": 1080})
         page.add_init_script("localStorage.setItem('imexnet-tour', 'done')")
@@ -55,4 +61,4 @@ def main(url: str, file: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:3])
+    run(lambda: main(sys.argv[1:]), "record_click")

@@ -8,7 +8,9 @@ import statistics
 import sys
 from pathlib import Path
 
-from record_run import RUNS, SCORES, read_runs
+from record_run import RUNS, SCORES, number, read_runs
+
+from imexnet.program import run
 
 
 def groups(runs: Path = RUNS) -> dict[str, list[dict[str, str]]]:
@@ -36,8 +38,8 @@ def main(runs: Path = RUNS) -> None:
         seeds = ", ".join(row["seed"] for row in rows)
         print(f"{command}\n  seeds {seeds}")
         for name in SCORES:
-            print(f"  {name:18}{summary([float(row[name]) for row in rows])}")
+            print(f"  {name:18}{summary([number(row[name]) for row in rows])}")
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:2]))
+    run(lambda: main(*map(Path, sys.argv[1:2])), "compare_runs")

@@ -14,12 +14,13 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path
 
+from imexnet import program
 from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
+from imexnet.places import KITCHENS
 
-KITCHENS = sorted((Path(__file__).parents[1] / "assets" / "kitchens" / "rgb").glob("*.jpg"))[:4]
-BROKEN = KITCHENS[0].read_bytes()[:2000]
+PHOTOS = sorted((KITCHENS / "rgb").glob("*.jpg"))[:4]
+BROKEN = PHOTOS[0].read_bytes()[:2000]
 QUESTIONS: list[tuple[str, tuple]] = [
     ("predict", ("depth",)),
     ("predict", ("segmentation",)),
@@ -53,7 +54,7 @@ class Log:
 
 def cases() -> list[tuple[bytes, str, tuple]]:
     """Content of a file, endpoint, and what else it is given."""
-    whole = [(path.read_bytes(), name, rest) for path in KITCHENS for name, rest in QUESTIONS]
+    whole = [(path.read_bytes(), name, rest) for path in PHOTOS for name, rest in QUESTIONS]
     return [*whole, (BROKEN, "predict", ("depth",)), (BROKEN, "field_of_view", ("depth", 1, 1))]
 
 
@@ -154,7 +155,7 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
     }, log.surprises
 
 
-def main() -> None:
+def main() -> int:
     """Prints one JSON object; exit status 1 if an answer was wrong or missing."""
     parser = argparse.ArgumentParser(description="Many visitors at once.")
     parser.add_argument("--visitors", type=int, default=32)
@@ -164,8 +165,8 @@ def main() -> None:
     figures, surprises = run(given.visitors, given.minutes, given.threads)
     print(json.dumps(figures, indent=2))
     print(*surprises[:20], sep="\n", file=sys.stderr)
-    sys.exit(bool(surprises))
+    return int(bool(surprises))
 
 
 if __name__ == "__main__":
-    main()
+    program.run(main, "load")

@@ -10,6 +10,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 from imexnet.data.qtips import BLACK, CLASSES, WHITE, qtips
 from imexnet.metrics import confusion_matrix, iou
+from imexnet.program import run
 
 
 def seen(marker: np.ndarray, width: int) -> np.ndarray:
@@ -31,4 +32,4 @@ def main(images: int = 1000) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "locality")

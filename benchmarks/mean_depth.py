@@ -8,9 +8,13 @@ import numpy as np
 
 from imexnet.data.nyu import read_rooms
 from imexnet.metrics import depth_scores, eigen_crop, mean_depth_scores
+from imexnet.program import run
 
 
-def main(folder: Path) -> None:
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 1:
+        raise ValueError("usage: python benchmarks/mean_depth.py NYU")
+    folder = Path(arguments[0])
     logs = [np.log(room.depth) for room in read_rooms(folder, "train")]
     floor = np.exp(np.mean(logs, axis=0))
     crop = eigen_crop((floor.shape[0], floor.shape[1]))
@@ -19,4 +23,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    run(lambda: main(sys.argv[1:]), "mean_depth")

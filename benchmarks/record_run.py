@@ -12,6 +12,8 @@ from pathlib import Path
 
 from imexnet.checkpoints import read
 from imexnet.files import write_bytes
+from imexnet.program import run
+from imexnet.tables import read_table
 
 RUNS = Path(__file__).with_name("runs.csv")
 SCORES = ("abs_rel", "rmse", "delta1", "mean_iou", "pixel_accuracy", "kitchens_abs_rel")
@@ -42,8 +44,12 @@ def read_runs(runs: Path = RUNS) -> list[dict[str, str]]:
     """All rows; none if there is no file yet."""
     if not runs.exists():
         return []
-    with runs.open(newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+    return read_table(runs, COLUMNS)
+
+
+def number(cell: str) -> float:
+    """A score, also with the decimal comma of a spreadsheet."""
+    return float(cell.replace(",", "."))
 
 
 def append(new: dict[str, str], runs: Path = RUNS) -> None:
@@ -53,14 +59,20 @@ def append(new: dict[str, str], runs: Path = RUNS) -> None:
         ValueError: if the same run, by command, seed, epochs and scores, is there already.
     """
     rows = read_runs(runs)
-    same = ("command", "seed", "epochs", *SCORES)
-    if any(all(old[name] == new[name] for name in same) for old in rows):
+    if any(_same(old, new) for old in rows):
         raise ValueError(f"{runs.name} has this run already: {new['command']}")
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    names = dict.fromkeys([*COLUMNS, *(name for old in rows for name in old)])
+    writer = csv.DictWriter(text, list(names), lineterminator="\n")
     writer.writeheader()
     writer.writerows([*rows, new])
     write_bytes(runs, text.getvalue().encode())
+
+
+def _same(old: dict[str, str], new: dict[str, str]) -> bool:
+    words = all(old[name] == new[name] for name in ("command", "seed", "epochs"))
+    # As text: a score may be nan. A spreadsheet writes 0.31 for 0.3100.
+    return words and all(f"{number(old[n]):.4f}" == f"{number(new[n]):.4f}" for n in SCORES)
 
 
 def _commit() -> str:
@@ -83,4 +95,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(lambda: main(sys.argv[1:]), "record_run")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from imexnet.data.nyu import CLASSES, Room, read_rooms
+from imexnet.program import run
 
 
 def statistics(rooms: list[Room]) -> dict:
@@ -38,8 +39,11 @@ def _inner(plane: np.ndarray) -> np.ndarray:
     return plane[y : height - y, x : width - x].ravel()
 
 
-def main(folder: Path, splits: list[str]) -> None:
+def main(arguments: list[str]) -> None:
     """Print them."""
+    if not arguments:
+        raise ValueError("usage: python benchmarks/rooms.py FOLDER [SPLIT ...]")
+    folder, splits = Path(arguments[0]), arguments[1:] or ["train", "val"]
     rooms = []
     for split in splits:
         rooms += [room for room in read_rooms(folder, split) if room.scene_type == "kitchen"]
@@ -47,4 +51,4 @@ def main(folder: Path, splits: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2:] or ["train", "val"])
+    run(lambda: main(sys.argv[1:]), "rooms")

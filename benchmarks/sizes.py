@@ -4,6 +4,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
+from imexnet.program import run
 
 
 def multiply_adds(config: ModelConfig) -> int:
@@ -26,4 +27,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    run(main, "sizes")

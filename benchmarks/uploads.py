@@ -20,8 +20,9 @@ from imexnet.data.nyu import Room, read_rooms
 from imexnet.evaluation import predict_room
 from imexnet.files import write_bytes
 from imexnet.metrics import depth_scores, mean_depth_scores
+from imexnet.places import KITCHENS
+from imexnet.program import run
 
-KITCHENS = Path(__file__).parents[1] / "assets" / "kitchens"
 NETWORKS = {
     "indoor-resnet": "ResNet",
     "indoor-imexnet": "IMEXNet",
@@ -152,4 +153,4 @@ def main(arguments: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    run(lambda: main(sys.argv[1:]), "uploads")

@@ -22,6 +22,7 @@ from record_run import append, row
 from sizes import multiply_adds
 
 from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
+from imexnet.program import run
 
 EPOCHS = 16
 SCORES = {
@@ -221,4 +222,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    run(lambda: main(sys.argv[1:]), "variants")

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from imexnet import files, render
 from imexnet.measures import measure, region
+from imexnet.program import run
 from imexnet.sensitivity import input_sensitivity
 
 SIZE, PIXEL = (96, 128), (40, 50)
@@ -71,4 +72,4 @@ def main(out: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:
         sys.exit("python examples/any_network.py OUT")
-    main(Path(sys.argv[1]))
+    run(lambda: main(Path(sys.argv[1])), "any_network")

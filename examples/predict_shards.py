@@ -25,24 +25,30 @@ from webdataset.compat import WebDataset
 from webdataset.writer import TarWriter
 
 from imexnet.checkpoints import load_pretrained
+from imexnet.files import replacing
 from imexnet.inference import fold
 from imexnet.models import Network
 from imexnet.photos import endings
 from imexnet.predict import answer, forward, full_size, read_photo, to_input
+from imexnet.program import run
 
 PHOTOS = [ending.removeprefix(".") for ending in sorted(endings())]
 BATCH = 16
 
 
 def photos(shard: str) -> Iterator[tuple[str, Image.Image]]:
-    """Name and picture of each sample; one that cannot be read is named on stderr and left out."""
+    """Name and picture of each sample; one that cannot be read is named on stderr and left out.
+
+    Of several photos with one name (NAME.jpg, NAME.png) each keeps its ending (NAME.jpg).
+    """
     for sample in WebDataset(shard, nodesplitter=None, shardshuffle=False):
-        for suffix in PHOTOS:
-            if suffix in sample:
-                try:
-                    yield sample["__key__"], read_photo(io.BytesIO(sample[suffix]))
-                except ValueError as error:
-                    print(f"{shard}: {sample['__key__']}: {error}", file=sys.stderr)
+        suffixes = [suffix for suffix in PHOTOS if suffix in sample]
+        for suffix in suffixes:
+            name = sample["__key__"] if len(suffixes) == 1 else f"{sample['__key__']}.{suffix}"
+            try:
+                yield name, read_photo(io.BytesIO(sample[suffix]))
+            except ValueError as error:
+                print(f"{shard}: {name}: {error}", file=sys.stderr)
 
 
 def batches(
@@ -61,20 +67,16 @@ def batches(
 
 def predict_shard(network: Network, shard: str, out: Path) -> int:
     """Writes the depth maps of one shard; how many."""
-    count, temporary = 0, out.with_name(f".{out.name}.{os.getpid()}")
-    try:
-        with TarWriter(str(temporary)) as writer:
-            for names, sizes, x in batches(photos(shard), network):
-                metres = forward(network, x)[0]["depth"]
-                for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
-                    depth = answer("depth", {"depth": metres[i : i + 1]}, size).values
-                    png = io.BytesIO()
-                    Image.fromarray((depth * 1000).round().astype(np.uint16)).save(png, "PNG")
-                    writer.write({"__key__": name, "depth.png": png.getvalue()})
-                    count += 1
-        os.replace(temporary, out)
-    finally:
-        temporary.unlink(missing_ok=True)
+    count = 0
+    with replacing(out) as temporary, TarWriter(str(temporary)) as writer:
+        for names, sizes, x in batches(photos(shard), network):
+            metres = forward(network, x)[0]["depth"]
+            for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
+                depth = answer("depth", {"depth": metres[i : i + 1]}, size).values
+                png = io.BytesIO()
+                Image.fromarray((depth * 1000).round().astype(np.uint16)).save(png, "PNG")
+                writer.write({"__key__": name, "depth.png": png.getvalue()})
+                count += 1
     return count
 
 
@@ -82,11 +84,13 @@ def main(pattern: str, folder: str) -> None:
     rank, processes = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     local = int(os.environ.get("LOCAL_RANK", 0))
     device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+    shards = list(braceexpand(pattern))
+    outs = [Path(folder) / f"{Path(shard).stem}-depth.tar" for shard in shards]
+    if len({*outs}) < len(shards):
+        raise ValueError("two shards have one name: give each folder an OUT of its own")
     network = fold(load_pretrained("indoor-imexnet", device))
-    Path(folder).mkdir(parents=True, exist_ok=True)
     count, begin = 0, time.perf_counter()
-    for shard in list(braceexpand(pattern))[rank::processes]:
-        out = Path(folder) / f"{Path(shard).stem}-depth.tar"
+    for shard, out in list(zip(shards, outs, strict=True))[rank::processes]:
         if not out.exists():
             count += predict_shard(network, shard, out)
     seconds = time.perf_counter() - begin
@@ -96,4 +100,4 @@ def main(pattern: str, folder: str) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 3:
         sys.exit("usage: predict_shards.py 'SHARDS-{000..999}.tar' OUT")
-    main(*sys.argv[1:])
+    run(lambda: main(*sys.argv[1:]), "predict_shards")

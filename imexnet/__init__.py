@@ -1,8 +1,13 @@
 """IMEXNet: residual networks whose linear part is solved implicitly, and tools to look at them."""
 
-from imexnet.checkpoints import load_pretrained
-from imexnet.spectral import green_function, implicit_solve
-from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+from importlib import import_module
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from imexnet.checkpoints import load_pretrained
+    from imexnet.spectral import green_function, implicit_solve
+    from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
 
 __all__ = [
     "DiffusionReactionStep",
@@ -12,3 +17,21 @@ __all__ = [
     "implicit_solve",
     "load_pretrained",
 ]
+
+_HOMES = {
+    "DiffusionReactionStep": "steps",
+    "ExplicitStep": "steps",
+    "IMEXStep": "steps",
+    "green_function": "spectral",
+    "implicit_solve": "spectral",
+    "load_pretrained": "checkpoints",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first asked for: torch takes seconds, and `imexnet --help` does without it.
+    if name in _HOMES:
+        return getattr(import_module(f"imexnet.{_HOMES[name]}"), name)
+    if not name.startswith("_") and find_spec(f"imexnet.{name}"):
+        return import_module(f"imexnet.{name}")
+    raise AttributeError(f"module 'imexnet' has no attribute {name!r}")

@@ -3,12 +3,14 @@
 import json
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
+
+from imexnet import program
 
 UsageError: Any = typer.BadParameter.__base__  # typer carries its own click, privately
 
@@ -56,16 +58,20 @@ def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both
     """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
     from imexnet import files, predict, render
 
-    photo = predict.read_photo(image)
+    photo = _photo(image)
     size = (photo.height, photo.width)
+    networks = _networks(task, model)
+    pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
+    for path in pictures.values():
+        files.check_source(path, image)
     values = {}
-    for kind, network in _networks(task, model).items():
+    for kind, network in networks.items():
         x = predict.to_input(photo, network.config, network.mean.device)
         values[kind] = predict.predict(network, task, x, size).values
     for kind, picture in render.pictures(task, values).items():
-        name = f"{image.stem}-{kind}-{task}"
-        print(files.write_picture(picture, out / f"{name}.png"))
-        print(*files.write_raw(task, values[kind], out / name), sep="\n")
+        path = pictures[kind]
+        print(files.write_picture(picture, path, image))
+        print(*files.write_raw(task, values[kind], path.with_suffix("")), sep="\n")
 
 
 @app.command("field-of-view")
@@ -107,23 +113,26 @@ def field_of_view_command(
     shares = tuple(_numbers(contours, "--contours", int)) if contours else ()
     look = Look(scale, part, opacity, shares)
     other = _corner(to) if to else None
-    photo = predict.read_photo(image)
+    photo = _photo(image)
     question = questions.Question(task, (y, x), other, about, direction)
     networks = {
         kind: questions.with_edges(network, boundary)
         for kind, network in _networks(task, model, trunk).items()
     }
+    stem = f"{task}-field-of-view"
+    heats = {kind: out / f"{image.stem}-{kind}-{stem}.png" for kind in networks}
+    for path in heats.values():
+        files.check_source(path, image)
     first = next(iter(networks.values()))
     shown = predict.to_input(photo, first.config, first.mean.device)
     views = questions.ask_all(networks, photo, shown, question)
-    stem = f"{task}-field-of-view"
     printed = None
     if figure:
         drawn = fov_figures.printed_figure(photo, views, question, look)
         printed = fov_figures.encode(drawn, figure)
     for kind, picture in heat_maps(photo, views, question, look).items():
-        files.write_picture(picture, out / f"{image.stem}-{kind}-{stem}.png")
-        files.write_array(views[kind].sensitivity, out / f"{image.stem}-{kind}-{stem}.npy")
+        files.write_picture(picture, heats[kind], image)
+        files.write_array(views[kind].sensitivity, heats[kind].with_suffix(".npy"))
     if printed:
         files.write_bytes(out / f"{image.stem}-{stem}-figure.{figure}", printed)
         found = questions.arrays(question, views)
@@ -177,7 +186,7 @@ def stability_command(
     """
     from imexnet import predict, robustness, stability
 
-    photo = predict.read_photo(image)
+    photo = _photo(image)
     result = {}
     kinds, pair = _kinds(model), _networks(task, "both")
     for kind in kinds:
@@ -369,6 +378,14 @@ def render_command(
     print(f"{written} kitchens written to {out}")
 
 
+@app.command("serve")
+def serve_command() -> None:
+    """Start the page; its address is `GRADIO_SERVER_NAME`, its port `GRADIO_SERVER_PORT`."""
+    from imexnet.ui.start import serve
+
+    serve()
+
+
 def _size_of(text: str) -> tuple[int, int]:
     """(H, W) of "320x240"."""
     width, _, height = text.partition("x")
@@ -385,6 +402,14 @@ def _family(trunk: str) -> str:
     return TRUNKS[trunk]
 
 
+def _photo(path: Path):
+    from imexnet.predict import read_photo
+
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name one photo in it")
+    return read_photo(path)
+
+
 def _photos(path: Path) -> list[Path]:
     """The photo, or those in a folder, by their names; what else lies there is named on stderr."""
     from imexnet.photos import endings
@@ -396,7 +421,7 @@ def _photos(path: Path) -> list[Path]:
     others = [found.name for found in there if found not in photos]
     if others:
         named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
-        _tell(f"{len(others)} in {path} passed over, not photos: {named}")
+        program.tell(f"{len(others)} in {path} passed over, not photos: {named}")
     return photos
 
 
@@ -479,30 +504,24 @@ def _print(result: dict, as_json: bool, indent: str = "") -> None:
             )
 
 
-def main() -> None:
-    """Runs a command; bad input ends in one line on stderr and exit status 2."""
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Runs a command and ends the process, unless all is well: see `program.run`.
+
+    Args:
+        arguments: the command and what follows it; by default those of the process.
+    """
+    program.run(lambda: _command(arguments))
+
+
+def _command(arguments: Sequence[str] | None) -> int | None:
     warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
-    warnings.showwarning = lambda message, *_, **__: _tell(str(message))
+    warnings.showwarning = lambda message, *_, **__: program.tell(str(message))
     try:
-        app(standalone_mode=False)
+        return app(arguments, standalone_mode=False)
     except UsageError as error:
-        _fail(error.format_message())
-    except ModuleNotFoundError as error:
-        extra = "render" if error.name in ("mitsuba", "pyoidn", "embreex") else "train"
-        _fail(f"{error.name} is not installed: pip install -e '.[{extra}]'")
-    except (ValueError, OSError) as error:
-        _fail(str(error))
-    except (typer.Abort, KeyboardInterrupt):
-        sys.exit(130)
-
-
-def _fail(message: str) -> NoReturn:
-    _tell(message)
-    sys.exit(2)
-
-
-def _tell(message: str) -> None:
-    print(f"imexnet: {' '.join(message.split())}", file=sys.stderr)
+        raise ValueError(error.format_message()) from None
+    except typer.Abort:
+        raise KeyboardInterrupt from None
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from imexnet.checkpoints import load_pretrained
 from imexnet.inference import FOLDED, autocast, fold
 from imexnet.memory import keep_freed_memory
 from imexnet.models import FIRST_CLASS, MODELS, Network, build
+from imexnet.places import install_command
 from imexnet.sensitivity import field_of_view
 from imexnet.spectral import (
     apply_resolvent,
@@ -210,7 +211,7 @@ def made_global(timing: Timing) -> dict:
             SpectralConv,
         )
     except ImportError:
-        result["SpectralConv of neuraloperator"] = "not installed: pip install -e '.[bench]'"
+        result["SpectralConv of neuraloperator"] = f"not installed: {install_command('bench')}"
     else:
         spectral = SpectralConv(channels, channels, size).to(timing.device).eval()
         name = "SpectralConv of neuraloperator, all modes"
@@ -278,8 +279,6 @@ def training(timing: Timing) -> dict:
 
 def page(timing: Timing) -> dict:
     """Requests over HTTP, both networks on a photo of 640 × 480, beside the bare forward passes."""
-    if not benchmark_page.APP.is_file():
-        return {"page": "not measured: app.py is in the repository alone, not in the package"}
     threads = torch.get_num_threads()
     with benchmark_page.serve(threads) as server:
         small = {
@@ -297,7 +296,7 @@ def page(timing: Timing) -> dict:
         for name, value in fields_of_view(timing).items()
         if name.startswith("indoor")
     )
-    torch_alone, library = benchmark_page.seconds_to_run("import torch", "import imexnet")
+    torch_alone, library = benchmark_page.seconds_to_run("import torch", "from imexnet import *")
     return {
         "640 × 480": small,
         "forward passes of both networks, ms": bare,

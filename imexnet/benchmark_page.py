@@ -1,6 +1,6 @@
 """What the page costs beside its networks: start, requests over HTTP, memory of large uploads.
 
-The server is the real one, started as `python app.py`; requests are made with the standard library
+The server is the real one, started as `imexnet serve`; requests are made with the standard library
 alone, as `curl` would make them.
 """
 
@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-APP = Path(__file__).resolve().parent.parent / "app.py"
 SMALL, LARGE = (640, 480), (4000, 3000)  # width and height; 12 megapixels
 
 
@@ -132,7 +131,9 @@ def serve(threads: int) -> Iterator[Server]:
     settings = {"GRADIO_SERVER_PORT": str(port), "OMP_NUM_THREADS": str(threads)}
     begin = time.perf_counter()
     process = subprocess.Popen(
-        [sys.executable, str(APP)], env={**os.environ, **settings}, stdout=subprocess.DEVNULL
+        [sys.executable, "-m", "imexnet", "serve"],
+        env={**os.environ, **settings},
+        stdout=subprocess.DEVNULL,
     )
     try:
         url = f"http://127.0.0.1:{port}"

@@ -6,6 +6,7 @@ Nothing is ever unpickled. A file holds the weights; its header one JSON string 
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,8 @@ from torch import Tensor
 
 from imexnet.files import write_bytes
 from imexnet.models import MODELS, ModelConfig, Network, build
+from imexnet.places import WEIGHTS
 
-PACKAGE = Path(__file__).resolve().parent
-# In an installed package the weights lie inside it, in the repository beside it.
-INSTALLED = PACKAGE / "weights"
-WEIGHTS = INSTALLED if INSTALLED.is_dir() else PACKAGE.parent / "weights"
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 GOLDEN_SIDE = 32
 GOLDEN_GRID = 4  # cells of a coarsest grid, at least
@@ -86,8 +84,8 @@ def _remedy(name: str) -> str:
     """What a shipped file should be, what it is, and the command that makes it."""
     path = WEIGHTS / f"{name}.safetensors"
     sums = WEIGHTS / SUMS
-    lines = sums.read_text("utf-8").splitlines() if sums.is_file() else []
-    expected = {file: digest for digest, file in (line.split() for line in lines)}
+    text = sums.read_text("utf-8-sig") if sums.is_file() else ""
+    expected = {file: digest for digest, file in re.findall(r"(?m)^(\w+) [ *](\S+)", text)}
     found = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "no file"
     return (
         f"expected sha256 {expected.get(path.name, 'unknown')}, found {found}; "

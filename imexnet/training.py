@@ -22,6 +22,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from imexnet.checkpoints import read_tensors, save, train_words, write_tensors
 from imexnet.data import nyu, qtips
 from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.files import check_new
 from imexnet.memory import keep_freed_memory
 from imexnet.models import MODELS, ModelConfig, Network, build
 from imexnet.predict import resize
@@ -249,18 +250,22 @@ def fit(
         The scores on the validation split; None on other processes than the first.
 
     Raises:
-        ValueError: if data are missing, or a state is there that does not fit.
+        ValueError: if data are missing, `out` is there already or cannot be written, or a state is
+            there that does not fit.
     """
     from accelerate import Accelerator
     from tqdm import tqdm
 
+    if out.is_dir():
+        raise ValueError(f"{out} is a folder; give the name of a file to write")
     state_file = out.with_name(f"{out.stem}.training.safetensors")
     if state_file.exists() and not resume:
         raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
     if resume and out.exists() and not state_file.exists():
         raise ValueError(f"{out.name} is finished: there is nothing to resume")
+    check_new(out)  # before hours of work, not after
     keep_freed_memory()
-    out.parent.mkdir(parents=True, exist_ok=True)  # before hours of work, not after
+    out.parent.mkdir(parents=True, exist_ok=True)
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bfloat16() else "no"
     )
@@ -407,7 +412,8 @@ def _epoch_seed(seed: int, epoch: int) -> int:
 def _has_bfloat16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported()
-    return torch.cpu._is_avx512_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not in every build
+    return bool(supported and supported())
 
 
 def _save_state(

@@ -4,7 +4,6 @@ import asyncio
 import csv
 import gc
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -13,8 +12,9 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import browser as browsers
 import numpy as np
 import pytest
 import torch
@@ -24,11 +24,11 @@ from PIL import Image
 torch.set_num_threads(1)
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+CHROMIUM = browsers.find()
+NO_BROWSER = "there is no browser"
 IN_BROWSER = [
     pytest.mark.browser,
     pytest.mark.filterwarnings("ignore"),  # of the client's and the browser driver's packages
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium"),
     pytest.mark.skipif(
         not (ROOT / "weights" / "indoor-imexnet.safetensors").exists(), reason="no weights"
     ),
@@ -143,6 +143,22 @@ def url(tmp_path_factory) -> Iterator[str]:
     port = free_port()
     with serving(port, tmp_path_factory.mktemp("server")):
         yield f"http://127.0.0.1:{port}"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
+    """Without a browser, what drives one is skipped."""
+    if CHROMIUM is None:
+        for item in items:
+            if "browser" in item.fixturenames or item.get_closest_marker("browser"):
+                item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """How many were skipped for want of a browser, and how to get one."""
+    skipped = terminalreporter.stats.get("skipped", ())
+    count = sum(NO_BROWSER in str(report.longrepr) for report in skipped)
+    if count:
+        terminalreporter.write_line(f"{count} tests skipped: {NO_BROWSER}; {browsers.HOW}")
 
 
 @pytest.fixture(scope="module")

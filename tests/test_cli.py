@@ -65,6 +65,7 @@ def photo(tmp_path):
 
 def test_help_of_every_command():
     commands = [
+        ("serve",),
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
         ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
         ("robustness",), ("benchmark",), ("receptive-field",),
@@ -259,6 +260,47 @@ def test_bad_input_gives_one_line(photo, tmp_path, complaint):
     assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
     assert "--model" in complaint("evaluate", "qtips")
     assert not (tmp_path / "out").exists()
+
+
+def test_photos_of_one_name_do_not_share_results(photo, here, tmp_path):
+    other = tmp_path / "room.png"
+    Image.new("RGB", (90, 60), "red").save(other)
+    out = tmp_path / "out"
+    predict = ("--task", "segmentation", "--model", "resnet", "--out", out)
+    view = ("--task", "depth", "--x", "1", "--y", "2", "--model", "resnet", "--out", out)
+    for words in (("predict", photo, *predict), ("field-of-view", photo, *view)):
+        assert here(*words)[0] == here(*words)[0] == 0  # its own results may be made again
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    for words in (("predict", other, *predict), ("field-of-view", other, *view)):
+        status, printed, told = here(*words)
+        assert (status, printed) == (2, "")
+        assert "was not made of" in told
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_where_results_cannot_go_is_told_before_any_work(photo, complaint, monkeypatch, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setattr("imexnet.predict.forward", None)  # no network is asked
+    view = ("field-of-view", photo, "--task", "depth", "--x", "1", "--y", "2")
+    render = ("render", "--count", "1")
+    train = ("train", "qtips", "--model", "imexnet")
+    for words in (("predict", photo, "--task", "depth"), view, render):
+        assert "file is a file; choose a folder" in complaint(*words, "--out", file)
+        assert "file is a file; choose a folder" in complaint(*words, "--out", file / "out")
+    assert "file is there already" in complaint(*train, "--out", file)
+    assert "is a folder" in complaint(*train, "--out", tmp_path)
+    assert "is a folder" in complaint(*train, "--out", "")
+    assert file.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_photo_is_named(complaint, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    out = ("--task", "depth", "--out", "out")
+    assert ". is a folder; name one photo" in complaint("predict", ".", *out)
+    assert "is a folder" in complaint("field-of-view", tmp_path, *out, "--x", "1", "--y", "1")
+    stability = ("stability", tmp_path, "--task", "depth", "--severity", "0.1")
+    assert "is a folder" in complaint(*stability)
 
 
 def test_missing_training_extra_is_named(monkeypatch, capsys):

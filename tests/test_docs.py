@@ -26,8 +26,9 @@ PROGRAMS = re.compile(
 ELSEWHERE = {
     r"make \w+": "the Makefile, which runs these tests",
     r"(\.venv/bin/)?pip install .*": "the Makefile does it",
+    r"pip wheel .*": "test_wheel.py",
     r"python3 -m venv \.venv": "the Makefile does it",
-    r"(\.venv/bin/)?python app\.py": "test_page.py starts it",
+    r"(\.venv/bin/)?python app\.py|imexnet serve": "test_page.py and test_wheel.py start it",
     r"accelerate launch .*": "test_training.py",
     r"(for i in|torchrun) .*": "test_examples.py",
     r"python -m imexnet prepare-nyu .*": "test_nyu_mat.py, from a made file",

@@ -24,6 +24,25 @@ print(faults())
 """
 
 
+def no_null_library(_name: str | None) -> None:
+    raise TypeError("expected str, not NoneType")  # as on Windows
+
+
+def no_such_library(_name: str | None) -> None:
+    raise OSError("no such library")
+
+
+@pytest.mark.parametrize("load", [no_null_library, no_such_library, lambda _name: object()])
+def test_where_there_is_no_glibc_nothing_is_asked(monkeypatch, load):
+    monkeypatch.setattr("ctypes.CDLL", load)
+    assert keep_freed_memory() is False
+
+
+def test_a_python_without_ctypes_goes_without(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert keep_freed_memory() is False
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="of glibc alone")
 def test_freed_memory_is_not_fetched_again():
     """50 times 8 MB are 100,000 pages when each is fetched anew."""

@@ -65,6 +65,45 @@ def test_what_is_wrong_with_a_folder_is_named(write_rooms, tmp_path):
         read_rooms(folder, "train")
 
 
+def spreadsheet(folder: Path, **changed: str) -> None:
+    """`index.csv` as Excel saves it: a byte-order mark, semicolons, numbers for ids."""
+    text = (folder / "index.csv").read_text().replace(",", ";").replace("000", "")
+    for old, new in changed.items():
+        text = text.replace(old, new)
+    (folder / "index.csv").write_text(text, "utf-8-sig")
+
+
+def test_an_index_that_a_spreadsheet_saved_is_the_same(write_rooms):
+    folder = write_rooms([made_room("train", 0), made_room("val", 1), made_room("train", 2)])
+    before = [room.photo for room in read_rooms(folder, "train")]
+    spreadsheet(folder, split="SPLIT", train="Train", kitchen="Kitchen")
+    rooms = read_rooms(folder, "train")
+    assert all(np.array_equal(a, room.photo) for a, room in zip(before, rooms, strict=True))
+    assert {room.scene_type for room in rooms} == {"kitchen"}
+
+
+def test_ids_find_their_files_as_numbers_unless_a_file_has_that_very_name(write_rooms):
+    folder = write_rooms([made_room("train", 0), made_room("train", 1)])
+    before = [room.photo for room in read_rooms(folder, "train")]
+    for part, end in (("rgb", "jpg"), ("depth", "png"), ("label40", "png")):
+        (folder / part / f"0002.{end}").rename(folder / part / f"1.{end}")
+    index = folder / "index.csv"
+    index.write_text(index.read_text().replace("0002", "1").replace("0001", "01.0"))
+    rooms = read_rooms(folder, "train")
+    assert np.array_equal(rooms[1].photo, before[1])
+
+
+def test_missing_columns_and_files_are_named(write_rooms):
+    folder = write_rooms([made_room("train", 0), made_room("train", 1)])
+    (folder / "depth" / "0002.png").unlink()
+    (folder / "label40" / "0001.png").unlink()
+    with pytest.raises(ValueError, match=r"no label40/0001\.png \(2 files are missing\)"):
+        read_rooms(folder, "train")
+    spreadsheet(folder, split="part", scene_type="room")
+    with pytest.raises(ValueError, match=r"index\.csv lacks the columns split, scene_type; it has"):
+        read_rooms(folder, "train")
+
+
 @pytest.mark.nyu
 @pytest.mark.skipif(not NYU.is_dir(), reason="no NYU folder in ../shared")
 def test_the_floor_on_the_real_set():

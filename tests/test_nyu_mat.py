@@ -275,5 +275,5 @@ def test_out_is_a_file(small):
 def test_training_extra_is_named_when_missing(small, monkeypatch, package):
     for module in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(ValueError, match=r"pip install '\.\[train\]'"):
+    with pytest.raises(ValueError, match=r"pip install -e '\.\[train\]'"):
         prepare_nyu(*small)

@@ -85,6 +85,24 @@ def test_a_run_is_recorded_once(record_run, tmp_path):
     assert {file.name for file in tmp_path.iterdir()} == {"runs.csv", path.name}
 
 
+def test_a_record_that_a_spreadsheet_saved_is_read_and_goes_on(
+    record_run, compare_runs, tmp_path, capsys
+):
+    runs, path = tmp_path / "runs.csv", trained(tmp_path, "resnet", 0, 0.31)
+    record_run.append(record_run.row(path, 10), runs)
+    head, row = runs.read_text().splitlines()
+    german = row.replace(",", ";").replace(".", ",").replace("0,3100", "0,31")
+    german = german.replace("safetensors", "net").replace(",net", ".safetensors")
+    runs.write_text(f"{head.replace(',', ';')};Notes\n{german};best\n", "utf-8-sig")
+    compare_runs.main(runs)
+    assert "abs_rel           0.3100" in capsys.readouterr().out
+    with pytest.raises(ValueError, match=r"runs\.csv has this run already"):
+        record_run.append(record_run.row(path, 10), runs)
+    record_run.append(record_run.row(trained(tmp_path, "resnet", 1, 0.32), 10), runs)
+    rows = list(csv.DictReader(runs.read_text().splitlines()))
+    assert [row["notes"] for row in rows] == ["best", ""]
+
+
 def test_bad_input_gives_one_line_and_changes_nothing(tmp_path):
     before = (BENCHMARKS / "runs.csv").read_bytes()
     net = tmp_path / "qtips.safetensors"

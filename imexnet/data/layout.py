@@ -2,13 +2,14 @@
 
 import csv
 import io
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
+
+from imexnet.files import check_folder, write_bytes
 
 COLUMNS = ("id", "official_split", "split", "scene_type", "run_id")
 
@@ -17,12 +18,11 @@ def check_free(out: Path) -> None:
     """That a new data set may be written to `out`.
 
     Raises:
-        ValueError: it is a file or holds a data set already.
+        ValueError: it is a file, holds a data set already, or may not be written to.
     """
     if (out / "index.csv").exists():
         raise ValueError(f"{out.resolve().name} already holds a data set; choose another folder.")
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out.name} is a file; choose a folder to write to.")
+    check_folder(out)
 
 
 def make_folders(out: Path) -> None:
@@ -48,19 +48,10 @@ def write_index(out: Path, rows: Iterable[Sequence[object]]) -> None:
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
     writer.writerows(rows)
-    _replace(out / "index.csv", text.getvalue().encode())
+    write_bytes(out / "index.csv", text.getvalue().encode())
 
 
 def _save(path: Path, image: Image.Image, **options: Any) -> None:
     buffer = io.BytesIO()
     image.save(buffer, **options)
-    _replace(path, buffer.getvalue())
-
-
-def _replace(path: Path, content: bytes) -> None:
-    partial = path.with_name(path.name + ".part")
-    try:
-        partial.write_bytes(content)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_bytes(path, buffer.getvalue())

@@ -10,7 +10,6 @@ it should have, so the table is exact for the official file. It was not compared
 `classMapping40.mat` itself. A name that the official file does not have becomes *otherprop* too.
 """
 
-import csv
 import re
 from collections.abc import Sequence
 from itertools import accumulate, pairwise
@@ -21,6 +20,8 @@ import numpy as np
 from PIL import Image
 
 from imexnet.data import layout
+from imexnet.places import install_command
+from imexnet.tables import read_table
 
 VALIDATION_RANGES = (
     (19, 20), (80, 83), (156, 166), (170, 170), (203, 206), (313, 314), (552, 554), (572, 578),
@@ -55,7 +56,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         import h5py  # noqa: F401
         from tqdm import tqdm
     except ImportError as error:
-        raise ValueError("This needs h5py and tqdm: pip install '.[train]'") from error
+        raise ValueError(f"This needs h5py and tqdm: {install_command('train')}") from error
     layout.check_free(out)
     with _open_mat(mat) as file:
         images, depths, labels = (_variable(file, name) for name in ("images", "depths", "labels"))
@@ -127,8 +128,8 @@ def _official_split(path: Path, count: int) -> list[str]:
 
 def _class_lookup(names: Sequence[str]) -> np.ndarray:
     """Map label k, the k-th name (1-based), to its NYU40 class; 0 stays 0."""
-    with Path(__file__).with_name("nyu40.csv").open(newline="", encoding="utf-8") as file:
-        classes = {_letters(row["name"]): int(row["class"]) for row in csv.DictReader(file)}
+    rows = read_table(Path(__file__).with_name("nyu40.csv"), ("name", "class"))
+    classes = {_letters(row["name"]): int(row["class"]) for row in rows}
     return np.array([0, *(classes.get(_letters(n), OTHERPROP) for n in names)], np.uint8)
 
 

@@ -72,7 +72,8 @@ def read_qtips(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """The data set in `folder`: images/*.png (grey) and labels/*.png (0…3) of equal names.
 
     Raises:
-        ValueError: if there are none, a label is missing, sizes differ or a class is unknown.
+        ValueError: if there are none, a label is missing, a file is broken, sizes differ or a class
+            is unknown.
     """
     names = sorted(path.name for path in (folder / "images").glob("*.png"))
     if not names:
@@ -91,5 +92,8 @@ def read_qtips(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 def _read(path: Path, keep: str = "L") -> np.ndarray:
     """Grey values; the indices of a palette if that is the mode to keep."""
-    with Image.open(path) as image:
-        return np.asarray(image if image.mode == keep else image.convert("L"), np.uint8)
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image if image.mode == keep else image.convert("L"), np.uint8)
+    except (OSError, SyntaxError) as error:
+        raise ValueError(f"{path} cannot be read: {error}") from error

@@ -2,13 +2,17 @@
 
 import multiprocessing
 import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from threading import current_thread, main_thread
 
 from PIL import Image
 
 from imexnet.data import layout
-from imexnet.data.raytracing import QUALITIES, mitsuba, render_kitchen
+from imexnet.data.raytracing import QUALITIES, Rendering, mitsuba, render_kitchen
 
 SPLITS = ("train", "val", "test")
 
@@ -54,31 +58,49 @@ def render_kitchens(
     from tqdm import tqdm
 
     layout.make_folders(out)
-    work = partial(_write, out, seed, size, quality, truth_size)
-    processes = min(count, _cores())
-    if processes == 1:
-        for _ in tqdm(map(work, range(count)), "Rendering", count, unit="image"):
-            pass
-    else:
-        with multiprocessing.get_context("spawn").Pool(processes) as pool:
-            done = pool.imap_unordered(work, range(count))
-            for _ in tqdm(done, "Rendering", count, unit="image"):
-                pass
+    work = partial(_render, seed, size, quality, truth_size)
+    with _rendered(work, count) as done:
+        # Written here alone: a worker is stopped in the middle of whatever it does.
+        for index, made in tqdm(done, "Rendering", count, unit="image"):
+            photo = Image.fromarray(made.photo)
+            layout.write_room(out, _name(index), photo, made.depth, made.label40)
     official = "test" if split == "test" else "train"
     layout.write_index(out, ((_name(i), official, split, "kitchen", i) for i in range(count)))
     return count
 
 
-def _write(
-    out: Path,
-    seed: int,
-    size: tuple[int, int],
-    quality: str,
-    truth_size: tuple[int, int] | None,
-    index: int,
-) -> None:
-    made = render_kitchen(seed, index, size, quality, truth_size)
-    layout.write_room(out, _name(index), Image.fromarray(made.photo), made.depth, made.label40)
+def _render(
+    seed: int, size: tuple[int, int], quality: str, truth_size: tuple[int, int] | None, index: int
+) -> tuple[int, Rendering]:
+    return index, render_kitchen(seed, index, size, quality, truth_size)
+
+
+@contextmanager
+def _rendered(
+    work: Callable[[int], tuple[int, Rendering]], count: int
+) -> Iterator[Iterator[tuple[int, Rendering]]]:
+    """All kitchens as they get ready, one process a core; Ctrl-C is for this process to answer."""
+    processes = min(count, _cores())
+    if processes == 1:
+        yield map(work, range(count))
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with _no_interrupts():  # as workers inherit it, where they do; else they turn it off
+        pool = spawn.Pool(processes, signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    with pool:
+        yield pool.imap_unordered(work, range(count))
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    if current_thread() is not main_thread():  # others may not ask for it
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _name(index: int) -> str:

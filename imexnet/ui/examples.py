@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
@@ -17,11 +16,11 @@ from torch import Tensor
 from imexnet import render
 from imexnet.data import nyu, qtips
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
+from imexnet.places import KITCHENS
 from imexnet.predict import answer, resize
 from imexnet.questions import CLASS_NAMES
 from imexnet.ui.parts import colour_bar, table
 
-KITCHENS = Path(__file__).parents[2] / "assets" / "kitchens"
 QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
 ERROR_COLOURS = "RdBu"  # too near is red, too far is blue
 LARGEST_ERROR = 0.5  # of the true depth, at the ends of the colour scale
@@ -34,8 +33,6 @@ NO_QTIP = (
 @lru_cache(1)
 def _gallery() -> dict[str, nyu.Room]:
     """The rendered kitchens by the digest of their pixels, in their order."""
-    if not (KITCHENS / "index.csv").is_file():
-        return {}  # installed without the repository's pictures
     return {_digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
 
 

@@ -21,6 +21,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from imexnet.predict import FAMILIES
+from imexnet.program import INTERRUPTED
 from imexnet.ui import examples
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import example
@@ -51,7 +52,10 @@ class Page(gr.Blocks):
     def __init__(self, **given: Any) -> None:
         self._files, chosen = None, os.environ.get("GRADIO_TEMP_DIR")
         if chosen is None:
-            self._files = tempfile.TemporaryDirectory(prefix="imexnet-")  # gone with the process
+            self._files = tempfile.TemporaryDirectory(
+                prefix="imexnet-",
+                ignore_cleanup_errors=True,  # Windows keeps files that are open
+            )  # gone with the process
             chosen = self._files.name
         os.environ["GRADIO_TEMP_DIR"] = str(Path(chosen) / OWN)  # all that lies there is swept
         super().__init__(**given)
@@ -157,11 +161,11 @@ class Page(gr.Blocks):
                 boxes.pop(session, None)
                 del events[session]
 
-    def _stop(self, *_: Any) -> None:
+    def _stop(self, number: int, _frame: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
         if self._files:
             self._files.cleanup()
-        os._exit(0)
+        os._exit(INTERRUPTED if number == signal.SIGINT else 0)
 
     def _forget(self, session: str | None) -> None:
         for kept in (self.state_holder.session_data, self.state_holder.time_last_used):
@@ -185,7 +189,8 @@ class Page(gr.Blocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
-        signal.signal(signal.SIGTERM, self._stop)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
         guard = Middleware(Guard, waiting=self.waiting, folder=Path(get_upload_folder()))
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(
