@@ -1,5 +1,7 @@
 """Field of view: exact maps of known networks, exact zeros outside windows, measures by hand."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -435,18 +437,18 @@ def test_pixels_outside_are_refused_by_every_question(pixel):
         reach(network, x, pixel)
 
 
-@pytest.mark.parametrize(("kind", "most"), [(torch.float16, 0.1), (torch.bfloat16, 0.4)])
+@pytest.mark.parametrize(("kind", "most"), [(torch.float16, 0.05), (torch.bfloat16, 0.15)])
 @pytest.mark.parametrize("name", ["indoor-imexnet", "indoor-resnet"])
 def test_networks_in_half_precision_have_their_fields_of_view(kind, most, name):
-    """Up to the features whose sign the rounding turns."""
-    network, x = randomised(name), picture((32, 40))
-    exact = [way(network, "depth", x, (20, 30)) for way in (field_of_view, influence)]
+    """Those of the rounded weights in float64, up to features whose sign the rounding turns."""
+    network, x = randomised(name).to(kind), picture((32, 40))
+    exact = copy.deepcopy(network).double()
     for given in (x.to(kind), x.float()):
-        for way, expected in zip((field_of_view, influence), exact, strict=True):
-            view = way(network.to(kind), "depth", given, (20, 30))
+        for way, limit in ((field_of_view, most), (influence, 3 * most)):
+            view, expected = (way(n, "depth", given, (20, 30)) for n in (network, exact))
             assert view.sensitivity.dtype == np.float32
             error = np.linalg.norm(view.derivative - expected.derivative)
-            assert error < most * np.linalg.norm(expected.derivative)
+            assert error < limit * np.linalg.norm(expected.derivative)
 
 
 def test_on_its_device():
