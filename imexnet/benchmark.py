@@ -21,12 +21,12 @@ from imexnet.inference import FOLDED, autocast, fold
 from imexnet.memory import keep_freed_memory
 from imexnet.models import FIRST_CLASS, MODELS, Network, build
 from imexnet.places import install_command
+from imexnet.recipe import implicit_solve_reference
 from imexnet.sensitivity import field_of_view
 from imexnet.spectral import (
-    apply_resolvent,
+    apply_filter,
     gram_eigenvalues,
     implicit_solve,
-    implicit_solve_reference,
     resolvent,
     zero_mean,
 )
@@ -93,15 +93,11 @@ def solve(timing: Timing) -> dict:
     resolvent at hand.
     """
     rhs, stencil = _random(SOLVE_SHAPE, timing), _stencil(SOLVE_SHAPE[1], timing)
-    eigenvalues = gram_eigenvalues(stencil, SOLVE_SHAPE[2:])
-    ready, half = resolvent(eigenvalues, 1.0, rhs), eigenvalues[..., : SOLVE_SHAPE[3] // 2 + 1]
+    ready = resolvent(gram_eigenvalues(stencil, SOLVE_SHAPE[2:]), 1.0)
     ways = {
         "implicit_solve": lambda: implicit_solve(rhs, stencil, 1.0),
-        "prepared": lambda: apply_resolvent(rhs, ready),
+        "prepared": lambda: apply_filter(rhs, ready),
         "textbook": lambda: implicit_solve_reference(rhs, stencil, 1.0),
-        "rfft2, irfft2": lambda: torch.fft.irfft2(
-            torch.fft.rfft2(rhs) / (1 + half), s=rhs.shape[-2:]
-        ),
     }
     with torch.inference_mode():
         for way in ways.values():
@@ -182,14 +178,14 @@ def made_global(timing: Timing) -> dict:
     shape = (1, 64, 64, 64)
     channels, size = shape[1], shape[2:]
     x, stencil = _random(shape, timing), _stencil(channels, timing)
-    ready = resolvent(gram_eigenvalues(stencil, size), 1.0, x)
+    ready = resolvent(gram_eigenvalues(stencil, size), 1.0)
     attention = nn.MultiheadAttention(channels, 4, batch_first=True, device=timing.device).eval()
     tokens = x.flatten(2).mT.contiguous()
     large = nn.Conv2d(channels, channels, 31, padding=15, groups=channels, device=timing.device)
     weight = torch.view_as_complex(_random((channels, size[0], size[1] // 2 + 1, 2), timing))
     candidates: dict[str, Callable[[], object]] = {
         "implicit solve": lambda: implicit_solve(x, stencil, 1.0),
-        "implicit solve, prepared": lambda: apply_resolvent(x, ready),
+        "implicit solve, prepared": lambda: apply_filter(x, ready),
         "self-attention over pixels, 4 heads": lambda: attention(
             tokens, tokens, tokens, need_weights=False
         ),

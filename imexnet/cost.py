@@ -28,7 +28,7 @@ class Cost:
         parameters: K, the norm's two numbers a channel, and 9 of B.
         inference_bytes: Y, K Y and f(Y), with the solve also one half spectrum.
         training_bytes: kept for the backward pass: the inputs of K, N and Kᵀ; with the solve also
-            the spectrum of its right-hand side and six maps from B̂ to its multipliers.
+            the spectrum of its right-hand side and four maps from B̂ to its multipliers.
         window: side of the square that one pixel of the grid can depend on, infinite with a solve.
     """
 
@@ -64,7 +64,7 @@ def cost(channels: int, side: int, steps: int, implicit: bool) -> Cost:
         fft_operations=round(solves * steps * transforms),
         parameters=steps * (9 * channels**2 + 2 * channels + solves * 9 * channels),
         inference_bytes=3 * fmap + solves * 2 * half_spectrum,
-        training_bytes=steps * (3 + solves * 7) * fmap,
+        training_bytes=steps * (3 + solves * 5) * fmap,
         window=math.inf if implicit else 1 + 4 * steps,
     )
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from imexnet.integrators import Problem
-from imexnet.spectral import laplacian_eigenvalues, solve_eigenvalues
+from imexnet.spectral import check_step_size, laplacian_eigenvalues, solve_eigenvalues
 from imexnet.steps import ExplicitStep, IMEXStep
 
 DENSE = 1024  # unknowns of a dense Jacobian: seconds on one core
@@ -68,6 +68,7 @@ def propagate(
         steps: n.
         implicit: whether f passes (I + hL)⁻¹.
     """
+    check_step_size(step_size)
     spectrum = linear_part(layer, y)
     found = [y]
     for _ in range(steps):

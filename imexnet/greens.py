@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from imexnet.dynamics import in_double
+from imexnet.spectral import apply_filter, check_step_size, impulse, resolvent
 from imexnet.steps import IMEXStep
 
 NOISE = 1e-12  # of the peak: rounding in float64, where no decay can be measured
@@ -43,7 +44,7 @@ def green(layer: IMEXStep, channel: int, step_size: float, size: tuple[int, int]
         layer: gives L.
         channel: from 0; only one for an L that is the same in all.
         step_size: h ≥ 0.
-        size: (H, W), not smaller than the stencil.
+        size: (H, W).
 
     Raises:
         ValueError: for a channel that is not there, or a step size that is negative or infinite.
@@ -51,18 +52,17 @@ def green(layer: IMEXStep, channel: int, step_size: float, size: tuple[int, int]
     channels = layer.conv.weight.shape[0]
     if not 0 <= channel < channels:
         raise ValueError(f"channels are 0 … {channels - 1}, got {channel}")
-    if not 0 <= step_size < np.inf:
-        raise ValueError(f"h must be finite and not negative, got {step_size}")
+    check_step_size(step_size)
     with torch.inference_mode():
         grid = torch.zeros(1, channels, *size, dtype=torch.float64)
         eigenvalues = cast(IMEXStep, in_double(layer)).eigenvalues(grid)
-    own = eigenvalues[min(channel, len(eigenvalues) - 1)].expand(size).numpy()
-    multiplier = 1 / (1 + step_size * own)
-    response = np.fft.fftshift(np.fft.ifft2(multiplier).real)
+        own = eigenvalues[min(channel, len(eigenvalues) - 1)].expand(size)
+        multiplier = resolvent(own, step_size)
+        response = apply_filter(impulse(size, grid), multiplier).numpy()
     profile = _profile(response)
     return Green(
         response,
-        np.fft.fftshift(multiplier),
+        np.fft.fftshift(multiplier.numpy()),
         profile,
         _decay_length(profile),
         {side: _mass(response, side) for side in SQUARES},
@@ -74,7 +74,7 @@ def _profile(response: np.ndarray) -> np.ndarray:
     centre = [n // 2 for n in response.shape]
     rows, columns = (np.arange(n) - c for n, c in zip(response.shape, centre, strict=True))
     ring = np.rint(np.hypot(rows[:, None], columns)).astype(int)
-    found = np.zeros(min(response.shape) // 2)
+    found = np.zeros(max(1, min(response.shape) // 2))
     inside = ring < len(found)
     np.maximum.at(found, ring[inside], np.abs(response)[inside])
     return found

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from imexnet.models import Network
-from imexnet.spectral import Resolvent, apply_resolvent, resolvent
-from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening, without_autocast
+from imexnet.spectral import apply_filter, resolvent
+from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 
 SIZES_KEPT = 4  # resolvents a step keeps: pictures come upright, lying and square
 
@@ -36,7 +36,7 @@ def fold(network: Network, compiled: bool = False) -> Network:
             folded.set_submodule(name, FoldedOpening(layer))
         elif isinstance(layer, ExplicitStep):
             folded.set_submodule(name, FOLDED[type(layer)](layer))
-    folded.requires_grad_(False)
+    folded.eval().requires_grad_(False)
     if compiled:
         folded.compile(mode="reduce-overhead")
     return folded
@@ -87,26 +87,24 @@ class FoldedIMEXStep(FoldedExplicitStep):
     def __init__(self, step: IMEXStep) -> None:
         super().__init__(step)
         self.step = step
-        self.resolvents: dict[tuple, Resolvent] = {}
+        self.resolvents: dict[tuple, Tensor] = {}
 
     @torch.compiler.disable()  # a plain tensor, whatever mode the first picture came in
-    def prepared(self, r: Tensor) -> Resolvent:
+    def prepared(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ for the size of R, from memory where it has been met."""
         key = (r.shape[1:], r.dtype, r.device)
         if key not in self.resolvents:
             if len(self.resolvents) == SIZES_KEPT:
                 del self.resolvents[next(iter(self.resolvents))]
-            # Usable under gradients, too.
-            with torch.inference_mode(False), torch.no_grad(), without_autocast(r.device.type):
-                grid = torch.empty_like(r)
-                eigenvalues = self.step.eigenvalues(grid)
-                self.resolvents[key] = resolvent(eigenvalues, self.step.h, grid)
+            with torch.inference_mode(False), torch.no_grad():  # usable under gradients, too
+                eigenvalues = self.step.eigenvalues(torch.empty_like(r))
+                self.resolvents[key] = resolvent(eigenvalues, self.step.h)
         return self.resolvents[key]
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R."""
         grid = self.step.grid(r)
-        return apply_resolvent(grid, self.prepared(grid))[..., : r.shape[-2], : r.shape[-1]]
+        return apply_filter(grid, self.prepared(grid))[..., : r.shape[-2], : r.shape[-1]]
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.solve(self.update(y))

@@ -2,15 +2,21 @@
 
 L ⪰ 0 is linear and known by its eigenvalues; f is anything. The IMEX step needs one evaluation
 of f and one FFT solve; a fully implicit step solves a nonlinear system, here with scipy's
-Newton-Krylov, Anderson or a fixed point, and needs many evaluations. All in numpy, float64.
+Newton-Krylov, Anderson or a fixed point, and needs many evaluations. All in numpy, float64; Ly
+and (I + hL)⁻¹ are those of `spectral`.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from scipy.integrate import solve_ivp
 from scipy.optimize import NoConvergence, anderson, newton_krylov
+from torch import Tensor
+
+from imexnet.spectral import apply_filter, resolvent
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -47,19 +53,20 @@ class Problem:
 
     def linear(self, y: np.ndarray) -> np.ndarray:
         """Ly."""
-        return self._filter(y, self.eigenvalues)
+        return apply_filter(torch.from_numpy(y), self._spectrum).numpy()
 
     def solve(self, r: np.ndarray, step_size: float) -> np.ndarray:
         """(I + hL)⁻¹ r."""
-        return self._filter(r, 1 / (1 + step_size * self.eigenvalues))
+        multiplier = resolvent(self._spectrum, step_size)
+        return apply_filter(torch.from_numpy(r), multiplier).numpy()
 
     def slope(self, y: np.ndarray) -> np.ndarray:
         """f(y) − Ly."""
         return self.f(y) - self.linear(y)
 
-    @staticmethod
-    def _filter(y: np.ndarray, multiplier: np.ndarray) -> np.ndarray:
-        return np.fft.ifft2(np.fft.fft2(y) * multiplier).real
+    @property
+    def _spectrum(self) -> Tensor:
+        return torch.from_numpy(self.eigenvalues)
 
 
 @dataclass(frozen=True)
@@ -94,12 +101,14 @@ def integrate(
         solver: of the implicit steps, one of `SOLVERS`.
 
     Raises:
-        ValueError: for an unknown stepper or solver.
+        ValueError: for an unknown stepper or solver, an end or a number of steps that is none.
     """
     if stepper not in STEPPERS:
         raise ValueError(f"the stepper must be one of {', '.join(STEPPERS)}, got {stepper!r}")
     if solver not in SOLVERS:
         raise ValueError(f"the solver must be one of {', '.join(SOLVERS)}, got {solver!r}")
+    if not 0 < end < math.inf or steps < 1:
+        raise ValueError(f"the end is finite and above 0, in 1 or more steps, got {end}, {steps}")
     before, h = problem.evaluations, end / steps
     with np.errstate(over="ignore", invalid="ignore"):
         for _ in range(steps):

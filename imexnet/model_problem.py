@@ -5,6 +5,7 @@ solved implicitly, λ itself stays explicit (Haber et al., "IMEXnet", ICML 2019,
 θ-scheme is that of Reshniak & Webster (2021). Everything here is a function of numbers and arrays.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,10 +31,20 @@ class Settings:
     Attributes:
         theta: θ of the θ-scheme: 0 forward Euler, ½ trapezoidal rule, 1 backward Euler.
         damping: hα ≥ 0 of the IMEX scheme with L = αI; 0 is forward Euler.
+
+    Raises:
+        ValueError: for a number outside its range.
     """
 
     theta: float = 0.5
     damping: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.theta <= 1 and 0 <= self.damping < math.inf):
+            raise ValueError(
+                f"θ lies in [0, 1] and hα is finite and not negative, "
+                f"got {self.theta} and {self.damping}"
+            )
 
 
 def amplification(scheme: str, z: complex | Complex, settings: Settings = Settings()) -> Complex:

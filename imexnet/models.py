@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imexnet.spectral import computing_type
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 from imexnet.trunk import Enlargement, Trunk
 
@@ -104,9 +105,9 @@ class ModelConfig:
 class Network(nn.Module):
     """Openings, time steps and enlargements, then a 1×1 convolution per task.
 
-    Takes pictures (B, channels, H, W) on the scale [0, 1], of any size from one 3×3 stencil up on
-    the last grid; normalisation is part of the network. Returns {task: (B, outputs, H, W)} in
-    float32 at the input's size, bilinearly enlarged: "depth" in metres, other tasks in logits.
+    Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
+    the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
+    "depth" in metres, other tasks in logits; in float32 unless the weights are float64.
     """
 
     mean: Tensor
@@ -143,15 +144,19 @@ class Network(nn.Module):
         self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
-        y = self.layers((picture - self.mean) / self.std)  # (B, C, H / stride, W / stride)
+        y = self.layers(self.normalised(picture))  # (B, C, H / stride, W / stride)
         return self.answers(y, (picture.shape[-2], picture.shape[-1]))
+
+    def normalised(self, picture: Tensor) -> Tensor:
+        """What the first layer takes, in the type of the weights."""
+        return ((picture - self.mean) / self.std).to(self.mean.dtype)
 
     def answers(self, y: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
         """The heads on the last features Y, enlarged to (H, W)."""
         return {task: self._output(task, head(y), size) for task, head in self.heads.items()}
 
     def _output(self, task: str, y: Tensor, size: tuple[int, int]) -> Tensor:
-        y = y.float() if y.dtype == torch.bfloat16 else y
+        y = y.to(computing_type(y))
         if (y.shape[-2], y.shape[-1]) != size:
             y = F.interpolate(y, size, mode="bilinear", align_corners=False)
         return y.clamp(*LOG_DEPTH_RANGE).exp() if task == "depth" else y

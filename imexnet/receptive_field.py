@@ -16,7 +16,8 @@ from imexnet.data import qtips
 from imexnet.measures import Measures, measure, region
 from imexnet.models import Network
 from imexnet.predict import read_photo, to_input
-from imexnet.sensitivity import field_of_view
+from imexnet.sensitivity import differentiable, field_of_view, gradient
+from imexnet.spectral import computing_type
 from imexnet.stability import states
 
 QTIPS_SEED = 8  # of pictures that no network was trained on
@@ -130,21 +131,20 @@ def growth(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
         pixel: (row, column) of the input; p is the cell that holds it on the grid of Y_j.
 
     Raises:
-        ValueError: if the pixel lies outside.
+        ValueError: if the pixel lies outside, or as `input_sensitivity`.
     """
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel)
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
+    with differentiable(network, x) as leaf:
         reaches = []
-        for features in states(network, x):
+        for features in states(network, leaf):
             row, column = (
                 int((p + 0.5) * m / n)
                 for p, m, n in zip(pixel, features.shape[-2:], size, strict=True)
             )
             q = features[0, :, row, column].square().sum() / 2
-            (gradient,) = torch.autograd.grad(q, x, retain_graph=True)
-            s = gradient[0].abs().sum(dim=0).cpu().numpy()
+            s = gradient(q, leaf, keep_graph=True)[0].abs().sum(dim=0)
+            s = s.to(computing_type(s)).cpu().numpy()
             rows, columns = (np.flatnonzero(s.any(axis=axis)) for axis in (1, 0))
             spans = [int(n[-1] - n[0] + 1) if len(n) else 0 for n in (rows, columns)]
             reaches.append(Reach(s, spans[0], spans[1], measure(s, asked).area95))

@@ -5,14 +5,15 @@ corner → spectrum → 1 / (1 + hλ) → times the picture's spectrum → back 
 "Deblurring Images", 2006, ch. 4). `spectral` does the same without the padded stencil.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from scipy.ndimage import convolve
+from torch import Tensor
 
-from imexnet.spectral import LAPLACIAN
-from imexnet.steps import BOUNDARIES, OPERATORS
+from imexnet.spectral import LAPLACIAN, check_step_size
+from imexnet.steps import check_operator
 
 
 @dataclass(frozen=True)
@@ -65,12 +66,8 @@ def recipe(
     Raises:
         ValueError: for an unknown choice, a missing or too large stencil, a negative h or α.
     """
-    if operator not in OPERATORS:
-        raise ValueError(f"the operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"the boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
-    if not (0 <= step_size < math.inf and 0 <= alpha < math.inf):
-        raise ValueError(f"h and α must be finite and not negative, got {step_size} and {alpha}")
+    check_operator(operator, boundary, alpha)
+    check_step_size(step_size)
     kernel = _kernel(operator, stencil, alpha)
     if any(k > n for k, n in zip(kernel.shape, rhs.shape, strict=True)):
         raise ValueError(f"the stencil {kernel.shape} is larger than the picture {rhs.shape}")
@@ -97,6 +94,22 @@ def recipe(
         result=solved[: rhs.shape[0], : rhs.shape[1]],
         residual=float(np.linalg.norm(applied - grid) / max(float(np.linalg.norm(grid)), 1e-300)),
     )
+
+
+def implicit_solve_reference(rhs: Tensor, stencil: Tensor, step_size: float | Tensor) -> Tensor:
+    """`spectral.implicit_solve` by the same recipe, on tensors: to test and to time against.
+
+    Args:
+        rhs: (B, C, H, W), float32 or float64.
+        stencil: B, (C, kh, kw), odd kh and kw, not larger than the image.
+        step_size: h ≥ 0.
+    """
+    height, width = rhs.shape[-2:]
+    kh, kw = stencil.shape[-2:]
+    padded = torch.nn.functional.pad(stencil, (0, width - kw, 0, height - kh))
+    centred = torch.roll(padded, (-(kh // 2), -(kw // 2)), dims=(-2, -1))
+    eigenvalues = torch.fft.fft2(centred).abs().square()
+    return torch.fft.ifft2(torch.fft.fft2(rhs) / (1 + step_size * eigenvalues)).real
 
 
 def apply(stencil: np.ndarray, y: np.ndarray, gram: bool) -> np.ndarray:

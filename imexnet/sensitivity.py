@@ -4,7 +4,8 @@ The *input sensitivity* of a scalar q of the output is S(x) = Σ_c |∂q / ∂x_
 pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv 1701.04128).
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from torch import Tensor, nn
 
 from imexnet.measures import Measures, Region, measure, region
 from imexnet.models import FIRST_CLASS, Network, explicit_window
+from imexnet.spectral import computing_type
 
 Scalar = Callable[[Any], Tensor]
 """From a model's output to the scalar q whose sensitivity is asked for."""
@@ -50,17 +52,20 @@ class FieldOfView:
 def input_sensitivity(model: nn.Module, x: Tensor, question: Scalar) -> Tensor:
     """S(x) = Σ_c |∂q / ∂x_c| for q = question(model(x)), by one backward pass.
 
+    It works under `no_grad` and in inference mode, and leaves model and picture as they are.
+
     Args:
-        model: any module with a dense output, in eval mode: batch statistics would leak
-            information from everywhere.
-        x: (1, C, H, W).
+        model: any module with a dense output, in eval mode with all that it holds: batch
+            statistics would leak information from everywhere.
+        x: (1, C, H, W), of a floating point type.
         question: picks or reduces the model's output to a scalar.
 
     Returns:
         (H, W), on the device of x.
 
     Raises:
-        ValueError: if the model is in training mode.
+        ValueError: if the model is in training mode, the picture or the scalar is not what it
+            should be, or the derivative does not exist.
     """
     return _derivative_and_outputs(model, x, question)[0].abs().sum(dim=0)
 
@@ -127,11 +132,10 @@ def influence(
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel)
     _check_class(network, task, class_number)
-    _check_eval(network)
-    direction = torch.zeros_like(x)
-    direction[..., pixel[0], pixel[1]] = 1
-    with torch.no_grad():
-        outputs, changes = torch.func.jvp(network, (x.detach(),), (direction,))[:2]
+    with differentiable(network, x) as leaf, torch.no_grad():
+        direction = torch.zeros_like(leaf)
+        direction[..., pixel[0], pixel[1]] = 1
+        outputs, changes = torch.func.jvp(network, (leaf.detach(),), (direction,))[:2]
     if task == "depth":
         derivative = changes[task][0]
     elif class_number is not None:
@@ -141,6 +145,7 @@ def influence(
         first = outputs[task].topk(2, dim=1).indices
         winner, runner_up = changes[task].gather(1, first)[0]
         derivative = (winner - runner_up)[None]
+    _check_finite(derivative)
     window = _reaching(network, pixel, size)
     return _view(task, derivative, outputs, asked, window, class_number)
 
@@ -153,18 +158,62 @@ def _check_class(network: Network, task: str, class_number: int | None) -> None:
         raise ValueError(f"classes are {first} … {first + count - 1}, got {class_number}")
 
 
-def _check_eval(model: nn.Module) -> None:
-    if model.training:
-        raise ValueError("the model must be in eval mode, its normalisation local")
+@contextmanager
+def differentiable(model: nn.Module, x: Tensor) -> Iterator[Tensor]:
+    """A copy of a picture to differentiate by, in whatever mode the caller is.
+
+    Args:
+        model: what it will be given to, in eval mode.
+        x: (1, C, H, W).
+
+    Raises:
+        ValueError: if a part of the model is in training mode, or for a picture that is not one.
+    """
+    if training := [name or "the whole" for name, part in model.named_modules() if part.training]:
+        raise ValueError(
+            f"the model must be in eval mode, its normalisation local; in training: {training[0]}"
+        )
+    if x.dim() != 4 or x.shape[0] != 1 or not x.is_floating_point():
+        raise ValueError(
+            "the picture must be one of (1, C, H, W) in floating point, "
+            f"got {tuple(x.shape)} in {x.dtype}"
+        )
+    if any(weight.is_inference() for weight in (*model.parameters(), *model.buffers())):
+        raise ValueError("the model was made in inference mode, where weights carry no gradients")
+    with torch.inference_mode(False), torch.enable_grad():
+        yield x.clone().detach().requires_grad_()
 
 
 def _derivative_and_outputs(model: nn.Module, x: Tensor, question: Scalar) -> tuple[Tensor, Any]:
-    _check_eval(model)
-    with torch.enable_grad():
-        x = x.detach().requires_grad_()
-        outputs = model(x)
-        (gradient,) = torch.autograd.grad(question(outputs), x)
-    return gradient[0], outputs
+    with differentiable(model, x) as leaf:
+        outputs = model(leaf.clone())  # a model may work in place
+        return gradient(question(outputs), leaf)[0], outputs
+
+
+def gradient(q: Tensor, x: Tensor, keep_graph: bool = False) -> Tensor:
+    """∂q / ∂x, of the shape of x; the graph can be kept for another q.
+
+    Raises:
+        ValueError: if q is not one real number, does not depend on x, or one of both is not finite.
+    """
+    if not isinstance(q, Tensor) or q.numel() != 1 or not q.is_floating_point():
+        found = f"{tuple(q.shape)} in {q.dtype}" if isinstance(q, Tensor) else type(q).__name__
+        raise ValueError(f"the question must give one real number as a tensor, got {found}")
+    _check_finite(q)
+    found = None
+    if q.requires_grad:
+        (found,) = torch.autograd.grad(q.sum(), x, allow_unused=True, retain_graph=keep_graph)
+    if found is None:
+        raise ValueError(
+            "the answer does not depend on the picture, or the model keeps gradients from it"
+        )
+    _check_finite(found)
+    return found
+
+
+def _check_finite(values: Tensor) -> None:
+    if not values.is_meta and not values.isfinite().all():
+        raise ValueError("the answer or its derivative is infinite or not a number")
 
 
 def _view(
@@ -175,7 +224,7 @@ def _view(
     window: Region,
     class_number: int | None,
 ) -> FieldOfView:
-    signed = derivative.detach().cpu().numpy()
+    signed = derivative.detach().to(computing_type(derivative)).cpu().numpy()
     s = np.abs(signed).sum(axis=0)
     value, probability = _reading(task, outputs[task][0][(slice(None), *asked)], class_number)
     return FieldOfView(value, probability, s, signed, asked, window, measure(s, asked, window))

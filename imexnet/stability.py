@@ -17,6 +17,7 @@ from scipy.ndimage import gaussian_filter
 from torch import Tensor, nn
 
 from imexnet.models import Network
+from imexnet.spectral import check_step_size
 from imexnet.steps import ExplicitStep
 from imexnet.trunk import Trunk
 
@@ -96,7 +97,7 @@ def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
 def states(network: Network, x: Tensor) -> list[Tensor]:
     """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
     found: list[Tensor] = []
-    y = (x - network.mean) / network.std
+    y = network.normalised(x)
     for layer, after in network.layers.walk(y):
         if isinstance(layer, ExplicitStep):
             found += [after] if found else [y, after]
@@ -176,8 +177,7 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
     Raises:
         ValueError: for a step size or a count that is none.
     """
-    if not 0 < step_size < math.inf:
-        raise ValueError(f"the step size must be a finite number above 0, got {step_size}")
+    check_step_size(step_size, positive=True)
     if repeats < 1:
         raise ValueError(f"steps are repeated at least once, got {repeats}")
     twin = copy.deepcopy(network)
@@ -186,7 +186,7 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
         if isinstance(layer, ExplicitStep):
             layer.step_size, layer.log_step_size = step_size, None
         layers += [layer] * (repeats if isinstance(layer, ExplicitStep) else 1)
-    twin.layers = Trunk(*layers)
+    twin.layers = Trunk(*layers).train(network.training)
     stages, decoder = (
         tuple(replace(part, steps=part.steps * repeats) for part in parts)
         for parts in (network.config.stages, network.config.decoder)

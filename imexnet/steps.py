@@ -5,13 +5,14 @@ convolution with zero padding, N batch normalisation (local at inference), σ = 
 """
 
 import math
-from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imexnet.spectral import (
+    check_step_size,
+    computing_type,
     even_extension,
     gram_eigenvalues,
     laplacian_eigenvalues,
@@ -45,12 +46,16 @@ class ExplicitStep(nn.Module):
         channels: C.
         step_size: h > 0.
         learned_step_size: whether log h is trained, from log `step_size` on.
+
+    Raises:
+        ValueError: for a step size that is none.
     """
 
     def __init__(
         self, channels: int, step_size: float = 1.0, learned_step_size: bool = False
     ) -> None:
         super().__init__()
+        check_step_size(step_size, positive=True)
         self.step_size = step_size
         start = nn.Parameter(torch.tensor(math.log(step_size))) if learned_step_size else None
         self.log_step_size = start
@@ -86,6 +91,9 @@ class IMEXStep(ExplicitStep):
         boundary: "periodic", or "mirrored": the solve on the even extension of R.
         stencil_size: rows and columns of B, odd.
         alpha: α ≥ 0 of the "identity" operator.
+
+    Raises:
+        ValueError: for a choice or a number that is not there.
     """
 
     def __init__(
@@ -99,10 +107,9 @@ class IMEXStep(ExplicitStep):
         alpha: float = 1.0,
     ) -> None:
         super().__init__(channels, step_size, learned_step_size)
-        if operator not in OPERATORS:
-            raise ValueError(f"operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
-        if boundary not in BOUNDARIES:
-            raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
+        check_operator(operator, boundary, alpha)
+        if stencil_size < 1 or stencil_size % 2 != 1:
+            raise ValueError(f"stencil_size must be odd and at least 1, got {stencil_size}")
         self.operator = operator
         self.boundary = boundary
         self.alpha = alpha
@@ -114,17 +121,16 @@ class IMEXStep(ExplicitStep):
     def eigenvalues(self, y: Tensor) -> Tensor:
         """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
         if self.operator == "identity":
-            return y.new_full((1, 1, 1), self.alpha)
+            return y.new_full((1, 1, 1), self.alpha, dtype=computing_type(y))
         if self.operator == "laplacian":
             return laplacian_eigenvalues(y)
         return gram_eigenvalues(zero_mean(self.stencil), (y.shape[-2], y.shape[-1]))
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
-        with without_autocast(r.device.type):
-            grid = self.grid(r)
-            solved = solve_eigenvalues(grid, self.eigenvalues(grid), self.h)
-            return solved[..., : r.shape[-2], : r.shape[-1]]
+        grid = self.grid(r)
+        solved = solve_eigenvalues(grid, self.eigenvalues(grid), self.h)
+        return solved[..., : r.shape[-2], : r.shape[-1]]
 
     def grid(self, r: Tensor) -> Tensor:
         """R on the periodic grid where L acts: itself, or its even extension."""
@@ -141,11 +147,18 @@ class DiffusionReactionStep(IMEXStep):
         return self.solve(y + self.h * self.rhs(y))
 
 
-def without_autocast(device: str) -> AbstractContextManager:
-    """Everything in its own type: a solve is float32 whatever the convolutions are."""
-    if torch.amp.is_autocast_available(device):  # not on "meta"
-        return torch.autocast(device, enabled=False)
-    return nullcontext()
+def check_operator(operator: str, boundary: str, alpha: float) -> None:
+    """Refuses an L or a boundary that is not there.
+
+    Raises:
+        ValueError: with the choices, or for an α that is infinite, not a number or negative.
+    """
+    if operator not in OPERATORS:
+        raise ValueError(f"operator must be one of {', '.join(OPERATORS)}, got {operator!r}")
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"boundary must be one of {', '.join(BOUNDARIES)}, got {boundary!r}")
+    if not 0 <= alpha < math.inf:
+        raise ValueError(f"alpha must be finite and not negative, got {alpha}")
 
 
 OPERATORS = ("learned", "laplacian", "identity")

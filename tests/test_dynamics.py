@@ -88,6 +88,11 @@ def test_propagation_is_the_steps_themselves():
     torch.testing.assert_close(explicit, y + 0.5 * step.rhs(y))
 
 
+def test_no_layer_is_propagated_with_a_negative_step():
+    with pytest.raises(ValueError, match="not negative, got -1"):
+        dynamics.propagate(layer(), features(), -1.0, 3, implicit=True)
+
+
 def test_explicit_layers_are_given_the_laplacian():
     step, y = layer(ExplicitStep), torch.ones(1, 3, 6, 6, dtype=torch.float64)
     found = dynamics.linear_part(step, y)

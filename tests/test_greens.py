@@ -63,5 +63,24 @@ def test_masses_of_a_random_stencil_as_in_the_readme():
 def test_what_is_not_there_is_refused():
     with pytest.raises(ValueError, match="channels are 0 … 3, got 4"):
         green(layer(), 4, 1.0, (8, 8))
-    with pytest.raises(ValueError, match="h must be finite"):
-        green(layer(), 0, -1.0, (8, 8))
+    for h in (-1.0, np.nan, np.inf):
+        with pytest.raises(ValueError, match="h must be finite"):
+            green(layer(), 0, h, (8, 8))
+
+
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_layer_in_half_precision_has_the_response_of_its_rounded_stencil(kind):
+    step = layer().to(kind)
+    found = green(step, 1, 2.0, (15, 9))
+    expected = green_function(zero_mean(step.stencil.detach().double()), 2.0, (15, 9))
+    np.testing.assert_allclose(found.response, expected[1].numpy(), atol=1e-14)
+
+
+@pytest.mark.parametrize("size", [(2, 2), (1, 6), (4, 3)])
+def test_a_grid_smaller_than_the_stencil(size):
+    step = layer(stencil_size=5)
+    found = green(step, 0, 2.0, size)
+    stencil = zero_mean(step.stencil.detach().double())
+    np.testing.assert_allclose(
+        found.response, green_function(stencil, 2.0, size)[0].numpy(), atol=1e-14
+    )

@@ -112,3 +112,11 @@ def test_bad_choices_are_named():
         integrate(smooth(), "bdf2", start(), 1, 1)
     with pytest.raises(ValueError, match=r"one of newton-krylov, .*, got 'bisection'"):
         integrate(smooth(), "backward-euler", start(), 1, 1, "bisection")
+
+
+@pytest.mark.parametrize(
+    ("end", "steps"), [(0, 3), (-1, 3), (np.nan, 3), (np.inf, 3), (1, 0), (1, -2)]
+)
+def test_times_that_are_none_are_refused(end, steps):
+    with pytest.raises(ValueError, match="finite and above 0, in 1 or more steps"):
+        integrate(smooth(), "imex", start(), end, steps)

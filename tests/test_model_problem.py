@@ -102,3 +102,11 @@ def test_grid_runs_from_the_lowest_imaginary_part_up():
 def test_unknown_schemes_are_named():
     with pytest.raises(ValueError, match=r"one of forward-euler, .*, got 'ab2'"):
         amplification("ab2", 1)
+
+
+@pytest.mark.parametrize(
+    ("theta", "damping"), [(0.5, -1), (0.5, math.nan), (0.5, math.inf), (-0.1, 1), (1.5, 1)]
+)
+def test_settings_outside_their_range_are_refused(theta, damping):
+    with pytest.raises(ValueError, match="finite and not negative, got"):
+        Settings(theta, damping)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from imexnet.inference import fold
 from imexnet.models import (
     MODELS,
     Level,
@@ -89,6 +90,38 @@ def test_outputs_are_float32_of_the_full_size_whatever_the_autocast(name, size):
             task: (2, channels, *size) for task, channels in net.config.heads
         }
         assert all(y.dtype == torch.float32 and y.isfinite().all() for y in outputs.values())
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("folded", [False, True])
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
+def test_weights_of_other_types_give_nearly_the_same(name, folded, kind):
+    """Half precision comes out as float32; pictures may be of any type."""
+    if name == "qtips-resnet-deep":
+        return  # 31 steps more of the same
+    torch.manual_seed(0)
+    net = build(MODELS[name]).eval()
+    x = picture(net.config, 37, 54).float()
+    with torch.no_grad():
+        expected = net(x)
+        net = fold(net) if folded else net
+        for given in (x, x.to(kind)):
+            outputs = net.to(kind)(given)
+            for task, y in outputs.items():
+                assert y.dtype == (torch.float64 if kind == torch.float64 else torch.float32)
+                error = (y.double() - expected[task].double()).norm()
+                assert error <= 0.05 * expected[task].norm()
+
+
+@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet", "indoor-pyramid-imexnet"])
+@pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 4)])
+def test_pictures_of_few_pixels(name, size):
+    net = build(MODELS[name]).eval()
+    x = picture(net.config, *size).float()
+    with torch.no_grad():
+        for outputs in (net(x), fold(net)(x)):
+            for y in outputs.values():
+                assert y.shape[-2:] == size and y.isfinite().all()
 
 
 def test_depth_is_the_exponential_of_the_head_and_stays_finite():

@@ -77,6 +77,8 @@ def test_application_in_space_is_the_transposed_pair():
         ({"boundary": "open"}, "one of periodic, .* got 'open'"),
         ({"step_size": -1.0}, "not negative, got -1"),
         ({"step_size": np.inf}, "finite"),
+        ({"operator": "identity", "alpha": -1.0}, "alpha must be finite and not negative"),
+        ({"operator": "identity", "alpha": np.nan}, "got nan"),
     ],
 )
 def test_bad_choices_are_named(options, words):

@@ -1,5 +1,7 @@
 """Field of view: exact maps of known networks, exact zeros outside windows, measures by hand."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,9 @@ from torch import nn
 from imexnet.inference import fold
 from imexnet.measures import measure, region
 from imexnet.models import MODELS, Network, build, explicit_window, window_width
+from imexnet.receptive_field import growth as reach
 from imexnet.sensitivity import ask, field_of_view, influence, input_sensitivity
+from imexnet.stability import stretched
 
 
 def randomised(name: str, seed: int = 0) -> Network:
@@ -238,3 +242,217 @@ def test_questions_that_make_no_sense():
         field_of_view(network, "depth", x, (3, 4), other=(32, 4))
     with pytest.raises(ValueError, match="eval mode"):
         influence(network.train(), "depth", x, (3, 4))
+
+
+class Changing(nn.Module):
+    """Works in place on its input."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(2, 3, 3, padding=1, dtype=torch.float64)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.conv(x.mul_(2).sub_(1))
+
+
+def middle(y: torch.Tensor) -> torch.Tensor:
+    return y[0, 1, 3, 4]
+
+
+def convolution() -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Conv2d(2, 3, 3, padding=1, dtype=torch.float64).eval()
+
+
+MODES = [torch.inference_mode, torch.no_grad, torch.enable_grad]
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_the_mode_of_the_caller_changes_nothing(mode):
+    network, x = randomised("indoor-imexnet"), picture((32, 40))
+    question = ask("depth", region((32, 40), (5, 6)))
+    expected = input_sensitivity(network, x, question)
+    views = [ask_(network, "depth", x, (5, 6)) for ask_ in (field_of_view, influence)]
+    reached = reach(network, x, (5, 6))
+    with mode():
+        for given in (x, x.clone()):  # the latter an inference tensor
+            assert torch.equal(input_sensitivity(network, given, question), expected)
+            for ask_, view in zip((field_of_view, influence), views, strict=True):
+                again = ask_(network, "depth", given, (5, 6))
+                np.testing.assert_array_equal(again.derivative, view.derivative)
+            for own, other in zip(reach(network, given, (5, 6)), reached, strict=True):
+                np.testing.assert_array_equal(own.sensitivity, other.sensitivity)
+
+
+def test_weights_made_in_inference_mode_are_refused():
+    with torch.inference_mode():
+        model = convolution()
+    with pytest.raises(ValueError, match="made in inference mode"):
+        input_sensitivity(model, picture((7, 9), 2), middle)
+
+
+def test_pictures_that_belong_to_a_graph_are_left_alone():
+    model, x = convolution(), picture((7, 9), 2)
+    expected = input_sensitivity(model, x, middle)
+    leaf = x.clone().requires_grad_()
+    before = x.clone()
+    for given in (leaf, 1 * leaf, x):
+        assert torch.equal(input_sensitivity(model, given, middle), expected)
+    assert leaf.grad is None
+    assert all(p.requires_grad and p.grad is None for p in model.parameters())
+    assert torch.equal(x, before) and not x.requires_grad
+
+
+def test_a_module_may_work_in_place_on_its_input():
+    torch.manual_seed(0)
+    model, x = Changing().eval(), picture((7, 9), 2)
+    before = x.clone()
+    s = input_sensitivity(model, x, middle)
+    torch.testing.assert_close(s, 2 * input_sensitivity(model.conv, 2 * x - 1, middle))
+    assert torch.equal(x, before)
+
+
+@pytest.mark.parametrize(
+    ("x", "words"),
+    [
+        (torch.rand(2, 2, 7, 9, dtype=torch.float64), r"one of \(1, C, H, W\).*\(2, 2, 7, 9\)"),
+        (torch.rand(0, 2, 7, 9, dtype=torch.float64), r"\(0, 2, 7, 9\)"),
+        (torch.rand(2, 7, 9, dtype=torch.float64), r"\(1, C, H, W\).*\(2, 7, 9\)"),
+        (torch.ones(1, 2, 7, 9, dtype=torch.uint8), "floating point.*uint8"),
+        (torch.ones(1, 2, 7, 9, dtype=torch.int64), "floating point.*int64"),
+        (torch.ones(1, 2, 7, 9, dtype=torch.complex64), "floating point.*complex64"),
+    ],
+)
+def test_what_is_no_picture_is_refused(x, words):
+    with pytest.raises(ValueError, match=words):
+        input_sensitivity(convolution(), x, lambda y: y.sum())
+    network = randomised("indoor-imexnet")
+    for way in (field_of_view, influence):
+        with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
+            way(network, "depth", x, (3, 4))
+    with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
+        reach(network, x, (3, 4))
+
+
+@pytest.mark.parametrize("part", ["layers.2.norm", "layers", "heads.depth", ""])
+def test_any_part_left_in_training_is_noticed(part):
+    network, x = randomised("indoor-imexnet"), picture((32, 40))
+    module = network.get_submodule(part)
+    module.training = True
+    norm = network.get_submodule("layers.2.norm")
+    before = {name: value.clone() for name, value in norm.state_dict().items()}
+    for way in (
+        lambda: input_sensitivity(network, x, lambda y: y["depth"][0, 0, 3, 4]),
+        lambda: field_of_view(network, "depth", x, (3, 4)),
+        lambda: influence(network, "depth", x, (3, 4)),
+        lambda: reach(network, x, (3, 4)),
+    ):
+        with pytest.raises(ValueError, match=f"eval mode.*in training: {part or 'the whole'}$"):
+            way()
+    assert all(torch.equal(norm.state_dict()[name], value) for name, value in before.items())
+    assert module.training
+
+
+def test_dropout_in_training_is_noticed():
+    model = nn.Sequential(convolution(), nn.Dropout(0.5))
+    model[0].eval()
+    model.training = False
+    with pytest.raises(ValueError, match="in training: 1"):
+        input_sensitivity(model, picture((7, 9), 2), middle)
+
+
+@pytest.mark.parametrize("name", ["indoor-imexnet", "indoor-pyramid-imexnet", "indoor-resnet"])
+def test_rewritten_networks_are_in_eval_mode_throughout(name):
+    network = randomised(name)
+    for changed in (fold(network), stretched(network, 0.5, 2)):
+        assert not [part for part in changed.modules() if part.training]
+
+
+@pytest.mark.parametrize(
+    ("question", "words"),
+    [
+        (lambda y: y[0, :, 3, 4], r"one real number as a tensor, got \(3,\)"),
+        (lambda y: y[0, :, 3, 4].argmax(), "one real number.*int64"),
+        (lambda y: y[0, 1, 3, 4].item(), "one real number.*float"),
+        (lambda y: torch.fft.fft(y[0, :, 3, 4])[1], "one real number.*complex128"),
+        (lambda y: None, "one real number.*NoneType"),
+        (lambda y: torch.tensor(1.0), "does not depend on the picture"),
+        (lambda y: y[0, 1, 3, 4].detach(), "does not depend on the picture"),
+        (lambda y: y[0, 1, 3, 4] * torch.nan, "not a number"),
+        (lambda y: y[0, 1, 3, 4] / 0, "infinite"),
+        (lambda y: (y[0, 1, 3, 4] * 0).sqrt(), "derivative is infinite"),
+    ],
+)
+def test_questions_without_a_derivative_are_refused(question, words):
+    with pytest.raises(ValueError, match=words):
+        input_sensitivity(convolution(), picture((7, 9), 2), question)
+
+
+def test_a_number_may_come_in_any_shape_and_from_any_output():
+    class Pair(nn.Module):
+        def forward(self, x):
+            return x.sum(1), [{"a": x * 2}]
+
+    x = picture((4, 5), 2)
+    s = input_sensitivity(Pair().eval(), x, lambda y: y[1][0]["a"][:, :1, 2:3, 3:4])
+    assert s.nonzero().tolist() == [[2, 3]] and s[2, 3] == 2
+
+
+class Frozen(nn.Module):
+    """An encoder without gradients before a head with them."""
+
+    def __init__(self, mode) -> None:
+        super().__init__()
+        self.mode, self.first, self.second = mode, convolution(), nn.Conv2d(3, 3, 1).double()
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with self.mode():
+            y = self.first(x)
+        return self.second(y.clone())
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_a_model_that_keeps_gradients_back_is_refused(mode):
+    with pytest.raises(ValueError, match="keeps gradients from it"):
+        input_sensitivity(Frozen(mode).eval(), picture((7, 9), 2), middle)
+
+
+def test_answers_that_are_not_finite_are_refused():
+    network, x = randomised("indoor-imexnet"), picture((32, 40))
+    x[0, 0, 9, 9] = torch.nan
+    for way in (field_of_view, influence):
+        with pytest.raises(ValueError, match="not a number"):
+            way(network, "depth", x, (10, 10))
+    with pytest.raises(ValueError, match="not a number"):
+        reach(network, x, (10, 10))
+
+
+@pytest.mark.parametrize("pixel", [(-1, 3), (3, -1), (32, 3), (3, 40)])
+def test_pixels_outside_are_refused_by_every_question(pixel):
+    network, x = randomised("indoor-resnet"), picture((32, 40))
+    for way in (field_of_view, influence):
+        with pytest.raises(ValueError, match="outside"):
+            way(network, "depth", x, pixel)
+    with pytest.raises(ValueError, match="outside"):
+        reach(network, x, pixel)
+
+
+@pytest.mark.parametrize(("kind", "most"), [(torch.float16, 0.05), (torch.bfloat16, 0.15)])
+@pytest.mark.parametrize("name", ["indoor-imexnet", "indoor-resnet"])
+def test_networks_in_half_precision_have_their_fields_of_view(kind, most, name):
+    """Those of the rounded weights in float64, up to features whose sign the rounding turns."""
+    network, x = randomised(name).to(kind), picture((32, 40))
+    exact = copy.deepcopy(network).double()
+    for given in (x.to(kind), x.float()):
+        for way, limit in ((field_of_view, most), (influence, 3 * most)):
+            view, expected = (way(n, "depth", given, (20, 30)) for n in (network, exact))
+            assert view.sensitivity.dtype == np.float32
+            error = np.linalg.norm(view.derivative - expected.derivative)
+            assert error < limit * np.linalg.norm(expected.derivative)
+
+
+def test_on_its_device():
+    with torch.device("meta"):
+        model = nn.Conv2d(2, 3, 3, padding=1).eval()
+        s = input_sensitivity(model, torch.empty(1, 2, 7, 9), middle)
+    assert (s.device.type, s.shape) == ("meta", (7, 9))

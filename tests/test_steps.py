@@ -10,7 +10,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from imexnet.spectral import LAPLACIAN, implicit_solve, solve_eigenvalues, zero_mean
-from imexnet.steps import OPERATORS, DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.steps import (
+    BOUNDARIES,
+    OPERATORS,
+    DiffusionReactionStep,
+    ExplicitStep,
+    IMEXStep,
+    Opening,
+)
 
 Step = TypeVar("Step", bound=nn.Module)
 
@@ -38,7 +45,8 @@ def apply_operator(step: IMEXStep, y: torch.Tensor) -> torch.Tensor:
         b = step.stencil - step.stencil.mean((1, 2), keepdim=True)
         kernels = [b, b.flip(1, 2)]
     for kernel in kernels:
-        padded = F.pad(y, (1, 1, 1, 1), mode="circular")
+        margin = kernel.shape[-1] // 2
+        padded = F.pad(y, 4 * (margin,), mode="circular")
         y = F.conv2d(padded, kernel.unsqueeze(1), groups=channels)
     return y
 
@@ -211,3 +219,99 @@ def test_a_larger_stencil_solves_its_own_equation():
     assert step.stencil.shape == (2, 5, 5)
     expected = implicit_solve(r, zero_mean(step.stencil), 0.6)
     torch.testing.assert_close(step.solve(r), expected, rtol=0, atol=1e-12)
+
+
+STEPS = [ExplicitStep, IMEXStep, DiffusionReactionStep]
+HALF = [torch.float16, torch.bfloat16]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"step_size": -1.0}, "finite in float32 and above 0, got -1"),
+        ({"step_size": 0.0}, "above 0, got 0"),
+        ({"step_size": 0.0, "learned_step_size": True}, "above 0, got 0"),
+        ({"step_size": -1.0, "learned_step_size": True}, "above 0, got -1"),
+        ({"step_size": math.nan}, "got nan"),
+        ({"step_size": math.inf}, "got inf"),
+        ({"alpha": -1.0}, "alpha must be finite and not negative, got -1"),
+        ({"alpha": math.nan}, "got nan"),
+        ({"alpha": math.inf}, "got inf"),
+        ({"stencil_size": 4}, "stencil_size must be odd and at least 1, got 4"),
+        ({"stencil_size": 0}, "at least 1, got 0"),
+        ({"stencil_size": -3}, "at least 1, got -3"),
+    ],
+)
+@pytest.mark.parametrize("step", STEPS)
+def test_numbers_that_make_no_step_are_refused(step, options, words):
+    if step is ExplicitStep and not options.keys() <= {"step_size", "learned_step_size"}:
+        return
+    with pytest.raises(ValueError, match=words):
+        step(4, **options)
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("kind", HALF)
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+def test_a_step_in_half_precision_solves_in_float32(operator, boundary, kind, size):
+    torch.manual_seed(0)
+    step = IMEXStep(3, 0.7, operator=operator, boundary=boundary, alpha=0.3).to(kind).eval()
+    r = torch.randn(2, 3, *size).to(kind)
+    exact = IMEXStep(3, 0.7, operator=operator, boundary=boundary, alpha=0.3).eval()
+    exact.load_state_dict(step.state_dict())  # the rounded weights
+    expected = exact.solve(r.float())
+    assert step.solve(r).dtype == kind
+    assert torch.equal(step.solve(r), expected.to(kind))
+    constant = torch.full_like(r, 3)
+    if operator != "identity":
+        assert torch.equal(step.solve(constant), constant)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("kind", HALF)
+@pytest.mark.parametrize("learned", [False, True])
+def test_half_precision_modules_train(step, kind, learned):
+    layers = nn.Sequential(Opening(3, 4), step(4, 0.5, learned)).to(kind)
+    y = layers(torch.rand(2, 3, 8, 6, dtype=kind))
+    assert y.dtype == kind
+    y.sum().backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layers.parameters())
+
+
+@pytest.mark.parametrize("kind", HALF)
+@pytest.mark.parametrize("size", [(8, 8), (7, 9)])
+def test_a_solve_is_the_same_under_autocast(kind, size):
+    step, r = IMEXStep(3), torch.randn(1, 3, *size)
+    expected = step.solve(r)
+    with torch.autocast("cpu", kind):
+        assert torch.equal(step.solve(r), expected)
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_picture_gives_no_features_and_zero_gradients(step):
+    layer = step(4).eval()
+    y = torch.zeros(0, 4, 8, 8, requires_grad=True)
+    out = layer(y)
+    assert out.shape == y.shape
+    out.sum().backward()
+    assert y.grad is not None
+    assert not any(p.grad is None or p.grad.any() for p in layer.parameters())
+
+
+@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("size", [(1, 1), (1, 7), (2, 3), (4, 4)])
+def test_maps_smaller_than_the_stencil(operator, boundary, size):
+    """(I + hL) y = r with L applied in space; a map wraps round, also several times."""
+    torch.manual_seed(0)
+    step = IMEXStep(2, 0.6, operator=operator, boundary=boundary, stencil_size=5).double().eval()
+    r = torch.randn(1, 2, *size, dtype=torch.float64)
+    y = step.solve(r)
+    assert y.shape == step(r).shape == r.shape
+    grid = solve_eigenvalues(step.grid(r), step.eigenvalues(step.grid(r)), 0.6)
+    height, width = grid.shape[-2:]
+    tiled = grid.repeat(1, 1, 9 // height + 2, 9 // width + 2)  # the same on a grid that is large
+    applied = apply_operator(step, tiled)[..., :height, :width]
+    torch.testing.assert_close(grid + 0.6 * applied, step.grid(r), rtol=0, atol=1e-12)
+    torch.testing.assert_close(y, grid[..., : size[0], : size[1]])
