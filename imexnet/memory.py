@@ -1,4 +1,4 @@
-"""Memory that a process has had from the system, kept for what it allocates next."""
+"""Memory that a process has had from the system: kept for what comes next, or given back."""
 
 import ctypes
 
@@ -20,3 +20,17 @@ def keep_freed_memory() -> bool:
         return False
     wishes = (MMAP_THRESHOLD, LARGEST_THRESHOLD), (TRIM_THRESHOLD, 2**31 - 1), (ARENA_MAX, ARENAS)
     return all(mallopt(*wish) for wish in wishes)
+
+
+def return_freed_memory() -> bool:
+    """Gives all freed memory back to the system; whether glibc could be asked.
+
+    After `keep_freed_memory` a process stays as large as it ever was, and larger: what was freed in
+    between blocks that are still used fits nothing else. A server calls this now and then. It takes
+    some ten milliseconds, and the next question that much longer.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is None:
+        return False
+    trim(0)
+    return True
