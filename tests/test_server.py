@@ -12,6 +12,7 @@ import urllib.request
 import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -197,7 +198,7 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
 
     monkeypatch.setattr("imexnet.ui.curves.read", read)
     monkeypatch.setattr("imexnet.robustness.curves", drawn)
-    networks = dict.fromkeys(("indoor-resnet", "indoor-imexnet"), Full("resnet", 0))
+    networks: Any = dict.fromkeys(("indoor-resnet", "indoor-imexnet"), Full("resnet", 0))
 
     async def built() -> Curves:
         with gr.Blocks(analytics_enabled=False):
@@ -423,6 +424,7 @@ def test_on_a_zero_gpu_space_every_handler_of_the_networks_borrows_the_gpu(tmp_p
 BROKEN = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from imexnet import checkpoints
 checkpoints.WEIGHTS = Path(sys.path[1])
 import gradio as gr
