@@ -1,23 +1,33 @@
 """Many visitors at once: every answer against that of a visitor alone, waiting times, memory.
 
 The server is the real one, started here. Each visitor asks one thing after the other without a
-pause, of all tasks, in an order of its own; some of the files that they send are broken.
+pause, of all tasks, in an order of its own; some of the files that they send are broken. Every
+other time it comes as somebody new, with a photo of any size, shape and format, and tries one of
+all that the tabs do: there an answer counts as right if it is one.
 """
 
 import argparse
 import hashlib
+import io
+import itertools
 import json
 import random
+import re
 import statistics
 import sys
 import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from PIL import Image
 
 from imexnet import program
 from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
 from imexnet.places import KITCHENS
+from imexnet.predict import FAMILIES
 
 PHOTOS = sorted((KITCHENS / "rgb").glob("*.jpg"))[:4]
 BROKEN = PHOTOS[0].read_bytes()[:2000]
@@ -29,7 +39,12 @@ QUESTIONS: list[tuple[str, tuple]] = [
     ("field_of_view", ("segmentation", 200, 100)),
     ("raw_values", ("depth",)),
 ]
-PARTS = 9  # of the time in which memory is watched
+MEGAPIXELS = np.geomspace(0.1, 40, 24)
+ASPECTS = (4 / 3, 3 / 4, 16 / 9, 1, 1 / 3)
+FORMATS = ("HEIF", "WEBP", "PNG", "JPEG")
+PHOTO_KINDS = ("image", "uploadbutton")  # components that take a photo
+GROWTH = 0.1  # of memory from the second quarter to the last, at most
+OUTCOMES = ("right", "refused in words", "wrong", "failed")
 BUSY = ("Queue is full", "Too many", "no room")  # how the page says that it has no time
 
 
@@ -81,46 +96,115 @@ def files(value: object) -> Iterator[str]:
             yield from files(inner)
 
 
-def visit(server: Server, number: int, expected: list[str], until: float, log: Log) -> None:
+def photos() -> list[tuple[bytes, str]]:
+    """Content and name of made-up photos of all sizes, shapes and formats."""
+    made, blocks = [], np.random.default_rng(0).integers(0, 256, (12, 16, 3), np.uint8)
+    for number, megapixels in enumerate(MEGAPIXELS):
+        height = (1e6 * megapixels / ASPECTS[number % len(ASPECTS)]) ** 0.5
+        size = round(1e6 * megapixels / height), round(height)
+        kind, content = FORMATS[number % len(FORMATS)], io.BytesIO()
+        photo = Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC)
+        if kind == "PNG":
+            photo.putalpha(200)
+        photo.save(content, kind)
+        made.append((content.getvalue(), f"photo.{kind.lower()}"))
+    return made
+
+
+def events(config: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Name and inputs of all that the page's tabs do, clicks on pictures excepted, each once."""
+    components = {component["id"]: component for component in config["components"]}
+    found = {}
+    for event in config["dependencies"]:
+        function = re.sub(r"_\d+$", "", event["api_name"] or "")
+        clicked = any(trigger == "select" for _, trigger in event["targets"])
+        if event["backend_fn"] and event["queue"] is not False and not clicked:
+            inputs = [components[number] for number in event["inputs"]]
+            found[function] = event["api_name"], [c for c in inputs if c["type"] != "state"]
+    return list(found.values())
+
+
+def given(component: dict[str, Any], photo: dict, chance: random.Random) -> object:
+    """What a visitor leaves or puts into a component."""
+    kind, props = component["type"], component["props"]
+    if kind in PHOTO_KINDS or kind == "file":
+        return photo if kind in PHOTO_KINDS else [photo, photo]
+    if str(props.get("elem_id")).endswith("task"):
+        return chance.choice(list(FAMILIES))
+    return 7 if kind == "number" and props.get("value") is None else props.get("value")
+
+
+def visit(
+    server: Server,
+    number: int,
+    expected: list[str],
+    offered: list[tuple[bytes, str]],
+    tabs: list[tuple[str, list[dict[str, Any]]]],
+    until: float,
+    log: Log,
+) -> None:
     """One visitor, from an address of its own, until the time is over."""
-    visitor = Visitor(server.url, f"8.8.{number // 256}.{number % 256}")
-    order, asked = random.Random(number), cases()
-    while time.perf_counter() < until:
+    visitor, asked = Visitor(server.url, f"8.8.{number // 256}.{number % 256}"), cases()
+    order = random.Random(number)
+
+    def known() -> str:
         index = order.randrange(len(asked))
-        begin = time.perf_counter()
+        got = ask(visitor, asked[index])
+        return "" if got == expected[index] else f"{asked[index][1:]}: {got}"
+
+    def anything() -> str:
+        new = Visitor(server.url, visitor.address, f"{order.getrandbits(64):x}")
+        name, inputs = order.choice(tabs)
         try:
-            got = ask(visitor, asked[index])
+            photo = new.upload(*order.choice(offered))
+            new.ask(name, *(given(component, photo, order) for component in inputs))
+        except RefusedError as error:
+            return f"{name}: {error}"
+        return ""
+
+    for question in itertools.cycle((known, anything)):
+        begin = time.perf_counter()
+        if begin > until:
+            return
+        try:
+            wrong = question()
         except Exception as error:  # of the connection or of what came over it
             log.add("failed", surprise=f"{type(error).__name__}: {error}")
             continue
-        if got == expected[index]:
+        if not wrong:
             log.add("right", time.perf_counter() - begin)
-        elif any(words in got for words in BUSY):
+        elif any(words in wrong for words in BUSY):
             log.add("refused in words")
             time.sleep(1)
         else:
-            log.add("wrong", surprise=f"{asked[index][1:]}: {got} instead of {expected[index]}")
+            log.add("wrong", surprise=wrong)
 
 
-def watch(server: Server, settled: float, until: float) -> list[int]:
-    """Resident memory in MB: medians of 10 s, from when the server has settled to the end."""
-    measured: list[tuple[float, float]] = []
+def watch(server: Server, until: float) -> dict[str, Any]:
+    """Resident memory in MB, as a curve, and by what share it grew in the second half.
+
+    The server gives freed memory back once a minute; the least of a quarter is what it holds.
+    """
+    measured: list[float] = []
     while time.perf_counter() < until:
-        measured.append((time.perf_counter(), server.memory("VmRSS") or float("nan")))
+        measured.append(server.memory("VmRSS") or float("nan"))
         time.sleep(0.5)
-
-    def around(moment: float) -> float:
-        return statistics.median(m for t, m in measured if moment - 1 <= t <= moment + 10)
-
-    moments = [settled + (until - 10 - settled) * k / PARTS for k in range(PARTS + 1)]
-    return [round(around(moment)) for moment in moments]
+    quarters = [min(quarter) for quarter in np.array_split(measured, 4)]
+    return {
+        "at the start": round(measured[0]),
+        "least of each quarter": [round(least) for least in quarters],
+        "at the end": round(measured[-1]),
+        "peak": round(server.memory() or float("nan")),
+        "growth, second to last quarter": round(float(quarters[3] / quarters[1] - 1), 3),
+    }
 
 
 def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
     """The figures, and a line for each answer that was wrong or missing."""
-    log = Log()
+    log, offered = Log(), photos()
     with serve(threads) as server:
         alone = Visitor(server.url)
+        tabs = events(json.loads(alone.get("/config")))
         expected = [ask(alone, case) for case in cases()]
         times = []
         for case in cases():
@@ -131,12 +215,14 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
         begin = time.perf_counter()
         until = begin + 60 * minutes
         crowd = [
-            threading.Thread(target=visit, args=(server, number, expected, until, log))
+            threading.Thread(
+                target=visit, args=(server, number, expected, offered, tabs, until, log)
+            )
             for number in range(visitors)
         ]
         for thread in crowd:
             thread.start()
-        memory = watch(server, begin + min(60.0, 15 * minutes), until)
+        memory = watch(server, until)
         for thread in crowd:
             thread.join()
         seconds = time.perf_counter() - begin
@@ -144,28 +230,28 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
     return {
         "visitors": visitors,
         "seconds": round(seconds),
-        **{name: log.outcomes[name] for name in ("right", "refused in words", "wrong", "failed")},
+        **{name: log.outcomes[name] for name in OUTCOMES},
         "answers a second": round(len(waits) / seconds, 2),
         "alone, mean s": round(statistics.fmean(times), 3),
         "p50, s": round(waits[len(waits) // 2], 2),
         "p95, s": round(waits[int(0.95 * len(waits))], 2),
         "visitors / answers a second, s": round(visitors * seconds / len(waits), 2),
-        "memory from when it has settled to the end, MB": memory,
-        "it grew by": f"{100 * (memory[-1] / memory[0] - 1):.1f} %",
+        "memory, MB": memory,
     }, log.surprises
 
 
 def main() -> int:
-    """Prints one JSON object; exit status 1 if an answer was wrong or missing."""
+    """Prints one JSON object; exit status 1 if an answer was wrong or missing or memory grew."""
     parser = argparse.ArgumentParser(description="Many visitors at once.")
     parser.add_argument("--visitors", type=int, default=32)
-    parser.add_argument("--minutes", type=float, default=0.5)
+    parser.add_argument("--minutes", type=float, default=4)
     parser.add_argument("--threads", type=int, default=1, help="of the server's processor")
-    given = parser.parse_args()
-    figures, surprises = run(given.visitors, given.minutes, given.threads)
+    asked = parser.parse_args()
+    figures, surprises = run(asked.visitors, asked.minutes, asked.threads)
     print(json.dumps(figures, indent=2))
     print(*surprises[:20], sep="\n", file=sys.stderr)
-    return int(bool(surprises))
+    grown = figures["memory, MB"]["growth, second to last quarter"] > GROWTH
+    return int(bool(surprises) or grown)
 
 
 if __name__ == "__main__":

@@ -33,13 +33,12 @@ class Visitor:
 
     Attributes:
         url: the page's address.
-        headers: that go with each request.
+        address: where the requests seem to come from, through a proxy; "" for this machine.
+        session: of the page, by a name of its own; "" for none, as programs ask.
     """
 
-    def __init__(self, url: str, address: str = "") -> None:
-        """`address`: where the requests seem to come from, through a proxy."""
-        self.url = url
-        self.headers = {"X-Forwarded-For": address} if address else {}
+    def __init__(self, url: str, address: str = "", session: str = "") -> None:
+        self.url, self.address, self.session = url, address, session
 
     def upload(self, content: bytes, name: str = "photo.jpg") -> dict:
         """A file sent to the page: what an event takes."""
@@ -57,7 +56,7 @@ class Visitor:
             RefusedError: with what the page says, if it does not answer.
         """
         address = f"/gradio_api/call/{name}"
-        body = json.dumps({"data": values}).encode()
+        body = json.dumps({"data": values, "session_hash": self.session or None}).encode()
         event = json.loads(self._send(address, body, "application/json"))["event_id"]
         last = self.get(f"{address}/{event}").decode().strip().rpartition("\n\n")[2]
         state, _, data = last.partition("\ndata: ")
@@ -71,7 +70,8 @@ class Visitor:
         return self._send(path, None, "")
 
     def _send(self, path: str, body: bytes | None, kind: str) -> bytes:
-        headers = {**self.headers, **({"Content-Type": kind} if kind else {})}
+        headers = {"X-Forwarded-For": self.address, "Content-Type": kind}
+        headers = {name: value for name, value in headers.items() if value}
         request = urllib.request.Request(f"{self.url}{path}", body, headers)
         try:
             with urllib.request.urlopen(request) as response:

@@ -7,7 +7,7 @@ al., "IMEXnet", ICML 2019, section 1). Both networks see the very same noise.
 import copy
 import io
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -94,14 +94,23 @@ def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
     return torch.from_numpy(noisy).to(x).clamp(0, 1)
 
 
-def states(network: Network, x: Tensor) -> list[Tensor]:
-    """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
-    found: list[Tensor] = []
+def walk(network: Network, x: Tensor) -> Iterator[tuple[ExplicitStep, Tensor, Tensor]]:
+    """Each time step with the features before and after it, (B, C, H, W).
+
+    Before a step are not always the features after the last one: openings may stand between.
+    """
     y = network.normalised(x)
     for layer, after in network.layers.walk(y):
         if isinstance(layer, ExplicitStep):
-            found += [after] if found else [y, after]
+            yield layer, y, after
         y = after
+
+
+def states(network: Network, x: Tensor) -> list[Tensor]:
+    """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
+    found: list[Tensor] = []
+    for _, before, after in walk(network, x):
+        found += [after] if found else [before, after]
     return found
 
 

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from pathlib import Path
 
 import gradio as gr
 import numpy as np
@@ -13,8 +14,9 @@ from imexnet.predict import KINDS, TRUNKS, family, predict, to_input
 from imexnet.ui import compare
 from imexnet.ui.answers import COLOURS, pointer_values
 from imexnet.ui.compare import Compare
-from imexnet.ui.history import MOST, History, small_copy, thumb
+from imexnet.ui.history import MOST, History, thumb
 from imexnet.ui.inputs import example
+from imexnet.ui.parts import Folder
 from imexnet.ui.words import GLOSSARY, explain
 
 pytestmark = [
@@ -95,24 +97,42 @@ def test_wrong_parameters_get_a_sentence(tab, room, wrong, words):
         list(tab.predict(**{"photo": room, "task": "depth", **wrong}))
 
 
-def test_history_is_short_and_holds_each_photo_once(room):
-    kept, _ = History.remember(room, [])
-    kept, strip = History.remember(room, kept)
+@pytest.fixture
+def history(monkeypatch, tmp_path) -> History:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with gr.Blocks():
+        return History(Folder())
+
+
+def test_history_is_short_and_holds_each_photo_once(history, room):
+    kept, _ = history.remember(room, [])
+    kept, strip = history.remember(room, kept)
     assert len(kept) == 1 and not strip["visible"]
     for shade in range(20):
-        kept, _ = History.remember(Image.new("RGB", (900, 600), (shade, 0, 0)), kept)
-    kept, strip = History.remember(room, kept)
+        kept, _ = history.remember(Image.new("RGB", (900, 600), (shade, 0, 0)), kept)
+    kept, strip = history.remember(room, kept)
     assert len(kept) == MOST == len(strip["value"]) and strip["visible"]
-    assert sum(map(len, kept)) < 200_000
+    assert len(json.dumps(kept)) < 3000  # all that stays in memory: the copies are files
+    assert sum(Path(path).stat().st_size for path in kept) < 200_000
     assert max(thumb(kept[0]).size) <= 120
 
 
-def test_history_keeps_pixels_that_tell_the_truth():
-    copy = small_copy(example(0))
+def test_history_keeps_pixels_that_tell_the_truth(history):
+    kept, _ = history.remember(example(0), [])
     event = gr.SelectData(None, {"index": 0, "value": None})
     assert np.array_equal(
-        np.asarray(History.recall([copy], event)), np.asarray(example(0).convert("RGB"))
+        np.asarray(history.recall(kept, event)), np.asarray(example(0).convert("RGB"))
     )
+
+
+def test_history_forgets_copies_that_were_swept(history, room):
+    kept, _ = history.remember(example(0), [])
+    Path(kept[0]).unlink()
+    for left in (kept, []):  # the copies go after an hour, the state of a closed page as well
+        with pytest.raises(gr.Error, match="for an hour"):
+            history.recall(left, gr.SelectData(None, {"index": 0, "value": None}))
+    kept, strip = history.remember(room, kept)
+    assert len(kept) == len(strip["value"]) == 1
 
 
 def test_words_are_explained_and_escaped():

@@ -10,8 +10,11 @@ from torch import Tensor
 
 from imexnet import dynamics
 from imexnet.checkpoints import WEIGHTS, load_pretrained
+from imexnet.predict import KINDS
 from imexnet.stability import states, time_steps
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+from imexnet.ui.inputs import example
+from imexnet.ui.layers import MOST_STEPS, find
 
 
 def layer(kind: type[ExplicitStep] = IMEXStep, channels: int = 3) -> ExplicitStep:
@@ -121,3 +124,18 @@ def test_trained_layers_have_real_eigenvalues(name):
         y = dynamics.crop(states(network, x)[2], 16 * 16)
     dense = dynamics.jacobian(dynamics.in_double(time_steps(network)[2]).rhs, y)
     np.testing.assert_allclose(dense, dense.T, atol=1e-9)
+
+
+@pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights")
+@pytest.mark.filterwarnings("ignore")  # of Gradio's packages
+@pytest.mark.parametrize(("task", "family"), [("depth", "indoor"), ("qtips", "qtips")])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chosen_layer_gets_the_features_before_it(task, family, kind):
+    """Between two steps of the networks for rooms the number of channels changes."""
+    network = load_pretrained(f"{family}-{kind}", "cpu")
+    networks = {f"{family}-{k}": network for k in KINDS}
+    with torch.no_grad():
+        for number, step in enumerate(time_steps(network)[:MOST_STEPS], 1):
+            layer = find(networks, example(0), task, kind, number)
+            assert layer.step is step
+            assert step.rhs(layer.features).shape == layer.features.shape

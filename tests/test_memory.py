@@ -1,11 +1,11 @@
-"""Freed memory stays with the process that asked for it."""
+"""Freed memory stays with the process that asked for it, until it is given back."""
 
 import subprocess
 import sys
 
 import pytest
 
-from imexnet.memory import keep_freed_memory
+from imexnet.memory import keep_freed_memory, return_freed_memory
 
 FAULTS = """
 import resource, torch
@@ -50,3 +50,31 @@ def test_freed_memory_is_not_fetched_again():
         pytest.skip("another C library")
     run = subprocess.run([sys.executable, "-c", FAULTS], capture_output=True, text=True, check=True)
     assert int(run.stdout) < 5000
+
+
+HELD = """
+from pathlib import Path
+from imexnet.memory import keep_freed_memory, return_freed_memory
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 2**20
+
+assert keep_freed_memory()
+before = held()
+blocks = [bytearray(b"x" * 2**size) for _ in range(300) for size in (20, 12)]
+between = blocks[1::2]  # small ones stay, so that nothing can be given back at the end
+del blocks
+kept = held()
+assert return_freed_memory()
+print(kept - before, held() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of glibc alone")
+def test_freed_memory_between_used_blocks_is_given_back():
+    if not return_freed_memory():
+        pytest.skip("another C library")
+    run = subprocess.run([sys.executable, "-c", HELD], capture_output=True, text=True, check=True)
+    kept, returned = map(int, run.stdout.split())
+    assert kept > 250  # MB
+    assert returned < 30

@@ -6,10 +6,13 @@ import os
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -23,9 +26,10 @@ from PIL import Image
 from imexnet.benchmark_page import RefusedError, Visitor
 from imexnet.models import MODELS, build
 from imexnet.ui import fallback, inputs, parts
+from imexnet.ui.curves import Curves
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import pair_and_input
-from imexnet.ui.page import NO_ADDRESS, NOT_UNDERSTOOD, NOT_WORKED_OUT, Page
+from imexnet.ui.page import NO_ADDRESS, NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page
 from imexnet.ui.parts import Photo
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the client's and the browser's packages
@@ -140,6 +144,72 @@ def test_photos_are_not_kept_in_memory_when_their_file_has_gone(small, tmp_path)
     assert parts.decoded(str(path)) is not photo
 
 
+def test_decoded_photos_are_bounded_in_bytes(tmp_path, monkeypatch):
+    monkeypatch.setattr(parts, "PHOTOS_KEPT", 4 * 100 * 100)
+    parts.forget_photos()
+    kept = []
+    for side in (20, 90, 60, 30, 70, 40, 99, 10):
+        path = tmp_path / f"{side}.png"
+        Image.new("RGB", (side, side)).save(path)
+        assert parts.decoded(str(path)).width == side
+        sides = [photo.width for photo in parts._photos.values()]
+        assert sum(side**2 for side in sides) <= 100**2
+        kept.append(sides)
+    assert kept[1:4] == [[20, 90], [60], [60, 30]]  # the oldest go first
+    Image.new("RGB", (101, 100)).save(path)
+    assert parts.decoded(str(path)).width == 101  # larger than all that may be kept
+    assert not parts._photos
+
+
+def test_photos_are_decoded_one_at_a_time_and_once(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.png" for i in range(3)] * 4
+    for path in paths:
+        path.write_bytes(b"")
+    at_once, most = [], []
+
+    def read(path):
+        at_once.append(path)
+        most.append(len(at_once))
+        time.sleep(0.02)
+        at_once.remove(path)
+        return Image.new("RGB", (9, 9))
+
+    monkeypatch.setattr(parts, "read_photo", read)
+    threads = [threading.Thread(target=parts.decoded, args=(str(path),)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1, 1, 1]
+
+
+def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
+    made, held = [], []
+
+    def read(path):
+        photo = Image.new("RGB", (9, 9))
+        made.append(weakref.ref(photo))
+        held.append(sum(reference() is not None for reference in made))
+        return photo
+
+    def drawn(pair, task, samples, *given, **named):
+        assert len(samples) == 5
+        raise InterruptedError
+
+    monkeypatch.setattr("imexnet.ui.curves.read", read)
+    monkeypatch.setattr("imexnet.robustness.curves", drawn)
+    networks: Any = dict.fromkeys(("indoor-resnet", "indoor-imexnet"), Full("resnet", 0))
+
+    async def built() -> Curves:
+        with gr.Blocks(analytics_enabled=False):
+            return Curves(networks)
+
+    curves = loop.run_until_complete(built())
+    with pytest.raises(InterruptedError):
+        curves.draw("depth", [str(i) for i in range(5)], "gaussian", 4, 0)
+    assert len(held) == 5 and max(held) <= 2
+
+
 def test_memory_is_kept_for_visitors_who_are_there(loop, small):
     function = next(f for f in small.fns.values() if f.api_name == "halve")
     sessions = small.state_holder.session_data
@@ -155,6 +225,7 @@ def test_memory_is_kept_for_visitors_who_are_there(loop, small):
     with pytest.raises(gr.Error):
         ask("failing program", "failing program", "fail")
     assert list(sessions) == ["one", "other"]
+    assert not sessions["one"].config_values  # no copy of every component with its value
     sessions["one"].is_closed = True
     small.sweep(60)
     assert list(sessions) == ["one", "other"]
@@ -175,14 +246,28 @@ def test_empty_boxes_of_the_queue_are_dropped(loop, small):
     assert set(events) == set(boxes) == {"open page", "asked", "unread"}
 
 
+def test_answers_that_nobody_fetches_are_bounded(loop, small):
+    small.state_holder["open page"]
+    boxes = small._queue.pending_messages_per_session
+    events = small._queue.pending_event_ids_session
+    sessions = ["open page", "running", *map(str, range(UNREAD + 7))]
+    for session in sessions:
+        boxes[session], events[session] = asyncio.Queue(), {session}
+        boxes[session].put_nowait("answer")
+    small._queue.event_ids_to_events["running"] = None
+    small.forget_answered()
+    assert list(events) == list(boxes) == [*sessions[:2], *sessions[-UNREAD:]]
+
+
 def test_the_running_page_sweeps(loop, small, monkeypatch):
-    swept = []
+    swept, returned = [], []
     monkeypatch.setattr(small, "sweep", swept.append)
+    monkeypatch.setattr("imexnet.ui.page.return_freed_memory", lambda: returned.append(1))
     monkeypatch.setattr("imexnet.ui.page.SWEEP", 0.01)
 
     async def run() -> None:
         async with small.lifespan(None):
-            while len(swept) < 3:
+            while len(returned) < 3:
                 await asyncio.sleep(0.01)
 
     loop.run_until_complete(asyncio.wait_for(run(), 10))
@@ -339,6 +424,7 @@ def test_on_a_zero_gpu_space_every_handler_of_the_networks_borrows_the_gpu(tmp_p
 BROKEN = """
 import json, sys
 from pathlib import Path
+from typing import Any
 from imexnet import checkpoints
 checkpoints.WEIGHTS = Path(sys.path[1])
 import gradio as gr

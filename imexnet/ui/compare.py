@@ -149,7 +149,7 @@ class Compare:
                         label="Colours of depth",
                         elem_id="colours",
                     )
-                history = History()
+                history = History(self.folder)
             with gr.Column(scale=3, min_width=320, elem_id="answered") as answered:
                 with gr.Column(elem_id="answers"):
                     predicted = self._build_answers()

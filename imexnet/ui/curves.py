@@ -62,10 +62,10 @@ class Curves:
         if task == "qtips":
             samples = robustness.fresh_qtips(int(seed or 0), int(images), config, device)
         else:
-            photos = [read(path) for path in (files or [])[:MOST_PHOTOS]]
-            if not photos:
+            if not files:
                 raise fault("Choose one photo or more for this set.")
-            samples = [Sample(to_input(photo, config, device)) for photo in photos]
+            paths = files[:MOST_PHOTOS]
+            samples = [Sample(to_input(read(path), config, device)) for path in paths]
 
         def told(done: int, of: int) -> None:
             progress((done, of), unit="batches")

@@ -12,7 +12,7 @@ from torch import Tensor
 from imexnet import render
 from imexnet.models import Network
 from imexnet.predict import KINDS
-from imexnet.stability import states, time_steps
+from imexnet.stability import walk
 from imexnet.steps import ExplicitStep
 from imexnet.ui.inputs import pair_and_input
 
@@ -68,7 +68,6 @@ def find(
 ) -> Layer:
     """The chosen time step of the chosen network, the last one if there are not so many."""
     _, pair, x = pair_and_input(networks, photo, task)
-    steps = time_steps(pair[kind])
-    index = min(max(1, int(number)), len(steps)) - 1
     with torch.inference_mode():
-        return Layer(steps[index], states(pair[kind], x)[index])
+        layers = [Layer(step, before) for step, before, _ in walk(pair[kind], x)]
+    return layers[min(max(1, int(number)), len(layers)) - 1]

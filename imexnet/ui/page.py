@@ -20,6 +20,7 @@ from fastapi.routing import APIRoute
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
+from imexnet.memory import return_freed_memory
 from imexnet.predict import FAMILIES
 from imexnet.program import INTERRUPTED
 from imexnet.ui import examples
@@ -31,10 +32,11 @@ from imexnet.ui.server import Guard, visitor
 LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
 OWN = "imexnet"  # the page's folder in GRADIO_TEMP_DIR, which may be anybody's
-SWEEP = 5 * 60  # seconds between two looks at what is older
+SWEEP = 60  # seconds between two looks at what is older
 QUEUE = 64
 THREADS = 8  # one of them at the networks, the others at reading and writing
-SESSIONS = 1000  # a third of a megabyte each
+SESSIONS = 1000  # 40 kilobytes each
+UNREAD = 256  # answers that nobody has fetched; a quarter of a megabyte each
 FILE_SIZE = "40mb"
 
 NOT_UNDERSTOOD = "The page was given something that it does not understand."
@@ -62,11 +64,13 @@ class Page(gr.Blocks):
 
     async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
         """The answer to an event. A program that asks once leaves nothing in memory."""
-        session, answer = named.get("session_hash"), {}
+        session, state, answer = named.get("session_hash"), named.get("state"), {}
         try:
             answer = await super().process_api(*given, **named)
             return answer
         finally:
+            if state:
+                state.config_values.clear()  # copies of all values, for deep links: there are none
             if session and session == named.get("event_id") and not answer.get("is_generating"):
                 self._forget(session)
 
@@ -135,16 +139,18 @@ class Page(gr.Blocks):
     def sweep(self, older: float) -> None:
         """Takes away what is older than so many seconds: files, and what visitors left behind."""
         kept = {path for block in self.blocks.values() for path in _kept(block)}
-        root, now = Path(get_upload_folder()), time.time()
-        for path in sorted(root.rglob("*"), reverse=True):
-            with suppress(OSError):  # a folder with something in it, or gone already
-                if str(path) in kept or now - path.lstat().st_ctime <= older:
-                    continue
-                if path.is_dir():
-                    path.rmdir()
-                else:
-                    path.unlink()
-                    forget_photos()  # it may be among them
+        root, gone = get_upload_folder(), False
+        for folder, _, names in os.walk(root, topdown=False):  # there may be 100,000 files
+            for path in (os.path.join(folder, name) for name in names):
+                if path not in kept and _older(path, older):
+                    with suppress(OSError):  # gone already
+                        os.unlink(path)
+                        gone = True
+            if folder != root and _older(folder, older):
+                with suppress(OSError):  # there is something in it
+                    os.rmdir(folder)
+        if gone:
+            forget_photos()  # it may be among them
 
         for session, state in list(self.state_holder.session_data.items()):
             used = self.state_holder.time_last_used.get(session, datetime.min)
@@ -152,14 +158,21 @@ class Page(gr.Blocks):
                 self._forget(session)
 
     def forget_answered(self) -> None:
-        """Drops the queue's empty boxes of programs that asked once; within the server's loop."""
+        """Drops the queue's boxes of programs that asked once; within the server's loop.
+
+        Those that are empty, and those with answers that nobody fetches, but for the last ones.
+        """
         boxes = self._queue.pending_messages_per_session
         events = self._queue.pending_event_ids_session
-        for session in [s for s, waiting in events.items() if not waiting]:
-            box = boxes.get(session)
-            if session not in self.state_holder and (box is None or box.empty()):
-                boxes.pop(session, None)
-                del events[session]
+        running = self._queue.event_ids_to_events
+        left = [
+            s for s in events if s not in self.state_holder and running.keys().isdisjoint(events[s])
+        ]
+        unread = [s for s in left if s in boxes and not boxes[s].empty()]
+        fetched = [s for s in left if s not in boxes or (not events[s] and boxes[s].empty())]
+        for session in (*fetched, *unread[:-UNREAD]):
+            boxes.pop(session, None)
+            del events[session]
 
     def _stop(self, number: int, _frame: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
@@ -179,6 +192,7 @@ class Page(gr.Blocks):
             while True:
                 await asyncio.to_thread(self.sweep, KEPT)
                 self.forget_answered()
+                await asyncio.to_thread(return_freed_memory)
                 await asyncio.sleep(SWEEP)
 
         task = asyncio.create_task(sweeping())
@@ -223,6 +237,13 @@ def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
             yield from _leaves(inner)
     else:
         yield name, value
+
+
+def _older(path: str, seconds: float) -> bool:
+    try:
+        return time.time() - os.lstat(path).st_ctime > seconds
+    except OSError:  # gone already
+        return False
 
 
 def _must_be_given(component: Any) -> bool:

@@ -6,7 +6,6 @@ import warnings
 from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
 from html import escape
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +23,8 @@ from imexnet.ui.words import explain
 
 SHOWN = 512  # longer side of every picture on the page
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
+DECODER = threading.Lock()  # one photo at a time, as a large one takes up to a gigabyte
+PHOTOS_KEPT = 64 * 2**20  # bytes of decoded photos, for the clicks that follow
 PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
@@ -52,7 +53,8 @@ class Photo(gr.Image):
                 return decoded(payload.path)
             # A data URL, of a program that sends all in one piece.
             content = b64decode((payload.url or "").partition("base64,")[2])
-            return shrink(read_photo(BytesIO(content)))
+            with DECODER:
+                return shrink(read_photo(BytesIO(content)))
         except (OSError, ValueError) as error:
             raise unreadable(error) from None
 
@@ -63,17 +65,28 @@ def decoded(path: str) -> Image.Image:
     Raises:
         ValueError: as `read_photo`.
     """
-    return _decoded(path, Path(path).stat().st_mtime_ns)
+    key = path, Path(path).stat().st_mtime_ns
+    photo = _photos.get(key)
+    if photo is None:
+        with DECODER:
+            photo = _photos.get(key) or shrink(read_photo(Path(path)))  # another event's, by now
+            _photos[key] = photo
+            while sum(map(_size, _photos.values())) > PHOTOS_KEPT:
+                del _photos[next(iter(_photos))]
+    return photo
 
 
-@lru_cache(maxsize=16)
-def _decoded(path: str, changed: int) -> Image.Image:
-    return shrink(read_photo(Path(path)))
+_photos: dict[tuple[str, int], Image.Image] = {}  # by path and time of the last change
+
+
+def _size(photo: Image.Image) -> int:
+    return 4 * photo.width * photo.height  # bytes: Pillow keeps RGB in four
 
 
 def forget_photos() -> None:
     """Drops the decoded pictures; those that are still asked for are decoded again."""
-    _decoded.cache_clear()
+    with DECODER:
+        _photos.clear()
 
 
 class Folder:

@@ -5,6 +5,7 @@ import sys
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor for the tools of IMEXNET_MCP
+os.environ.setdefault("PILLOW_BLOCK_SIZE", "1024m")  # large photos go back to the system whole
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
 
 try:
