@@ -354,7 +354,7 @@ class TestAnswers:
             fetch.told.set()
             return [await first, meanwhile, await fetch(path)]
 
-        (state, body), meanwhile, again = asyncio.run(twice())
+        (state, body), meanwhile, again = asyncio.run(asyncio.wait_for(twice(), 10))
         assert (state, body) == (200, b"answer")
         assert meanwhile[0] == 409 and b"being fetched already." in meanwhile[1]
         assert again[0] == 404 and b"fetched already, or it is on another server." in again[1]
