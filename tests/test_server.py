@@ -1,6 +1,7 @@
 """The page as a server: what it says when something is wrong, what it keeps, whom it calls."""
 
 import asyncio
+import io
 import json
 import os
 import socket
@@ -10,9 +11,13 @@ import threading
 import time
 import urllib.request
 import weakref
+from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import quote
 
 import gradio as gr
 import numpy as np
@@ -29,8 +34,9 @@ from imexnet.ui import fallback, inputs, parts
 from imexnet.ui.curves import Curves
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import pair_and_input
-from imexnet.ui.page import NO_ADDRESS, NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page
-from imexnet.ui.parts import Photo
+from imexnet.ui.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page, _prefix
+from imexnet.ui.parts import NO_PICTURE, NOT_KEPT, Photo
+from imexnet.ui.sent import NO_ADDRESS, SEND
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the client's and the browser's packages
 LEAKS = (str(ROOT), "site-packages", "Traceback", 'File "', os.environ.get("HOME", "/root") + "/")
@@ -91,8 +97,8 @@ def asked(loop: asyncio.AbstractEventLoop, page: Page, *values) -> float:
         ((4, None, None), "Choose a value: Word."),
         ((4, "<img src=x>", None), "Choose one of"),
         ((4, {"a": 1}, None), "Choose one of"),
-        ((4, "go", "text"), NOT_UNDERSTOOD),
-        ((4, "go", {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}), NOT_UNDERSTOOD),
+        ((4, "go", "text"), SEND),
+        ((4, "go", {"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}), SEND),
         ((4, "go", {"path": "http://127.0.0.1/a.png"}), NO_ADDRESS),
         (
             (4, "go", {"path": "HTTPS://8.8.8.8/a", "meta": {"_type": "gradio.FileData"}}),
@@ -108,6 +114,123 @@ def test_every_failure_is_one_sentence(loop, small, values, words):
     assert words in error.value.message
     assert not error.value.print_exception
     secretive(error.value.message)
+
+
+PIXEL = Image.new("RGB", (2, 2), "red")
+
+
+def red(*, urlsafe: bool = False) -> str:
+    """A PNG in base64, with characters in which the two alphabets differ."""
+    content = io.BytesIO()
+    PIXEL.save(content, "PNG")
+    filled = content.getvalue() + b"\xfb\xff\xfe"
+    return (urlsafe_b64encode if urlsafe else b64encode)(filled).decode()
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda path: {"path": None, "url": f"data:image/png;base64,{red()}"},
+        lambda path: {"url": f"data:image/png;base64,{red()}"},
+        lambda path: {"path": f"data:image/png;base64,{red()}"},
+        lambda path: {"path": "mine.png", "url": f"data:;base64,{red()}"},
+        lambda path: f"data:image/png;base64,{red()}",
+        lambda path: f"  DATA:image/PNG;BASE64,{red()}\n",
+        lambda path: f"data:image/png;charset=utf-8;base64,{red()}",
+        lambda path: f"data:image/png;base64,{red(urlsafe=True)}",
+        lambda path: f"data:image/png;base64,{red().rstrip('=')}",
+        lambda path: f"data:image/png;base64,{quote(red(), safe='')}",
+        lambda path: f"data:image/png;base64,{red()[:40]}\r\n {red()[40:]}",
+        lambda path: f"data:image/png,{quote(b64decode(red()))}",
+        lambda path: path,
+        lambda path: {"path": path},
+        lambda path: {"path": path, "orig_name": 5, "meta": "wrong"},
+        lambda path: {"path": None, "url": f"/gradio_api/file={path}"},
+        lambda path: {"path": "", "url": f"https://page.org/demo/gradio_api/file={quote(path)}"},
+    ],
+)
+def test_a_photo_is_read_however_it_is_sent(loop, small, tmp_path, given):
+    path = tmp_path / "imexnet/imexnet/of a visitor.png"
+    PIXEL.save(path)
+    function = next(f for f in small.fns.values() if f.api_name == "halve")
+    read = loop.run_until_complete(
+        small.preprocess_data(function, [4, "go", given(str(path))], None)
+    )[2]
+    assert np.array_equal(np.asarray(read), np.asarray(PIXEL))
+
+
+FILE = {"_type": "gradio.FileData"}
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("photo.jpg", SEND),
+        ("/etc/passwd", SEND),
+        ("C:\\photos\\mine.jpg", SEND),
+        ("file:///etc/passwd", SEND),
+        ("FILE:///etc/passwd", SEND),
+        ("blob:http://page.org/1", SEND),
+        ("", SEND),
+        ("\0", SEND),
+        ("x" * 10_000, SEND),
+        (17, SEND),
+        (True, SEND),
+        ([], SEND),
+        ([{"path": "/etc/passwd"}], SEND),
+        ({}, SEND),
+        ({"path": None}, SEND),
+        ({"path": None, "url": None, "meta": FILE}, SEND),
+        ({"path": 5, "url": {}}, SEND),
+        ({"path": "/etc/passwd", "meta": FILE}, SEND),
+        ({"path": "/etc/passwd", "url": "/gradio_api/file=/etc/passwd"}, SEND),
+        ({"url": "/gradio_api/file=../../etc/passwd"}, SEND),
+        ({"path": "file:///etc/passwd", "meta": FILE}, SEND),
+        ({"image": "data:image/png;base64,AAAA"}, SEND),
+        ("data:image/png;base64", SEND),
+        ("data:image/png;base64,ä", SEND),
+        ("data:image/png;base64,A", SEND),
+        ("data:,", NO_PICTURE),
+        ("data:image/png;base64,AAAA", NO_PICTURE),
+        ("data:text/plain,hello", NO_PICTURE),
+        ("http://127.0.0.1/a.png", NO_ADDRESS),
+        ({"path": None, "url": "HTTPS://8.8.8.8/a.png", "meta": FILE}, NO_ADDRESS),
+        ({"url": "/gradio_api/file=http://127.0.0.1/a.png"}, NO_ADDRESS),
+        ({"path": "ftp:127.0.0.1"}, NO_ADDRESS),
+        ({"path": "/tmp/imexnet-other/imexnet/0a1b/photo.jpg", "meta": FILE}, NOT_KEPT),
+        ("https://page.org/gradio_api/file=/tmp/imexnet-other/imexnet/0a1b/photo.jpg", NOT_KEPT),
+    ],
+)
+def test_what_cannot_be_read_is_told_what_to_send(loop, small, given, words):
+    with pytest.raises(gr.Error) as error:
+        asked(loop, small, 4, "go", given)
+    assert error.value.message == escape(words, quote=False)
+    assert "/" not in words
+
+
+def test_the_prefix_is_as_routing_compares_it():
+    for given in ("demo", "/demo", "/demo/", "demo/", " /demo "):
+        assert _prefix(given) == "/demo"
+    for given in ("", "/", "  "):
+        assert _prefix(given) == ""
+    assert _prefix("a/b/") == "/a/b"
+    assert _prefix("https://example.org/demo/") == "https://example.org/demo"
+
+
+def test_what_is_pending_is_an_answer_that_can_still_come(small):
+    queue, event = small._queue, SimpleNamespace(alive=True)
+    assert not small.pending("session") and not small.pending("event")
+    box = queue.pending_messages_per_session["session"] = asyncio.Queue()
+    queue.pending_event_ids_session["session"] = {"event"}
+    queue.event_ids_to_events["event"] = event  # pyright: ignore[reportArgumentType]
+    assert small.pending("session") and small.pending("event")
+    event.alive = False  # whoever asked has gone
+    assert not small.pending("session") and not small.pending("event")
+    del queue.event_ids_to_events["event"]
+    box.put_nowait("answer")
+    assert small.pending("session") and small.pending("event")
+    queue.pending_event_ids_session["session"].clear()
+    assert not small.pending("session") and not small.pending("event")
 
 
 def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
@@ -520,8 +643,6 @@ class TestRunning:
         secretive(str(error.value))
 
     def test_a_photo_may_come_within_the_request(self, url):
-        from base64 import b64encode
-
         content = (ROOT / "assets" / "kitchens" / "rgb" / "0001.jpg").read_bytes()
         data = f"data:image/jpeg;base64,{b64encode(content).decode()}"
         assert len(Visitor(url).ask("predict", {"url": data}, "depth")) >= 2

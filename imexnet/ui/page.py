@@ -24,14 +24,15 @@ from imexnet.memory import return_freed_memory
 from imexnet.predict import FAMILIES
 from imexnet.program import INTERRUPTED
 from imexnet.ui import examples
+from imexnet.ui.address import check_proxies, visitor
 from imexnet.ui.fallback import patient
 from imexnet.ui.inputs import example
 from imexnet.ui.parts import ON_DEVICE, decoded, fault, forget_photos
-from imexnet.ui.server import Guard, visitor
+from imexnet.ui.sent import NO_ADDRESS, OWN, uploaded
+from imexnet.ui.server import Guard
 
 LOG = logging.getLogger(__name__)
 KEPT = 55 * 60  # seconds that uploads and answers stay on the disk
-OWN = "imexnet"  # the page's folder in GRADIO_TEMP_DIR, which may be anybody's
 SWEEP = 60  # seconds between two looks at what is older
 QUEUE = 64
 THREADS = 8  # one of them at the networks, the others at reading and writing
@@ -41,7 +42,6 @@ FILE_SIZE = "40mb"
 
 NOT_UNDERSTOOD = "The page was given something that it does not understand."
 NOT_WORKED_OUT = "The page could not work this out; the fault is the page's, not yours."
-NO_ADDRESS = "Give the file itself: the page fetches nothing from other addresses."
 
 
 class Page(gr.Blocks):
@@ -76,13 +76,14 @@ class Page(gr.Blocks):
 
     async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any):
         """What visitors sent, as values for a handler."""
+        # Programs may leave the last values out: the rest are as the page begins.
+        inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
+        inputs = [_sent(*given) for given in zip(block_fn.inputs, inputs, strict=False)]
         for name, value in _leaves(inputs):
             if name == "path" and str(value).lower().startswith(("http:", "https:")):
                 raise fault(NO_ADDRESS)
             if isinstance(value, float) and not math.isfinite(value):
                 raise fault(NOT_UNDERSTOOD)
-        # Programs may leave the last values out: the rest are as the page begins.
-        inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
         for component, value in zip(block_fn.inputs, inputs, strict=False):
             if value is None and _must_be_given(component):
                 raise fault(f"Choose a value: {escape(str(component.label))}.")
@@ -110,6 +111,18 @@ class Page(gr.Blocks):
         queues = self._queue.event_queue_per_concurrency_id.values()
         events = (event for queue in list(queues) for event in list(queue.queue))
         return sum(visitor(event.request.scope) == who for event in events)
+
+    def pending(self, name: str) -> bool:
+        """Whether an event, or one of a session, has an answer that is still to be fetched."""
+        queue = self._queue
+        for session, events in list(queue.pending_event_ids_session.items()):
+            box = queue.pending_messages_per_session.get(session)
+            if box is not None and (name == session or name in events):
+                running = (queue.event_ids_to_events.get(event) for event in events)
+                return bool(events) and (
+                    not box.empty() or any(event and event.alive for event in running)
+                )
+        return False
 
     def decorate(self, on_gpu: Callable[[Callable], Callable] | None) -> None:
         """Makes the handlers that use the networks patient, and lets them borrow a GPU."""
@@ -203,9 +216,14 @@ class Page(gr.Blocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
+        check_proxies()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
-        guard = Middleware(Guard, waiting=self.waiting, folder=Path(get_upload_folder()))
+        # The guard alone decides who a visitor is: uvicorn's own way leaves nothing to tell by.
+        os.environ["FORWARDED_ALLOW_IPS"] = ""
+        guard = Middleware(
+            Guard, waiting=self.waiting, pending=self.pending, folder=Path(get_upload_folder())
+        )
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(
             show_error=False,
@@ -217,6 +235,7 @@ class Page(gr.Blocks):
             state_session_capacity=SESSIONS,
             max_threads=THREADS,
             footer_links=["api", "settings"],
+            root_path=_prefix(os.environ.get("GRADIO_ROOT_PATH", "")),
             app_kwargs={
                 "routes": [APIRoute("/healthz", lambda: {"status": "ok"})],
                 "openapi_url": None,
@@ -225,6 +244,12 @@ class Page(gr.Blocks):
             },
             **look,
         )
+
+
+def _prefix(given: str) -> str:
+    """Where the page is served, as routing compares it: "/demo" for "demo/", too."""
+    address = given.strip().rstrip("/")
+    return address if not address or "://" in address else f"/{address.lstrip('/')}"
 
 
 def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -244,6 +269,15 @@ def _older(path: str, seconds: float) -> bool:
         return time.time() - os.lstat(path).st_ctime > seconds
     except OSError:  # gone already
         return False
+
+
+def _sent(component: Any, value: Any) -> Any:
+    """What was sent to a component, where it takes files as uploaded ones."""
+    if not isinstance(component, gr.Image | gr.File | gr.UploadButton):
+        return value
+    if isinstance(value, list) and getattr(component, "file_count", "single") != "single":
+        return [uploaded(one) for one in value]
+    return uploaded(value)
 
 
 def _must_be_given(component: Any) -> bool:

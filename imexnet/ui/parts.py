@@ -3,11 +3,9 @@
 import tempfile
 import threading
 import warnings
-from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +30,9 @@ EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what c
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
-NOT_KEPT = "The server keeps photos for an hour; upload this one again."
+NOT_KEPT = (
+    "This photo is not here: a server keeps photos for an hour, and only its own; upload it again."
+)
 
 
 warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
@@ -49,12 +49,7 @@ class Photo(gr.Image):
         if payload is None:
             return None
         try:
-            if payload.path:
-                return decoded(payload.path)
-            # A data URL, of a program that sends all in one piece.
-            content = b64decode((payload.url or "").partition("base64,")[2])
-            with DECODER:
-                return shrink(read_photo(BytesIO(content)))
+            return decoded(payload.path or "")
         except (OSError, ValueError) as error:
             raise unreadable(error) from None
 
