@@ -72,8 +72,8 @@ ABLATION = {
     "h-4": Variant("h = 4", {"step_size": 4.0}),
     "explicit-h-4": Variant("explicit step, h = 4", {"step": "explicit", "step_size": 4.0}),
     "h-learned": Variant("h learned, from 1 on", {"learned_step_size": True}),
-    "scale-half": Variant("stencil started half as large", {}, {"stencil_scale": 0.5}),
-    "scale-double": Variant("stencil started twice as large", {}, {"stencil_scale": 2.0}),
+    "scale-half": Variant("stencil started half as large", {"reach": (0.5, 0.5)}),
+    "scale-double": Variant("stencil started twice as large", {"reach": (2.0, 2.0)}),
     "stencil-decay": Variant("weight decay on the stencil", {}, {"stencil_decay": 5e-2}),
 }
 STEPS = {

@@ -4,7 +4,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -32,6 +32,10 @@ Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
 NAMED = 5  # files that are passed over, by name
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(help="Weights to begin with: of the same network, or of its encoder."),
+]
 Number = TypeVar("Number", int, float)
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 
@@ -315,6 +319,7 @@ def train_qtips(
     data: Annotated[
         Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
     ] = None,
+    start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
     """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
@@ -323,7 +328,7 @@ def train_qtips(
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
     config = training.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
-    _report(training.fit(config, out, data, resume))
+    _report(training.fit(config, out, data, resume, start_from=start_from))
 
 
 @train.command("indoor")
@@ -337,13 +342,30 @@ def train_indoor(
     trunk: Trunk = "plain",
     seed: Seed = 0,
     epochs: Epochs = None,
+    size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
+    start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
     """Train depth and segmentation together on NYU Depth V2."""
     from imexnet import training
 
     config = training.recipe(f"{_family(trunk)}-{model}", seed=seed, epochs=epochs)
-    _report(training.fit(config, out, data, resume, rendered))
+    if size is not None:
+        width, height = _numbers(size.replace("x", ","), "--size", int)
+        config = replace(config, size=(height, width))
+    _report(training.fit(config, out, data, resume, rendered, start_from=start_from))
+
+
+@app.command("convert-encoder")
+def convert_encoder(
+    out: Annotated[Path, typer.Argument(help="A safetensors file, for train --start-from.")],
+) -> None:
+    """Write the ImageNet weights of the backbone's encoder as a file of this library."""
+    from imexnet.backbone import imagenet_weights
+    from imexnet.checkpoints import write_tensors
+
+    tensors = {f"layers.{name}": t.contiguous() for name, t in imagenet_weights().items()}
+    write_tensors(out, {"encoder": "efficientnet-lite0"}, tensors)
 
 
 @app.command("prepare-nyu")

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
+from imexnet.backbone import ConvNorm
 from imexnet.models import Network
 from imexnet.spectral import apply_filter, resolvent
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
@@ -32,7 +33,9 @@ def fold(network: Network, compiled: bool = False) -> Network:
     """
     folded = copy.deepcopy(network).eval().requires_grad_(False)
     for name, layer in list(folded.named_modules()):
-        if isinstance(layer, Opening):
+        if isinstance(layer, ConvNorm):
+            layer.fold()
+        elif isinstance(layer, Opening):
             folded.set_submodule(name, FoldedOpening(layer))
         elif isinstance(layer, ExplicitStep):
             folded.set_submodule(name, FOLDED[type(layer)](layer))

@@ -3,12 +3,14 @@
 import copy
 import math
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imexnet.backbone import ENCODERS, MEAN, STD, Block, encoder_layer, padding_before
 from imexnet.spectral import computing_type
 from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 from imexnet.trunk import Enlargement, Trunk
@@ -54,7 +56,10 @@ class ModelConfig:
         step_size: h.
         learned_step_size: whether every step learns its own h, from `step_size` on.
         operator, boundary, stencil_size: of the implicit steps, see `IMEXStep`.
-        decoder: of a pyramid, from the coarsest grid back up; each level undoes one stride.
+        decoder: from the coarsest grid back up; each level undoes one stride.
+        encoder: a key of `ENCODERS`, which comes before the stages; none by default.
+        reach: (low, high) by which the stencils of a step are scaled at their random start,
+            log-spaced over its channels: those of a large scale reach far.
     """
 
     step: str
@@ -70,6 +75,8 @@ class ModelConfig:
     boundary: str = "periodic"
     stencil_size: int = 3
     decoder: tuple[Level, ...] = ()
+    encoder: str | None = None
+    reach: tuple[float, float] = (1.0, 1.0)
 
     def to_dict(self) -> dict:
         """Plain types for JSON."""
@@ -87,23 +94,33 @@ class ModelConfig:
                 "std": tuple(values["std"]),
                 "size": tuple(values["size"]),
                 "decoder": tuple(Level(**level) for level in values.get("decoder", ())),
+                "reach": tuple(values.get("reach", (1.0, 1.0))),
             }
         )
 
     @property
     def stride(self) -> int:
         """Pixels of the input per pixel of the last grid, along either axis."""
-        strides = [stage.stride for stage in self.stages if stage.stride > 1]
-        return math.prod(strides[: len(strides) - len(self.decoder)])
+        return math.prod(self._strides[: len(self._strides) - len(self.decoder)])
 
     @property
     def coarsest(self) -> int:
         """Pixels of the input per pixel of the coarsest grid, along either axis."""
-        return math.prod(stage.stride for stage in self.stages)
+        return math.prod(self._strides)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of the encoder, if there is one."""
+        return ENCODERS[self.encoder] if self.encoder else ()
+
+    @property
+    def _strides(self) -> list[int]:
+        """Those above 1, from the input on."""
+        return [part.stride for part in (*self.blocks, *self.stages) if part.stride > 1]
 
 
 class Network(nn.Module):
-    """Openings, time steps and enlargements, then a 1×1 convolution per task.
+    """Encoder, openings, time steps and enlargements, then a 1×1 convolution per task.
 
     Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
     the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
@@ -123,11 +140,17 @@ class Network(nn.Module):
                 "operator": config.operator,
                 "boundary": config.boundary,
                 "stencil_size": config.stencil_size,
+                "reach": config.reach,
             }
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
         channels, finer = config.channels, []
+        for block in config.blocks:
+            if block.stride > 1:
+                finer.append(channels)
+            layers.append(encoder_layer(channels, block))
+            channels = block.channels
         for stage in config.stages:
             if stage.stride > 1:
                 finer.append(channels)
@@ -188,8 +211,9 @@ def explicit_window(
     """Input pixels that the explicit part of a network can use for one output pixel.
 
     Interval arithmetic from the output back to the input, clipped at the borders: enlargement
-    reads two neighbours, a time step widens by 2 to either side, an opening by 1. Where features
-    are read twice, coarser and as they are, the window is the hull of both.
+    reads two neighbours, a time step widens by 2 to either side, an opening by 1, a block of the
+    encoder by half its kernel. Where features are read twice, coarser and as they are, the window
+    is the hull of both.
 
     Args:
         config: of the network; its implicit solves are left out.
@@ -210,26 +234,51 @@ def window_width(config: ModelConfig) -> int:
     return window.stop - window.start
 
 
-def _window(config: ModelConfig, position: int, size: int) -> slice:
-    sizes = [size]  # of the grids along this axis, from the input on
+@dataclass(frozen=True)
+class _Reads:
+    """Along one axis, output i of a layer reads inputs stride · i + first … stride · i + last.
+
+    An enlargement reads the finer features besides: it undoes the last stride.
+    """
+
+    first: int
+    last: int
+    stride: int = 1
+    enlarges: bool = False
+
+
+def _reads(config: ModelConfig) -> list[_Reads]:
+    """What each layer reads, from the input on."""
+    opening, step = partial(_Reads, -1, 1), _Reads(-2, 2)
+    layers = []
+    for block in config.blocks:
+        before = padding_before(block.kernel, block.stride)
+        layers.append(_Reads(-before, block.kernel - 1 - before, block.stride))
     for stage in config.stages:
-        sizes.append(-(-sizes[-1] // stage.stride))
-    strided = [n for n, stage in zip(sizes, config.stages, strict=False) if stage.stride > 1]
-    grids = [sizes[-1], *reversed(strided)][: len(config.decoder) + 1]  # coarsest first
-    first, last = _before_enlargement(position, position, size, grids[-1])
+        layers += [opening(stage.stride), *[step] * stage.steps]
+    for level in config.decoder:
+        layers += [opening(enlarges=True), *[step] * level.steps]
+    return layers
+
+
+def _window(config: ModelConfig, position: int, size: int) -> slice:
+    layers, sizes, finer = _reads(config), [size], []  # of the grids along this axis
+    for layer in layers:
+        if layer.stride > 1:
+            finer.append(sizes[-1])
+        sizes.append(finer.pop() if layer.enlarges else -(-sizes[-1] // layer.stride))
+    first, last = _before_enlargement(position, position, size, sizes[-1])
     joined: list[tuple[int, int]] = []  # windows on the finer features, finest first
-    for level, coarse, fine in zip(
-        reversed(config.decoder), reversed(grids[:-1]), reversed(grids[1:]), strict=True
+    for layer, before, after in zip(
+        reversed(layers), reversed(sizes[:-1]), reversed(sizes[1:]), strict=True
     ):
-        margin = 2 * level.steps + 1
-        first, last = max(0, first - margin), min(fine - 1, last + margin)
-        joined.append((first, last))
-        first, last = _before_enlargement(first, last, fine, coarse)
-    for stage, n in zip(reversed(config.stages), reversed(sizes[:-1]), strict=True):
-        first, last = first - 2 * stage.steps, last + 2 * stage.steps
-        first, last = max(0, first), min(last, -(-n // stage.stride) - 1)
-        first, last = max(0, first * stage.stride - 1), min(n - 1, last * stage.stride + 1)
-        if joined and stage.stride > 1:
+        n = after if layer.enlarges else before
+        first = max(0, first * layer.stride + layer.first)
+        last = min(n - 1, last * layer.stride + layer.last)
+        if layer.enlarges:
+            joined.append((first, last))
+            first, last = _before_enlargement(first, last, after, before)
+        elif joined and layer.stride > 1:
             other = joined.pop()
             first, last = min(first, other[0]), max(last, other[1])
     return slice(first, last + 1)
@@ -295,6 +344,14 @@ _PYRAMID = replace(
     ),
     decoder=(Level(channels=96, steps=1), Level(channels=64, steps=1)),
 )
+_BACKBONE = replace(
+    _INDOOR,
+    encoder="efficientnet-lite0",
+    stages=(Stage(channels=128, stride=1, steps=2),),
+    decoder=(Level(channels=96, steps=2), Level(channels=64, steps=1), Level(channels=32, steps=0)),
+    mean=(MEAN,) * 3,
+    std=(STD,) * 3,
+)
 
 MODELS = {
     "qtips-resnet": _QTIPS,
@@ -305,4 +362,6 @@ MODELS = {
     "indoor-imexnet": replace(_INDOOR, step="imex"),
     "indoor-pyramid-resnet": _PYRAMID,
     "indoor-pyramid-imexnet": replace(_PYRAMID, step="imex"),
+    "indoor-backbone-resnet": _BACKBONE,
+    "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }

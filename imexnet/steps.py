@@ -91,6 +91,8 @@ class IMEXStep(ExplicitStep):
         boundary: "periodic", or "mirrored": the solve on the even extension of R.
         stencil_size: rows and columns of B, odd.
         alpha: α ≥ 0 of the "identity" operator.
+        reach: (low, high), scales of the learned stencils' random start on [0, 1), log-spaced over
+            the channels.
 
     Raises:
         ValueError: for a choice or a number that is not there.
@@ -105,6 +107,7 @@ class IMEXStep(ExplicitStep):
         boundary: str = "periodic",
         stencil_size: int = 3,
         alpha: float = 1.0,
+        reach: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         super().__init__(channels, step_size, learned_step_size)
         check_operator(operator, boundary, alpha)
@@ -116,7 +119,9 @@ class IMEXStep(ExplicitStep):
         if operator == "learned":
             with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed,
                 torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))  # not copies of one
-                self.stencil = nn.Parameter(torch.rand(channels, stencil_size, stencil_size))
+                start = torch.rand(channels, stencil_size, stencil_size)
+            scales = torch.logspace(math.log2(reach[0]), math.log2(reach[1]), channels, base=2)
+            self.stencil = nn.Parameter(scales.view(-1, 1, 1) * start)
 
     def eigenvalues(self, y: Tensor) -> Tensor:
         """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""

@@ -8,6 +8,7 @@ at the very weights of an uninterrupted one. Several processes share a batch und
 import json
 import math
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,8 +18,9 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
+from imexnet.backbone import ConvNorm, InvertedResidual
 from imexnet.checkpoints import read_tensors, save, train_words, write_tensors
 from imexnet.data import nyu, qtips
 from imexnet.evaluation import evaluate_indoor, evaluate_qtips
@@ -44,13 +46,19 @@ class TrainConfig:
         learning_rate: peak of the cycle.
         weight_decay: of the convolution kernels.
         stencil_decay: of the stencils; it would pull B to 0, the IMEXNet back to the ResNet.
-        stencil_scale: by which the stencils' random start is multiplied.
+        encoder_rate: learning rate of the encoder per that of all else.
         average: decay of the exponential moving average of the weights.
         segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
         balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
             the most right pixels, 1 for every class alike.
         smoothing: share of a label that goes to all classes alike, of rooms.
         images: Q-tips per epoch; each is seen once.
+        noise: largest σ of the Gaussian noise on a picture, uniform from 0 on.
+        blur: largest σ in pixels of the Gaussian blur of every other picture, uniform from 0.1 on.
+        scales: number of grids, each half as fine as the one before, on which the gradients of
+            log-depth are compared, of rooms.
+        portrait: share of the batches that are cut to upright pictures, of rooms.
+        size: (H, W) of the pictures, that of the network's configuration by default.
     """
 
     model: str
@@ -60,16 +68,21 @@ class TrainConfig:
     learning_rate: float = 4e-3
     weight_decay: float = 1e-2
     stencil_decay: float = 0.0
-    stencil_scale: float = 1.0
+    encoder_rate: float = 0.15
     average: float = 0.995
     segmentation: float = 0.3
     balance: float = 0.5
     smoothing: float = 0.0
     images: int = 1024
+    noise: float = 0.0
+    blur: float = 0.0
+    scales: int = 1
+    portrait: float = 0.0
+    size: tuple[int, int] | None = None
 
 
 RECIPES = {
-    "qtips": TrainConfig("qtips-imexnet", epochs=30),
+    "qtips": TrainConfig("qtips-imexnet", epochs=30, noise=0.15, blur=1.5),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
     "indoor-pyramid": TrainConfig(
         "indoor-pyramid-imexnet",
@@ -79,6 +92,19 @@ RECIPES = {
         segmentation=0.5,
         balance=0.25,
         smoothing=0.1,
+    ),
+    "indoor-backbone": TrainConfig(
+        "indoor-backbone-imexnet",
+        epochs=150,
+        learning_rate=3e-3,
+        weight_decay=5e-2,
+        segmentation=0.5,
+        balance=0.25,
+        smoothing=0.1,
+        noise=0.1,
+        blur=1.0,
+        scales=3,
+        portrait=0.25,
     ),
 }
 
@@ -96,6 +122,10 @@ class Task(Protocol):
         """A scalar."""
         ...
 
+    def unaugmented(self) -> Iterator[Tensor]:
+        """Batches of pictures to take the statistics of the norms from, after training."""
+        ...
+
     def validate(self, network: Network) -> dict:
         """Scores on the validation split."""
         ...
@@ -110,22 +140,27 @@ class QtipsTask:
     def __init__(self, config: TrainConfig, folder: Path | None = None) -> None:
         self.given = None if folder is None else qtips.read_qtips(folder)
         self.images = config.images if self.given is None else len(self.given[0])
-        self.seed = config.seed
+        self.config = config
         self.weights = torch.tensor([0.1, 1.0, 1.0, 1.0])
 
     def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.given is not None:
             pictures, labels = (array[indices.numpy()] for array in self.given)
         else:
-            first = epoch * self.images
-            pairs = [qtips.qtip(TRAINING_STREAM + self.seed, first + i) for i in indices.tolist()]
+            first, seed = epoch * self.images, self.config.seed
+            pairs = [qtips.qtip(TRAINING_STREAM + seed, first + i) for i in indices.tolist()]
             pictures, labels = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
         scaled = torch.from_numpy(pictures).unsqueeze(1) / 255
+        if self.config.noise > 0 or self.config.blur > 0:
+            scaled = noisy(relit(blurred(scaled, self.config.blur)), self.config.noise)
         return scaled, {"qtips": torch.from_numpy(labels).long()}
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         logits = outputs["qtips"]
         return F.cross_entropy(logits, targets["qtips"], weight=self.weights.to(logits.device))
+
+    def unaugmented(self) -> Iterator[Tensor]:
+        return iter(())  # the averages over all noises serve them all
 
     def validate(self, network: Network) -> dict:
         return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(256)))
@@ -180,12 +215,20 @@ class IndoorTask:
         truth = (self.depth[indices], self.labels[indices].float())
         photos, depth, labels = self.geometry(photos, *truth)
         matrix = cast(Tensor, self.geometry.transform_matrix)
-        zoom = torch.linalg.det(matrix[:, :2, :2]).abs().sqrt()
-        targets = {"depth": depth / zoom.view(-1, 1, 1, 1), "segmentation": labels[:, 0].long()}
-        return self.colour(photos).clamp(0, 1), targets
+        zoom = torch.linalg.det(matrix[:, :2, :2]).abs().sqrt().view(-1, 1, 1, 1)
+        if torch.rand(()) < self.config.portrait:
+            photos, depth, labels, nearer = upright(photos, depth, labels)
+            zoom = nearer * zoom
+        photos = blurred(self.colour(photos), self.config.blur)
+        targets = {"depth": depth / zoom, "segmentation": labels[:, 0].long()}
+        return noisy(photos, self.config.noise), targets
+
+    def unaugmented(self) -> Iterator[Tensor]:
+        for photos in self.photos.split(self.config.batch):
+            yield photos.float() / 255
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        depth = log_depth_loss(outputs["depth"], targets["depth"])
+        depth = log_depth_loss(outputs["depth"], targets["depth"], self.config.scales)
         logits = outputs["segmentation"]
         classes = F.cross_entropy(
             logits,
@@ -200,19 +243,70 @@ class IndoorTask:
         return evaluate_indoor(network, self.validation)
 
 
-def log_depth_loss(predicted: Tensor, true: Tensor) -> Tensor:
-    """mean |e| + ½ Σ_axes mean |∂e|, e = log ŷ − log y where y > 0; all (B, 1, H, W) metres.
+BRIGHTNESS, CONTRAST = 0.1, 0.2
 
-    The second term asks for edges where the truth has them, whatever the scale of the room.
+
+def relit(pictures: Tensor) -> Tensor:
+    """c (x − x̄) + x̄ + b: contrast c in 1 ± 0.2 about the mean x̄, brightness b in ± 0.1.
+
+    Each picture of (B, C, H, W) has its own, from the global generator.
+    """
+    mean = pictures.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = _per_picture(pictures, 1 - CONTRAST, 1 + CONTRAST)
+    return mean + contrast * (pictures - mean) + _per_picture(pictures, -BRIGHTNESS, BRIGHTNESS)
+
+
+def blurred(pictures: Tensor, sigma: float) -> Tensor:
+    """Every other picture of (B, C, H, W) smoothed by a Gaussian of 0.1 … `sigma` pixels."""
+    if sigma == 0:
+        return pictures
+    from kornia.augmentation import RandomGaussianBlur
+
+    return RandomGaussianBlur((9, 9), (0.1, sigma), p=0.5)(pictures)
+
+
+def noisy(pictures: Tensor, sigma: float) -> Tensor:
+    """Pictures (B, C, H, W) with Gaussian noise of 0 … `sigma` each, clipped to [0, 1]."""
+    if sigma > 0:
+        pictures = pictures + _per_picture(pictures, 0, sigma) * torch.randn_like(pictures)
+    return pictures.clamp(0, 1)
+
+
+def _per_picture(pictures: Tensor, low: float, high: float) -> Tensor:
+    return pictures.new_empty(len(pictures), 1, 1, 1).uniform_(low, high)
+
+
+def upright(photos: Tensor, depth: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    """A part of lying pictures (B, C, H, W), at one place for all, as upright ones (B, C, W, H).
+
+    Returns:
+        Photos, depth, labels, and the factor by which the part was enlarged.
+    """
+    height, width = photos.shape[-2:]
+    across = round(height * height / width)
+    left = int(torch.randint(width - across + 1, ()))
+    size = (width, height)
+    photos, depth, labels = (t[..., left : left + across] for t in (photos, depth, labels))
+    photos = F.interpolate(photos, size, mode="bilinear", align_corners=False)
+    depth, labels = (F.interpolate(t, size, mode="nearest-exact") for t in (depth, labels))
+    return photos, depth, labels, width / height
+
+
+def log_depth_loss(predicted: Tensor, true: Tensor, scales: int = 1) -> Tensor:
+    """mean |e| + ½ Σ_scales Σ_axes mean |∂e|, e = log ŷ − log y where y > 0; (B, 1, H, W) metres.
+
+    The second term asks for edges where the truth has them, whatever the scale of the room. On
+    scale s, e is taken at every 2ˢ-th pixel.
     """
     known = true > 0
     e = torch.where(known, predicted.log() - true.clamp(min=1e-3).log(), 0)
-    rows, columns = known[..., 1:, :] & known[..., :-1, :], known[..., 1:] & known[..., :-1]
-    return (
-        _mean_where(e.abs(), known)
-        + 0.5 * _mean_where(e.diff(dim=-2).abs(), rows)
-        + 0.5 * _mean_where(e.diff(dim=-1).abs(), columns)
-    )
+    loss = _mean_where(e.abs(), known)
+    for _ in range(scales):
+        rows, columns = known[..., 1:, :] & known[..., :-1, :], known[..., 1:] & known[..., :-1]
+        loss = loss + 0.5 * _mean_where(e.diff(dim=-2).abs(), rows)
+        loss = loss + 0.5 * _mean_where(e.diff(dim=-1).abs(), columns)
+        e, known = e[..., ::2, ::2], known[..., ::2, ::2]
+    return loss
 
 
 def one_cycle(step: int, total: int, peak: float) -> float:
@@ -233,6 +327,7 @@ def fit(
     rendered: Path | None = None,
     architecture: ModelConfig | None = None,
     command: str | None = None,
+    start_from: Path | None = None,
 ) -> dict | None:
     """Trains a network and writes it to `out`; a state to resume from beside it after each epoch.
 
@@ -245,6 +340,8 @@ def fit(
         rendered: a folder that `render` wrote, for the indoor networks to see besides.
         architecture: another than that of the model's name.
         command: what to note in the file of how it was made; by default `imexnet train …`.
+        start_from: a file with the weights to begin with: of a network of this architecture, as
+            trained at any size, or of its encoder, as `convert-encoder` writes it.
 
     Returns:
         The scores on the validation split; None on other processes than the first.
@@ -271,13 +368,13 @@ def fit(
     )
     rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(config.seed)
-    network = build(architecture or MODELS[config.model])
-    with torch.no_grad():
-        for stencil in _stencils(network):
-            stencil *= config.stencil_scale
+    shape = architecture or MODELS[config.model]
+    network = build(replace(shape, size=config.size or shape.size))
+    if start_from is not None:
+        begin_with(network, start_from)
     task = make_task(config, network.config, data, rendered)
     decays = config.weight_decay, config.stencil_decay
-    optimizer = torch.optim.AdamW(parameter_groups(network, *decays))
+    optimizer = torch.optim.AdamW(parameter_groups(network, *decays, config.encoder_rate))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
     ).to(accelerator.device)
@@ -309,7 +406,7 @@ def fit(
         )
         for i in range(steps):
             for group in optimizer.param_groups:
-                group["lr"] = one_cycle(
+                group["lr"] = group["rate"] * one_cycle(
                     epoch * steps + i, config.epochs * steps, config.learning_rate
                 )
             indices = order[i * config.batch : (i + 1) * config.batch][rank::processes]
@@ -329,9 +426,12 @@ def fit(
     accelerator.wait_for_everyone()
     if rank != 0:
         return None
-    averaged = cast(Network, average.module).eval()
+    averaged = cast(Network, average.module)
+    if batches := list(task.unaugmented()):
+        update_bn(batches, averaged, accelerator.device)
+    averaged.eval()
     metrics = task.validate(averaged)
-    command = command or _command(config, out, data is not None, rendered is not None)
+    command = command or _command(config, out, data, rendered, start_from)
     save(averaged, out, {"command": command, **asdict(config)}, metrics)
     state_file.unlink(missing_ok=True)
     return metrics
@@ -368,35 +468,74 @@ def make_task(
     return IndoorTask(config, model.size, data, rendered)
 
 
-def _command(config: TrainConfig, out: Path, data: bool, rendered: bool) -> str:
-    folder = "NYU" if config.model.startswith("indoor-") else "QTIPS"
-    folders = f" --data {folder}" if data else ""
-    folders += " --rendered KITCHENS" if rendered else ""
-    fresh = config.model.startswith("qtips-") and not data
-    images = f" --images {config.images}" if fresh and config.images != TrainConfig.images else ""
-    return (
-        f"{train_words(config.model)}{folders}{images} --seed {config.seed} "
-        f"--epochs {config.epochs} --out {out.name}"
-    )
+def _command(
+    config: TrainConfig,
+    out: Path,
+    data: Path | None,
+    rendered: Path | None,
+    start_from: Path | None,
+) -> str:
+    words = [train_words(config.model)]
+    if data is not None:
+        words.append("--data NYU" if config.model.startswith("indoor-") else "--data QTIPS")
+    elif config.images != TrainConfig.images:
+        words.append(f"--images {config.images}")
+    if rendered is not None:
+        words.append("--rendered KITCHENS")
+    if config.size is not None:
+        words.append(f"--size {config.size[1]}x{config.size[0]}")
+    if start_from is not None:
+        words.append(f"--start-from {start_from.name}")
+    return " ".join([*words, f"--seed {config.seed} --epochs {config.epochs} --out {out.name}"])
+
+
+def begin_with(network: Network, path: Path) -> None:
+    """Fills the network, or its encoder, with the weights of a file.
+
+    Raises:
+        ValueError: for a file whose tensors do not fit.
+    """
+    _, tensors = read_tensors(path)
+    own = network.state_dict()
+    encoder = {
+        name
+        for name in own
+        if name.startswith("layers.")
+        and isinstance(network.layers[int(name.split(".")[1])], ConvNorm | InvertedResidual)
+    }
+    shapes = {name: tensor.shape for name, tensor in tensors.items()}
+    if not any(shapes == {name: own[name].shape for name in part} for part in (own, encoder)):
+        raise ValueError(f"the weights in {path.name} are neither of this network nor its encoder")
+    network.load_state_dict(tensors, strict=False)
 
 
 def parameter_groups(
-    module: nn.Module, weight_decay: float, stencil_decay: float = 0.0
+    module: nn.Module,
+    weight_decay: float,
+    stencil_decay: float = 0.0,
+    encoder_rate: float = 1.0,
 ) -> list[dict[str, Any]]:
-    """All parameters, as torch's optimizers take them, each kind with its decay.
+    """All parameters, as torch's optimizers take them, each kind with its decay and its "rate".
 
     Args:
         module: any that may hold `IMEXStep`.
         weight_decay: of convolution kernels and matrices; norms and biases have none.
         stencil_decay: of the steps' stencils.
+        encoder_rate: the "rate" of an encoder's parameters, a factor of the learning rate; that of
+            all others is 1.
     """
-    stencils = _stencils(module)
-    own = set(map(id, stencils))
-    others = [p for p in module.parameters() if id(p) not in own]
+    stencils = {id(p) for p in _stencils(module)}
+    encoder = {
+        id(p) for part in module.modules() if isinstance(part, ConvNorm) for p in part.parameters()
+    }
+    groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+    for p in module.parameters():
+        decay = stencil_decay if id(p) in stencils else weight_decay if p.dim() > 1 else 0.0
+        rate = encoder_rate if id(p) in encoder else 1.0
+        groups.setdefault((decay, rate), []).append(p)
     return [
-        {"params": [p for p in others if p.dim() > 1], "weight_decay": weight_decay},
-        {"params": stencils, "weight_decay": stencil_decay},
-        {"params": [p for p in others if p.dim() <= 1], "weight_decay": 0.0},
+        {"params": parameters, "weight_decay": decay, "rate": rate}
+        for (decay, rate), parameters in groups.items()
     ]
 
 

@@ -22,13 +22,21 @@ BASE = ModelConfig(
 )
 
 
-PYRAMID = (Level(7, 1), Level(5, 1))
+TRUNKS = {
+    "plain": {},
+    "pyramid": {"decoder": (Level(7, 1), Level(5, 1))},
+    "backbone": {
+        "encoder": "efficientnet-lite0",
+        "stages": (Stage(8, 1, 1),),
+        "decoder": (Level(7, 1), Level(6, 1), Level(5, 0)),
+    },
+}
 
 
-def lived_in(step: str, decoder: tuple[Level, ...] = (), **changes: Any) -> Network:
+def lived_in(step: str, trunk: str = "plain", **changes: Any) -> Network:
     """In float64, with normalisation statistics, scales and shifts that matter."""
     torch.manual_seed(5)
-    config = replace(BASE, step=step, decoder=decoder, **changes)
+    config = replace(BASE, step=step, **TRUNKS[trunk], **changes)
     network = build(config).double().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -50,10 +58,10 @@ KINDS = [
 
 
 @pytest.mark.parametrize(("step", "changes"), KINDS)
-@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
+@pytest.mark.parametrize("trunk", TRUNKS)
 @pytest.mark.parametrize("size", [(24, 32), (32, 24), (17, 21)])
-def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, decoder, size):
-    network = lived_in(step, decoder, **changes)
+def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, trunk, size):
+    network = lived_in(step, trunk, **changes)
     folded = fold(network)
     x = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
     for task in ("depth", "segmentation"):
@@ -74,9 +82,9 @@ def test_the_network_itself_is_left_as_it_was():
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
 
 
-@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
-def test_no_normalisation_and_no_trainable_weight_is_left(decoder):
-    folded = fold(lived_in("imex", decoder=decoder))
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_no_normalisation_and_no_trainable_weight_is_left(trunk):
+    folded = fold(lived_in("imex", trunk))
     used = [m for name, m in folded.named_modules() if ".step" not in name]
     assert not any(isinstance(module, nn.BatchNorm2d) for module in used)
     assert not any(parameter.requires_grad for parameter in folded.parameters())
@@ -106,10 +114,10 @@ def test_met_first_without_gradients_and_then_with_them():
     assert gradient[0, :, -1, -1].abs().sum() > 0  # one solve connects all pixels
 
 
-@pytest.mark.parametrize("decoder", [(), PYRAMID], ids=["plain", "pyramid"])
+@pytest.mark.parametrize("trunk", TRUNKS)
 @pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
-def test_features_stay_float32_beside_convolutions_in_bfloat16(step, decoder):
-    network = lived_in(step, decoder=decoder).float()
+def test_features_stay_float32_beside_convolutions_in_bfloat16(step, trunk):
+    network = lived_in(step, trunk).float()
     folded = fold(network)
     seen: list[torch.dtype] = []
     for layer in folded.layers:

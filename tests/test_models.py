@@ -18,6 +18,7 @@ from imexnet.models import (
     window_width,
     with_boundary,
 )
+from imexnet.steps import IMEXStep
 
 PAIRS = sorted(name for name in MODELS if name.replace("imexnet", "resnet") != name)
 SMALL = {  # the real ones with fewer channels: quick, and of the same windows
@@ -58,7 +59,7 @@ def test_parameter_counts():
 @pytest.mark.parametrize("name", PAIRS)
 def test_the_two_kinds_differ_in_nine_numbers_a_channel_and_step(name):
     implicit, explicit = MODELS[name], MODELS[name.replace("imexnet", "resnet")]
-    assert replace(implicit, step="explicit") == explicit
+    assert replace(implicit, step="explicit", reach=explicit.reach) == explicit
     stencils = sum(9 * stage.channels * stage.steps for stage in implicit.stages + implicit.decoder)
     assert stencils > 0
     torch.manual_seed(5)
@@ -270,9 +271,58 @@ def test_each_enlargement_joins_the_features_before_the_opening_that_it_undoes()
         build(replace(PYRAMID, decoder=(Level(4, 0),) * 4))
 
 
+BACKBONE = replace(
+    MODELS["indoor-backbone-resnet"],
+    stages=(Stage(8, stride=1, steps=1),),
+    decoder=(Level(7, steps=1), Level(6, steps=0), Level(5, steps=0)),
+)
+
+
+@pytest.mark.parametrize("size", [(40, 640), (47, 611)])
+@pytest.mark.parametrize("across", [0.0, 0.4, 1.0])
+def test_window_of_a_backbone_holds_all_that_its_encoder_reads(size, across):
+    pixel = (20, round(across * (size[1] - 1)))
+    x = picture(BACKBONE, *size).requires_grad_()
+    network(BACKBONE)(x)["segmentation"][0, :, pixel[0], pixel[1]].square().sum().backward()
+    assert x.grad is not None
+    seen = x.grad.abs().amax((0, 1, 2)).nonzero().flatten()
+    window = explicit_window(BACKBONE, pixel, size)[1]
+    width = window.stop - window.start  # a coarse cell may stand for fewer pixels at an odd size
+    assert width <= window_width(BACKBONE) + BACKBONE.coarsest < 611
+    assert window.start <= seen.min() <= window.start + BACKBONE.coarsest
+    assert window.stop - BACKBONE.coarsest <= seen.max() + 1 <= window.stop
+
+
+def test_a_backbone_answers_on_half_the_input_with_one_encoder_for_both_kinds():
+    config = MODELS["indoor-backbone-imexnet"]
+    assert (config.stride, config.coarsest, config.size) == (2, 16, (120, 160))
+    torch.manual_seed(3)
+    implicit = build(config)
+    torch.manual_seed(3)
+    explicit = build(replace(config, step="explicit"))
+    stencils = 0
+    for name, tensor in implicit.state_dict().items():
+        if name.endswith("stencil"):
+            stencils += tensor.numel()
+        else:
+            assert torch.equal(tensor, explicit.state_dict()[name])
+    assert parameter_count(implicit) - parameter_count(explicit) == stencils == 9 * 512
+
+
+def test_stencils_of_all_reaches_in_one_step():
+    torch.manual_seed(3)
+    step = IMEXStep(64, reach=(0.5, 16.0))
+    torch.manual_seed(3)
+    scales = step.stencil / IMEXStep(64).stencil
+    ratios = scales[1:] / scales[:-1]
+    assert scales[0].detach() == pytest.approx(0.5) and scales[-1].detach() == pytest.approx(16.0)
+    torch.testing.assert_close(ratios, torch.full_like(ratios, 32 ** (1 / 63)))
+
+
 def test_configurations_from_before_the_pyramid_are_read_as_they_were():
     values = MODELS["indoor-imexnet"].to_dict()
-    assert not values.pop("decoder")
+    for name in ("decoder", "encoder", "reach"):
+        values.pop(name)
     assert ModelConfig.from_dict(values) == MODELS["indoor-imexnet"]
 
 

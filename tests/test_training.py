@@ -22,7 +22,7 @@ from PIL import Image
 
 from imexnet import training
 from imexnet.__main__ import main as command_line
-from imexnet.checkpoints import load, read, read_tensors
+from imexnet.checkpoints import load, read, read_tensors, write_tensors
 from imexnet.data import qtips
 from imexnet.models import MODELS, build
 from imexnet.steps import IMEXStep
@@ -87,6 +87,95 @@ def test_both_kinds_are_trained_alike(task):
     assert (explicit.model, explicit.seed) == (f"{task}-resnet", 3)
 
 
+def test_relit_by_hand():
+    torch.manual_seed(0)
+    pictures = torch.rand(200, 1, 6, 5)
+    found = training.relit(pictures)
+    gain = found.std(dim=(1, 2, 3)) / pictures.std(dim=(1, 2, 3))
+    lift = (found - pictures).mean(dim=(1, 2, 3))
+    assert 0.8 <= gain.min() < 0.82 and 1.18 < gain.max() <= 1.2
+    assert -0.1 <= lift.min() < -0.09 and 0.09 < lift.max() <= 0.1
+    straight = gain[0] * (pictures[0] - pictures[0].mean()) + found[0].mean()
+    torch.testing.assert_close(found[0], straight)
+
+
+def test_noise_is_uniform_in_its_strength_and_stays_a_picture():
+    torch.manual_seed(0)
+    grey = torch.full((400, 1, 40, 40), 0.5)
+    sigmas = (training.noisy(grey, 0.12) - grey).std(dim=(1, 2, 3))
+    assert sigmas.min() < 0.003 and 0.117 < sigmas.max() < 0.125
+    assert sigmas.mean() == pytest.approx(0.06, abs=0.005)
+    bright = training.noisy(torch.ones(3, 1, 8, 8), 0.5)
+    assert bright.max() == 1 and bright.min() < 1
+    assert torch.equal(training.noisy(grey, 0), grey)
+
+
+def test_every_other_picture_is_blurred():
+    torch.manual_seed(0)
+    impulse = torch.zeros(300, 1, 21, 21)
+    impulse[..., 10, 10] = 1
+    found = training.blurred(impulse, 1.5)
+    changed = (found != impulse).flatten(1).any(dim=1)
+    assert 0.4 < changed.float().mean() < 0.6
+    assert found.sum(dim=(1, 2, 3)) == pytest.approx(1, abs=1e-5)
+    assert torch.equal(training.blurred(impulse, 0), impulse)
+
+
+def test_upright_is_an_enlarged_part():
+    torch.manual_seed(0)
+    columns = torch.arange(160.0).expand(2, 1, 120, 160)
+    photos, depth, labels, enlarged = training.upright(columns, columns, columns)
+    assert photos.shape == depth.shape == labels.shape == (2, 1, 160, 120)
+    assert enlarged == 4 / 3
+    row = photos[0, 0, 50]
+    assert row.diff()[1:-1] == pytest.approx(3 / 4, abs=1e-4)  # 90 columns, enlarged to 120
+    assert (depth[0, 0, 50] - row).abs().max() <= 0.5
+
+
+def test_gradients_of_log_depth_on_several_scales():
+    e = torch.tensor([[0.1, -0.2, 0.4], [0.0, 0.3, -0.5], [0.2, 0.2, 0.7]])
+    true = torch.rand(3, 3) + 1
+    both = log_depth_loss((true * e.exp())[None, None], true[None, None], scales=2)
+    one = log_depth_loss((true * e.exp())[None, None], true[None, None])
+    down, across = (0.1 + 0.3) / 2, (0.3 + 0.5) / 2  # of rows and columns 0 and 2
+    assert (both - one).item() == pytest.approx(0.5 * (down + across), rel=1e-4)
+
+
+def test_a_network_begins_with_the_weights_of_its_kind_or_of_its_encoder(tmp_path):
+    torch.manual_seed(1)
+    config = MODELS["indoor-backbone-imexnet"]
+    start, other = build(config), build(replace(config, size=(240, 320)))
+    path = tmp_path / "start.safetensors"
+    write_tensors(path, {}, {k: t.contiguous() for k, t in start.state_dict().items()})
+    training.begin_with(other, path)
+    assert all(torch.equal(t, start.state_dict()[name]) for name, t in other.state_dict().items())
+
+    twin = build(replace(config, step="explicit"))
+    with pytest.raises(ValueError, match="neither of this network nor its encoder"):
+        training.begin_with(twin, path)
+    encoder = {
+        name: torch.full_like(tensor, 2).contiguous()
+        for name, tensor in start.state_dict().items()
+        if name.startswith("layers.") and int(name.split(".")[1]) < len(config.blocks)
+    }
+    write_tensors(path, {}, encoder)
+    training.begin_with(twin, path)
+    assert (twin.layers[0].conv.weight == 2).all()  # pyright: ignore[reportAttributeAccessIssue]
+    first = twin.state_dict()[f"layers.{len(config.blocks)}.conv.weight"]
+    assert not (first == 2).any()
+
+
+def test_an_encoder_learns_at_its_own_rate():
+    net = build(MODELS["indoor-backbone-resnet"])
+    groups = training.parameter_groups(net, 0.05, encoder_rate=0.15)
+    rates = {id(p): group["rate"] for group in groups for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in net.named_parameters()}
+    blocks = len(net.config.blocks)
+    inside = {n for n in named if n.startswith("layers.") and int(n.split(".")[1]) < blocks}
+    assert {n for n, rate in named.items() if rate == 0.15} == inside
+    assert {named[n] for n in named.keys() - inside} == {1.0}
+
+
 def test_a_pyramid_has_its_own_recipe():
     plain, pyramid = recipe("indoor-imexnet"), recipe("indoor-pyramid-imexnet")
     assert pyramid.smoothing > plain.smoothing == 0
@@ -122,10 +211,11 @@ def test_parameter_groups_hold_every_parameter_of_any_module():
     net = torch.nn.Sequential(IMEXStep(4), torch.nn.Conv3d(4, 4, 3), torch.nn.Linear(4, 4))
     bare = IMEXStep(4, operator="laplacian")
     for module, decayed in ((net, 3), (net[0], 1), (bare, 1)):
-        kernels, stencils, others = (g["params"] for g in training.parameter_groups(module, 0.1))
-        found = {id(p) for p in (*kernels, *stencils, *others)}
-        assert found == {id(p) for p in module.parameters()}
-        assert len(kernels) == decayed and len(stencils) == (module is not bare)
+        groups = training.parameter_groups(module, 0.1, stencil_decay=0.2)
+        found = [id(p) for group in groups for p in group["params"]]
+        assert sorted(found) == sorted(id(p) for p in module.parameters())
+        counts = {group["weight_decay"]: len(group["params"]) for group in groups}
+        assert counts[0.1] == decayed and counts.get(0.2, 0) == (module is not bare)
 
 
 def gradient_room(split: str, seed: int) -> Made:
@@ -215,7 +305,8 @@ def test_unlabelled_pixels_do_not_count(indoor):
 
 
 def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
-    task = QtipsTask(recipe("qtips-resnet", images=8))
+    clean = replace(recipe("qtips-resnet", images=8), noise=0.0, blur=0.0)
+    task = QtipsTask(clean)
     batches = [task.batch(epoch, torch.arange(8)) for epoch in (0, 0, 1)]
     pictures, targets = batches[0]
     assert pictures.shape == (8, 1, 64, 64) and targets["qtips"].shape == (8, 64, 64)
@@ -230,7 +321,8 @@ def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, ca
         (tmp_path / part).mkdir()
         for i, array in enumerate(arrays):
             Image.fromarray(array).save(tmp_path / part / f"{i:02d}.png")
-    task = QtipsTask(recipe("qtips-resnet"), tmp_path)
+    clean = replace(recipe("qtips-resnet"), noise=0.0, blur=0.0)
+    task = QtipsTask(clean, tmp_path)
     assert task.images == 20
     for epoch in (0, 1):
         x, targets = task.batch(epoch, torch.arange(19, -1, -1))
@@ -319,20 +411,14 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
         assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
 
 
-def test_another_architecture_with_larger_stencils_to_begin_with(tmp_path, write_rooms):
-    """No epoch would be an error; a learning rate of 0 leaves all parameters where they began."""
+def test_another_architecture(tmp_path, write_rooms):
     folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
     wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
-    config = replace(recipe("indoor-imexnet", epochs=1), batch=2, learning_rate=0)
-    config = replace(config, stencil_scale=2.0)
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
     fit(config, tmp_path / "net.safetensors", folder, architecture=wanted)
     card, tensors = read(tmp_path / "net.safetensors")
-    assert card.config == wanted and card.training["stencil_scale"] == 2
-    torch.manual_seed(config.seed)
-    fresh = build(wanted).state_dict()
-    for name, tensor in tensors.items():
-        if name.endswith("stencil"):
-            torch.testing.assert_close(tensor, 2 * fresh[name])
+    assert card.config == wanted
+    assert {t.shape[1:] for name, t in tensors.items() if "stencil" in name} == {(5, 5)}
     other = replace(config, epochs=2)
     out = tmp_path / "other.safetensors"
     with pytest.MonkeyPatch.context() as patch:
