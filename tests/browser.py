@@ -77,13 +77,11 @@ def _starts(program: str) -> bool:
 def _succeeds(command: Sequence[str], seconds: float) -> bool:
     # Playwright asks three hosts, each for half a minute by default.
     quick = {"PLAYWRIGHT_DOWNLOAD_CONNECTION_TIMEOUT": "10000", **os.environ}
-    quiet = {
-        "stdin": subprocess.DEVNULL,
-        "stdout": subprocess.DEVNULL,
-        "stderr": subprocess.DEVNULL,
-    }
     try:
-        return subprocess.run(command, env=quick, timeout=seconds, **quiet).returncode == 0
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, env=quick, timeout=seconds
+        )
+        return done.returncode == 0
     except (OSError, subprocess.TimeoutExpired):
         return False
 
