@@ -3,10 +3,10 @@
 import sys
 
 if __name__ == "__main__":
-    from imexnet.__main__ import main
+    from imexnet.cli.main import main
 
     main(["serve", *sys.argv[1:]])
 else:
-    from imexnet.ui.start import build
+    from imexnet.ui.server.start import build
 
     demo = build()

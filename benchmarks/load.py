@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imexnet import program
 from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
+from imexnet.cli import program
+from imexnet.models.tasks import FAMILIES
 from imexnet.places import KITCHENS
-from imexnet.predict import FAMILIES
 
 PHOTOS = sorted((KITCHENS / "rgb").glob("*.jpg"))[:4]
 BROKEN = PHOTOS[0].read_bytes()[:2000]

@@ -3,8 +3,10 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
-from imexnet.program import run
+from imexnet.cli.program import run
+from imexnet.models.config import MODELS, ModelConfig
+from imexnet.models.networks import build, parameter_count
+from imexnet.sensitivity.window import window_width
 
 
 def multiply_adds(config: ModelConfig) -> int:

@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from imexnet import render
-from imexnet.checkpoints import load_pretrained
+from imexnet.cli.program import run
 from imexnet.data.nyu import Room, read_rooms
 from imexnet.evaluation import predict_room
-from imexnet.files import write_bytes
+from imexnet.io.files import write_bytes
 from imexnet.metrics import depth_scores, mean_depth_scores
+from imexnet.models.checkpoints import load_pretrained
 from imexnet.places import KITCHENS
-from imexnet.program import run
+from imexnet.viz import colours
 
 NETWORKS = {
     "indoor-resnet": "ResNet",
@@ -128,7 +128,7 @@ def picture(room: Room) -> Image.Image:
         changed = change(room)
         metres = {"truth": changed.depth}
         metres |= {name: predict_room(network, changed)[0] for name, network in networks.items()}
-        row = [changed.photo, *render.pictures("depth", metres).values()]
+        row = [changed.photo, *colours.pictures("depth", metres).values()]
         size = (HEIGHT, HEIGHT * 4 // 3)
         strips.append(np.concatenate([_fitted(plane, size) for plane in row], axis=1))
     return Image.fromarray(np.concatenate(strips))

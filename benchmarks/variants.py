@@ -21,8 +21,10 @@ from compare_runs import deviation, groups, summary
 from record_run import append, row
 from sizes import multiply_adds
 
-from imexnet.models import MODELS, ModelConfig, build, parameter_count, window_width
-from imexnet.program import run
+from imexnet.cli.program import run
+from imexnet.models.config import MODELS, ModelConfig
+from imexnet.models.networks import build, parameter_count
+from imexnet.sensitivity.window import window_width
 
 EPOCHS = 16
 SCORES = {
@@ -96,7 +98,8 @@ def train(name: str, data: Path, seed: int, out: Path) -> None:
 
     The minutes are those of the last call.
     """
-    from imexnet.training import fit, recipe
+    from imexnet.training.loop import fit
+    from imexnet.training.recipes import recipe
 
     variant, begun = VARIANTS[name], time.monotonic()
     kind = "resnet" if variant.config.step == "explicit" else "imexnet"
@@ -162,8 +165,8 @@ def figure(path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from imexnet.files import write_bytes
-    from imexnet.render import LABELS, SERIES
+    from imexnet.io.files import write_bytes
+    from imexnet.viz.plots import LABELS, SERIES
 
     drawn = Figure(figsize=(10, 3.2), layout="constrained")
     panels = drawn.subplots(1, 3, sharey=True)

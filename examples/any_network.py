@@ -15,10 +15,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imexnet import files, render
-from imexnet.measures import measure, region
-from imexnet.program import run
-from imexnet.sensitivity import input_sensitivity
+from imexnet.cli.program import run
+from imexnet.io import files
+from imexnet.sensitivity.field_of_view import input_sensitivity
+from imexnet.sensitivity.measures import measure, region
+from imexnet.viz import colours
 
 SIZE, PIXEL = (96, 128), (40, 50)
 
@@ -61,8 +62,8 @@ def main(out: Path) -> None:
     x = torch.rand(1, 3, *SIZE)
     for name, make in NETWORKS.items():
         s = input_sensitivity(make().eval(), x, question).numpy()
-        heat = render.heat_values(s, float(s.max()))
-        files.write_picture(render.colour(heat, render.HEAT_COLOURS), out / f"{name}.png")
+        heat = colours.heat_values(s, float(s.max()))
+        files.write_picture(colours.colour(heat, colours.HEAT_COLOURS), out / f"{name}.png")
         files.write_array(s, out / f"{name}.npy")
         found = measure(s, region(SIZE, PIXEL))
         print(f"{name}: 95 % in {100 * found.area95:.1f} % of the picture, RMS radius", end=" ")

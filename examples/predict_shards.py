@@ -24,13 +24,13 @@ from torch import Tensor
 from webdataset.compat import WebDataset
 from webdataset.writer import TarWriter
 
-from imexnet.checkpoints import load_pretrained
-from imexnet.files import replacing
-from imexnet.inference import fold
-from imexnet.models import Network
-from imexnet.photos import endings
-from imexnet.predict import answer, forward, full_size, read_photo, to_input
-from imexnet.program import run
+from imexnet.cli.program import run
+from imexnet.inference import answer, forward, to_input
+from imexnet.io.files import replacing
+from imexnet.io.photos import endings, full_size, read_photo
+from imexnet.models.checkpoints import load_pretrained
+from imexnet.models.folding import fold
+from imexnet.models.networks import Network
 
 PHOTOS = [ending.removeprefix(".") for ending in sorted(endings())]
 BATCH = 16

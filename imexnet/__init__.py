@@ -5,9 +5,9 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from imexnet.checkpoints import load_pretrained
-    from imexnet.spectral import green_function, implicit_solve
-    from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+    from imexnet.models.checkpoints import load_pretrained
+    from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+    from imexnet.spectral.solve import green_function, implicit_solve
 
 __all__ = [
     "DiffusionReactionStep",
@@ -19,12 +19,12 @@ __all__ = [
 ]
 
 _HOMES = {
-    "DiffusionReactionStep": "steps",
-    "ExplicitStep": "steps",
-    "IMEXStep": "steps",
+    "DiffusionReactionStep": "models",
+    "ExplicitStep": "models",
+    "IMEXStep": "models",
     "green_function": "spectral",
     "implicit_solve": "spectral",
-    "load_pretrained": "checkpoints",
+    "load_pretrained": "models",
 }
 
 

@@ -16,21 +16,18 @@ import torch
 from torch import Tensor, nn
 
 from imexnet import benchmark_page
-from imexnet.checkpoints import load_pretrained
-from imexnet.inference import FOLDED, autocast, fold
 from imexnet.memory import keep_freed_memory
-from imexnet.models import FIRST_CLASS, MODELS, Network, build
+from imexnet.models.checkpoints import load_pretrained
+from imexnet.models.config import MODELS
+from imexnet.models.folding import FOLDED, autocast, fold
+from imexnet.models.networks import Network, build
+from imexnet.models.steps import ExplicitStep, IMEXStep
+from imexnet.models.tasks import FIRST_CLASS
 from imexnet.places import install_command
-from imexnet.recipe import implicit_solve_reference
-from imexnet.sensitivity import field_of_view
-from imexnet.spectral import (
-    apply_filter,
-    gram_eigenvalues,
-    implicit_solve,
-    resolvent,
-    zero_mean,
-)
-from imexnet.steps import ExplicitStep, IMEXStep
+from imexnet.sensitivity.field_of_view import field_of_view
+from imexnet.spectral.solve import apply_filter, implicit_solve, resolvent
+from imexnet.spectral.stages import implicit_solve_reference
+from imexnet.spectral.symbols import gram_eigenvalues, zero_mean
 
 SOLVE_SHAPE = (8, 64, 64, 64)
 STEP_SHAPES = ((8, 64, 64, 64), (1, 64, 120, 160), (1, 64, 256, 256))

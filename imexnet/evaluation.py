@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 
 from imexnet.data import nyu, qtips
+from imexnet.inference import Classes, Depth, answer, forward, predict, to_input
 from imexnet.metrics import (
     confusion_matrix,
     depth_scores,
@@ -14,8 +15,7 @@ from imexnet.metrics import (
     mean_depth_scores,
     pixel_accuracy,
 )
-from imexnet.models import Network
-from imexnet.predict import Classes, Depth, answer, forward, predict, to_input
+from imexnet.models.networks import Network
 
 
 def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -> dict:

@@ -1,127 +1,160 @@
-"""Networks rewritten for inference: the same function in fewer passes over memory.
+"""A picture in, typed predictions with units out. The networks stay on their device."""
 
-Batch normalisation is folded into the convolution before it, the step size and the sign of
-f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for every size of input.
-"""
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
 
-import copy
-from contextlib import AbstractContextManager, nullcontext
-
+import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.nn.utils.fusion import fuse_conv_bn_eval
+from PIL import Image
+from torch import Tensor
 
-from imexnet.backbone import ConvNorm
-from imexnet.models import Network
-from imexnet.spectral import apply_filter, resolvent
-from imexnet.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.io.photos import full_size, shrink
+from imexnet.models.config import ModelConfig
+from imexnet.models.folding import autocast
+from imexnet.models.networks import Network
+from imexnet.models.tasks import FIRST_CLASS
 
-SIZES_KEPT = 4  # resolvents a step keeps: pictures come upright, lying and square
+SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
+SMALLEST_COARSE_GRID = 4  # and of the coarsest
 
 
-def fold(network: Network, compiled: bool = False) -> Network:
-    """A copy of the network in eval mode for inference: equal outputs up to rounding.
+@dataclass(frozen=True)
+class Depth:
+    """metres: (H, W) float32."""
 
-    Its weights are frozen; gradients go to its input alone, at about the cost of one more
-    forward pass. Each implicit step keeps the resolvents of the last few sizes that it met.
+    metres: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """The raw values that are written to files."""
+        return self.metres
+
+
+@dataclass(frozen=True)
+class Classes:
+    """The winning class per pixel and its probability.
+
+    Attributes:
+        classes: (H, W) uint8; rooms 1…13 (`data.nyu.CLASSES`), Q-tips 0…3.
+        probability: (H, W) float32, softmax of the logits.
+    """
+
+    classes: np.ndarray
+    probability: np.ndarray
+
+    @property
+    def values(self) -> np.ndarray:
+        """The raw values that are written to files."""
+        return self.classes
+
+
+def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
+    """(H, W) at which a picture (H, W) is shown to the network.
+
+    As many pixels as in training, the picture's aspect ratio, whole pixels of the last grid.
+    """
+    height, width = picture_size
+    scale = math.sqrt(math.prod(config.size) / (height * width))
+    shortest = max(SMALLEST_GRID * config.stride, SMALLEST_COARSE_GRID * config.coarsest)
+    longest = math.prod(config.size) // shortest
+
+    def whole(side: int) -> int:
+        return max(shortest, round(min(side * scale, longest) / config.stride) * config.stride)
+
+    return whole(height), whole(width)
+
+
+def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
+    """The picture at (H, W) by area averages: enlarged by a whole factor and back, it is itself."""
+    return picture.resize((size[1], size[0]), Image.Resampling.BOX)
+
+
+def to_input(picture: Image.Image, config: ModelConfig, device: torch.device | str) -> Tensor:
+    """The picture as the network takes it: (1, C, h, w) float32 on [0, 1], on the device."""
+    mode = "L" if config.channels == 1 else "RGB"
+    full_width, full_height = full_size(picture)
+    height, width = input_size((full_height, full_width), config)
+    resized = resize(shrink(picture).convert(mode), (height, width))
+    array = np.array(resized, np.float32).reshape(height, width, config.channels) / 255
+    return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).contiguous().to(device)
+
+
+def to_grid(
+    pixel: tuple[int, int], size: tuple[int, int], grid: tuple[int, int]
+) -> tuple[int, int]:
+    """The cell of an (h, w) grid that holds the centre of a picture's pixel (row, column).
+
+    Raises:
+        ValueError: if the pixel lies outside the picture, which has `size` (H, W).
+    """
+    row, column = pixel
+    if not (0 <= row < size[0] and 0 <= column < size[1]):
+        raise ValueError(
+            f"column {column}, row {row} lies outside the picture of {size[1]} × {size[0]} pixels"
+        )
+    return int((row + 0.5) * grid[0] / size[0]), int((column + 0.5) * grid[1] / size[1])
+
+
+def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
+    """All heads' outputs for one input, and what tells the seconds that the network took.
+
+    On CUDA, convolutions run in bfloat16, and nothing waits: the seconds lie between two events,
+    and asking for them waits for the second. Ask when the outputs have been used.
+    """
+    precision = torch.bfloat16 if x.is_cuda else torch.float32
+    with torch.inference_mode(), autocast(x.device, precision):
+        if x.is_cuda:
+            first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            first.record()
+            outputs = network(x)
+            last.record()
+            return outputs, lambda: _between(first, last)
+        start = time.perf_counter()
+        outputs = network(x)
+        taken = time.perf_counter() - start
+        return outputs, lambda: taken
+
+
+def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Depth | Classes:
+    """The outputs of one task at (H, W), bilinear in metres or in logits."""
+    with torch.inference_mode():
+        y = outputs[task]
+        if task == "depth":
+            return Depth(_resize(y, size)[0, 0].cpu().numpy())
+        # Class by class, so that a photo of many megapixels never needs 13 planes of its size.
+        best = total = _resize(y[:, :1], size)  # total: log Σ exp of the logits so far
+        classes = torch.zeros_like(best, dtype=torch.uint8)
+        for k in range(1, y.shape[1]):
+            logit = _resize(y[:, k : k + 1], size)
+            classes.masked_fill_(logit > best, k)
+            best, total = torch.maximum(best, logit), torch.logaddexp(total, logit)
+        classes += FIRST_CLASS[task]
+        return Classes(classes[0, 0].cpu().numpy(), (best - total).exp()[0, 0].cpu().numpy())
+
+
+def predict(
+    network: Network, task: str, x: Tensor, size: tuple[int, int] | None = None
+) -> Depth | Classes:
+    """The network's answer for one picture.
 
     Args:
-        network: as trained.
-        compiled: whether `torch.compile` rewrites it, anew for each size of input: on CUDA with
-            CUDA graphs. That needs a compiler on the machine, and the first picture waits for it.
+        network: in eval mode.
+        task: one of its heads.
+        x: (1, C, h, w) from `to_input`, on the network's device.
+        size: (H, W) of the answer, the input's by default.
     """
-    folded = copy.deepcopy(network).eval().requires_grad_(False)
-    for name, layer in list(folded.named_modules()):
-        if isinstance(layer, ConvNorm):
-            layer.fold()
-        elif isinstance(layer, Opening):
-            folded.set_submodule(name, FoldedOpening(layer))
-        elif isinstance(layer, ExplicitStep):
-            folded.set_submodule(name, FOLDED[type(layer)](layer))
-    folded.eval().requires_grad_(False)
-    if compiled:
-        folded.compile(mode="reduce-overhead")
-    return folded
+    return answer(task, forward(network, x)[0], size or (x.shape[-2], x.shape[-1]))
 
 
-def autocast(device: torch.device | str, precision: torch.dtype) -> AbstractContextManager:
-    """Convolutions in that precision on the device; solves and states stay float32."""
-    kind = torch.device(device).type
-    if precision == torch.float32 or not torch.amp.is_autocast_available(kind):
-        return nullcontext()
-    return torch.autocast(kind, dtype=precision)
+def _between(first: torch.cuda.Event, last: torch.cuda.Event) -> float:
+    last.synchronize()
+    return first.elapsed_time(last) / 1000
 
 
-class FoldedOpening(nn.Module):
-    """Y⁺ = σ(K Y + c)."""
-
-    def __init__(self, opening: Opening) -> None:
-        super().__init__()
-        self.stride = opening.stride
-        self.conv = fuse_conv_bn_eval(opening.conv, opening.norm)
-
-    def forward(self, y: Tensor) -> Tensor:
-        return F.relu_(self.conv(y)).to(self.conv.weight.dtype)
-
-
-class FoldedExplicitStep(nn.Module):
-    """Y⁺ = Y + K₂ σ(K₁ Y + c): K₁, c with the normalisation in them, K₂ = −hKᵀ."""
-
-    minus_transpose: Tensor
-
-    def __init__(self, step: ExplicitStep) -> None:
-        super().__init__()
-        self.conv = fuse_conv_bn_eval(step.conv, step.norm)
-        minus_transpose = -step.h * step.conv.weight.transpose(0, 1).flip(2, 3)
-        self.register_buffer("minus_transpose", minus_transpose.detach().contiguous())
-
-    def update(self, y: Tensor) -> Tensor:
-        """h f(Y) in the type of Y, whatever the autocast mode."""
-        return F.conv2d(F.relu_(self.conv(y)), self.minus_transpose, padding=1).to(y.dtype)
-
-    def forward(self, y: Tensor) -> Tensor:
-        return y + self.update(y)
-
-
-class FoldedIMEXStep(FoldedExplicitStep):
-    """Y⁺ = Y + (I + hL)⁻¹ K₂ σ(K₁ Y + c)."""
-
-    def __init__(self, step: IMEXStep) -> None:
-        super().__init__(step)
-        self.step = step
-        self.resolvents: dict[tuple, Tensor] = {}
-
-    @torch.compiler.disable()  # a plain tensor, whatever mode the first picture came in
-    def prepared(self, r: Tensor) -> Tensor:
-        """(I + hL)⁻¹ for the size of R, from memory where it has been met."""
-        key = (r.shape[1:], r.dtype, r.device)
-        if key not in self.resolvents:
-            if len(self.resolvents) == SIZES_KEPT:
-                del self.resolvents[next(iter(self.resolvents))]
-            with torch.inference_mode(False), torch.no_grad():  # usable under gradients, too
-                eigenvalues = self.step.eigenvalues(torch.empty_like(r))
-                self.resolvents[key] = resolvent(eigenvalues, self.step.h)
-        return self.resolvents[key]
-
-    def solve(self, r: Tensor) -> Tensor:
-        """(I + hL)⁻¹ R."""
-        grid = self.step.grid(r)
-        return apply_filter(grid, self.prepared(grid))[..., : r.shape[-2], : r.shape[-1]]
-
-    def forward(self, y: Tensor) -> Tensor:
-        return y + self.solve(self.update(y))
-
-
-class FoldedDiffusionReactionStep(FoldedIMEXStep):
-    """Y⁺ = (I + hL)⁻¹ (Y + K₂ σ(K₁ Y + c))."""
-
-    def forward(self, y: Tensor) -> Tensor:
-        return self.solve(y + self.update(y))
-
-
-FOLDED = {
-    ExplicitStep: FoldedExplicitStep,
-    IMEXStep: FoldedIMEXStep,
-    DiffusionReactionStep: FoldedDiffusionReactionStep,
-}
+def _resize(y: Tensor, size: tuple[int, int]) -> Tensor:
+    if (y.shape[-2], y.shape[-1]) == size:
+        return y
+    return F.interpolate(y, size, mode="bilinear", align_corners=False)

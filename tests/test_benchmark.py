@@ -8,8 +8,8 @@ import torch
 from typer.testing import CliRunner
 
 from imexnet import benchmark
-from imexnet.__main__ import app, main
 from imexnet.benchmark import Timing, ratio, side_by_side
+from imexnet.cli.main import app, main
 
 NOW = Timing(seconds=0)
 

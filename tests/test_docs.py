@@ -13,9 +13,9 @@ from conftest import Made, made_room
 from PIL import Image
 from typer.testing import CliRunner
 
-from imexnet.__main__ import app
-from imexnet.__main__ import main as command_line
-from imexnet.checkpoints import WEIGHTS
+from imexnet.cli.main import app
+from imexnet.cli.main import main as command_line
+from imexnet.models.checkpoints import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), WEIGHTS / "README.md"])

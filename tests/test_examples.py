@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.checkpoints import load_pretrained
-from imexnet.predict import Depth, predict, read_photo, to_input
+from imexnet.inference import Depth, predict, to_input
+from imexnet.io.photos import read_photo
+from imexnet.models.checkpoints import load_pretrained
 
 ROOT = Path(__file__).parents[1]
 SIZES = [(60, 80), (60, 80), (80, 60), (50, 50), (60, 80)]  # (H, W) of a shard's photos

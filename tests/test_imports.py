@@ -60,7 +60,7 @@ NEVER = {  # downward, and still wrong
     ("app", "training"),
     ("__main__", "ui"),  # and the command line without gradio
 }
-EXCEPT = {("imexnet.__main__", "imexnet.ui.start")}  # `serve`, within the command alone
+EXCEPT = {("imexnet.__main__", "imexnet.ui.server.start")}  # `serve`, within the command alone
 ONLY_IN = {"gradio": {"ui"}, "typer": {"__main__"}}
 REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted\.org|anaconda\.|huggingface\.co|\bhf\.co|download\.pytorch\.org|"
@@ -172,8 +172,12 @@ def test_the_checker_sees(module, source, is_package):
         ("imexnet", "from .checkpoints import load_pretrained", True),
         ("imexnet.ui.lab", "import gradio\nfrom .style import CSS\nfrom .. import render", False),
         ("imexnet.__main__", "import typer\nfrom imexnet import training, stability", False),
-        ("imexnet.__main__", "def serve():\n    from imexnet.ui.start import serve", False),
-        ("app", "from imexnet.__main__ import main\nfrom imexnet.ui.start import build", False),
+        ("imexnet.__main__", "def serve():\n    from imexnet.ui.server.start import serve", False),
+        (
+            "app",
+            "from imexnet.__main__ import main\nfrom imexnet.ui.server.start import build",
+            False,
+        ),
     ],
 )
 def test_the_checker_allows(module, source, is_package):

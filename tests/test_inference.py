@@ -1,140 +1,226 @@
-"""Folded networks: the same function as the network that they come from, with its gradients."""
+"""Any picture in; sizes, units and files out."""
 
-from dataclasses import replace
-from typing import Any
+import io
+import math
 
+import numpy as np
 import pytest
 import torch
-from torch import nn
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
 
-from imexnet.inference import SIZES_KEPT, FoldedIMEXStep, autocast, fold
-from imexnet.models import Level, ModelConfig, Network, Stage, build, parameter_count
+from imexnet.data import qtips
+from imexnet.inference import Classes, Depth, answer, input_size, predict, resize, to_grid, to_input
+from imexnet.io import files
+from imexnet.io.photos import MAX_MEGAPIXELS, read_photo, to_rgb
+from imexnet.models.config import MODELS
+from imexnet.models.networks import build
+from imexnet.viz import colours
 
-BASE = ModelConfig(
-    step="explicit",
-    stages=(Stage(4, 2, 0), Stage(6, 1, 2), Stage(8, 2, 1)),
-    heads=(("depth", 1), ("segmentation", 13)),
-    channels=3,
-    mean=(0.5, 0.4, 0.3),
-    std=(0.2, 0.3, 0.4),
-    size=(24, 32),
-    step_size=0.7,
-)
+INDOOR = MODELS["indoor-resnet"]
 
 
-TRUNKS = {
-    "plain": {},
-    "pyramid": {"decoder": (Level(7, 1), Level(5, 1))},
-    "backbone": {
-        "encoder": "efficientnet-lite0",
-        "stages": (Stage(8, 1, 1),),
-        "decoder": (Level(7, 1), Level(6, 1), Level(5, 0)),
-    },
-}
+def gradient(size: tuple[int, int] = (30, 40)) -> np.ndarray:
+    """RGB whose red grows to the right and whose green grows downwards."""
+    rows, columns = np.mgrid[: size[0], : size[1]]
+    red, green = 255 * columns // (size[1] - 1), 255 * rows // (size[0] - 1)
+    return np.stack([red, green, np.full(size, 90)], -1).astype(np.uint8)
 
 
-def lived_in(step: str, trunk: str = "plain", **changes: Any) -> Network:
-    """In float64, with normalisation statistics, scales and shifts that matter."""
-    torch.manual_seed(5)
-    config = replace(BASE, step=step, **TRUNKS[trunk], **changes)
-    network = build(config).double().eval()
-    for module in network.modules():
-        if isinstance(module, nn.BatchNorm2d):
-            for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
-                assert tensor is not None
-                tensor.data.uniform_(0.5, 1.5)
-    return network
+def stored(image: Image.Image, format: str, **options) -> io.BytesIO:
+    buffer = io.BytesIO()
+    image.save(buffer, format, **options)
+    buffer.seek(0)
+    return buffer
 
 
-KINDS = [
-    ("explicit", {}),
-    ("explicit", {"learned_step_size": True}),
-    ("imex", {}),
-    ("imex", {"operator": "laplacian"}),
-    ("imex", {"operator": "identity"}),
-    ("imex", {"boundary": "mirrored", "stencil_size": 5, "learned_step_size": True}),
-    ("diffusion-reaction", {}),
-]
+def test_plain_picture_is_unchanged():
+    assert (np.asarray(read_photo(stored(Image.fromarray(gradient()), "PNG"))) == gradient()).all()
 
 
-@pytest.mark.parametrize(("step", "changes"), KINDS)
-@pytest.mark.parametrize("trunk", TRUNKS)
-@pytest.mark.parametrize("size", [(24, 32), (32, 24), (17, 21)])
-def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, trunk, size):
-    network = lived_in(step, trunk, **changes)
-    folded = fold(network)
-    x = torch.rand(2, 3, *size, dtype=torch.float64, requires_grad=True)
-    for task in ("depth", "segmentation"):
-        pair = network(x)[task], folded(x)[task]
-        torch.testing.assert_close(pair[1], pair[0], rtol=1e-10, atol=1e-12)
-        gradients = [torch.autograd.grad(y.pow(2).sum(), x)[0] for y in pair]
-        torch.testing.assert_close(gradients[1], gradients[0], rtol=1e-10, atol=1e-11)
+def test_exif_rotation_is_applied():
+    exif = Image.Exif()
+    exif[0x0112] = 6  # shown rotated by 90° clockwise
+    photo = read_photo(stored(Image.fromarray(gradient()), "PNG", exif=exif))
+    assert (np.asarray(photo) == np.rot90(gradient(), -1)).all()
 
 
-def test_the_network_itself_is_left_as_it_was():
-    network = lived_in("imex")
-    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
-    layers, count = list(network.layers), parameter_count(network)
-    fold(network)
-    assert list(network.layers) == layers
-    assert parameter_count(network) == count
-    assert all(parameter.requires_grad for parameter in network.parameters())
-    assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
+def test_grey_of_8_and_16_bits_give_the_same_picture():
+    grey = gradient()[..., 0]
+    wide = Image.fromarray(grey.astype(np.uint16) * 257)
+    eight = np.asarray(read_photo(stored(Image.fromarray(grey), "PNG")))
+    sixteen = np.asarray(read_photo(stored(wide, "PNG")))
+    assert (eight == sixteen).all()
+    assert sixteen.max() == 255
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
-def test_no_normalisation_and_no_trainable_weight_is_left(trunk):
-    folded = fold(lived_in("imex", trunk))
-    used = [m for name, m in folded.named_modules() if ".step" not in name]
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in used)
-    assert not any(parameter.requires_grad for parameter in folded.parameters())
+def test_transparent_parts_become_white():
+    rgba = np.dstack([gradient(), np.full((30, 40), 255, np.uint8)])
+    rgba[:10, :, 3] = 0
+    photo = np.asarray(read_photo(stored(Image.fromarray(rgba), "PNG")))
+    assert (photo[:10] == 255).all()
+    assert (photo[10:] == gradient()[10:]).all()
 
 
-def test_resolvents_are_kept_by_size_and_never_mixed_up():
-    network = lived_in("imex")
-    folded = fold(network)
-    sizes = [(16 + 4 * i, 24) for i in range(SIZES_KEPT + 2)]
-    for size in [*sizes, *reversed(sizes)]:
-        x = torch.rand(1, 3, *size, dtype=torch.float64)
-        with torch.inference_mode():
-            expected, y = network(x)["depth"], folded(x)["depth"]
-        torch.testing.assert_close(y, expected, rtol=1e-10, atol=1e-12)
-    steps = [module for module in folded.modules() if isinstance(module, FoldedIMEXStep)]
-    assert len(steps) == 3
-    assert all(len(step.resolvents) == SIZES_KEPT for step in steps)
+@pytest.mark.parametrize("mode", ["CMYK", "P", "1", "LA", "L"])
+def test_other_modes_become_rgb(mode):
+    photo = to_rgb(Image.fromarray(gradient()).convert(mode))
+    assert photo.mode == "RGB"
+    assert photo.size == (40, 30)
 
 
-def test_met_first_without_gradients_and_then_with_them():
-    folded = fold(lived_in("imex"))
-    x = torch.rand(1, 3, 16, 24, dtype=torch.float64)
-    with torch.inference_mode():
-        folded(x)
-    x.requires_grad_()
-    (gradient,) = torch.autograd.grad(folded(x)["depth"][0, 0, 8, 8], x)
-    assert gradient[0, :, -1, -1].abs().sum() > 0  # one solve connects all pixels
+def test_animation_gives_its_first_frame():
+    frames = [Image.new("RGB", (9, 7), shade) for shade in ("red", "blue")]
+    buffer = stored(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert np.asarray(read_photo(buffer))[3, 3].tolist() == [255, 0, 0]
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
-@pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
-def test_features_stay_float32_beside_convolutions_in_bfloat16(step, trunk):
-    network = lived_in(step, trunk).float()
-    folded = fold(network)
-    seen: list[torch.dtype] = []
-    for layer in folded.layers:
-        layer.register_forward_hook(lambda _, __, y: seen.append(y.dtype))
-    x = torch.rand(1, 3, 24, 32)
-    with torch.inference_mode(), autocast("cpu", torch.bfloat16):
-        rough = folded(x)["depth"]
-    assert set(seen) == {torch.float32}
-    with torch.inference_mode(), autocast("cpu", torch.float32):
-        fine = folded(x)["depth"]
-    assert 0 < (rough / fine).log().abs().max() < 0.05
+@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n broken"])
+def test_no_picture_gives_one_sentence(content):
+    with pytest.raises(ValueError, match="not a picture"):
+        read_photo(io.BytesIO(content))
 
 
-@pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
-def test_folded_on_its_device(step):
-    with torch.device("meta"):
-        network = build(ModelConfig(**{**BASE.__dict__, "step": step})).eval()
-        y = fold(network)(torch.empty(1, 3, 24, 32))["depth"]
-    assert y.device.type == "meta"
-    assert y.shape == (1, 1, 24, 32)
+def test_missing_file_is_named(tmp_path):
+    with pytest.raises(ValueError, match=r"no file .*none\.png"):
+        read_photo(tmp_path / "none.png")
+
+
+def test_too_many_pixels_are_refused_before_decoding():
+    side = math.isqrt(int(MAX_MEGAPIXELS * 1e6)) + 100
+    with pytest.raises(ValueError, match="more than 64 megapixels"):
+        read_photo(stored(Image.new("1", (side, side)), "PNG"))
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000))
+@settings(max_examples=200, deadline=None)
+def test_input_size_keeps_pixels_and_aspect(height, width):
+    h, w = input_size((height, width), INDOOR)
+    assert h % INDOOR.stride == w % INDOOR.stride == 0
+    assert min(h, w) >= 8 * INDOOR.stride
+    assert h * w <= 1.3 * math.prod(INDOOR.size)
+    if 0.4 < width / height < 2.5:
+        assert h * w >= 0.9 * math.prod(INDOOR.size)
+        assert w / h == pytest.approx(width / height, rel=0.06)
+
+
+def test_input_size_of_the_data_sets():
+    assert input_size((480, 640), INDOOR) == (120, 160)
+    assert input_size((640, 480), INDOOR) == (160, 120)
+    assert input_size((64, 64), MODELS["qtips-resnet"]) == (64, 64)
+    assert input_size((480, 640), MODELS["indoor-pyramid-resnet"]) == (120, 160)
+
+
+@pytest.mark.parametrize("size", [(30, 4000), (4000, 30), (1, 1)])
+def test_a_pyramid_answers_for_pictures_of_any_shape(size):
+    net = build(MODELS["indoor-pyramid-imexnet"]).eval()
+    height, width = input_size(size, net.config)
+    assert height * width <= 1.3 * math.prod(net.config.size)
+    x = torch.rand(1, 3, height, width)
+    answered = predict(net, "depth", x, size)
+    assert isinstance(answered, Depth) and answered.metres.shape == size
+
+
+def test_enlarged_qtip_is_seen_as_it_was():
+    picture, _ = qtips.qtip(1, 2)
+    enlarged = Image.fromarray(picture.repeat(8, 0).repeat(8, 1)).convert("RGB")
+    x = to_input(enlarged, MODELS["qtips-resnet"], "cpu")
+    assert torch.equal(x[0, 0], torch.from_numpy(picture) / 255)
+    assert (np.asarray(resize(enlarged, (64, 64)).convert("L")) == picture).all()
+
+
+def test_to_grid_maps_corners_and_refuses_the_outside():
+    assert to_grid((0, 0), (480, 640), (120, 160)) == (0, 0)
+    assert to_grid((479, 639), (480, 640), (120, 160)) == (119, 159)
+    assert to_grid((7, 8), (480, 640), (120, 160)) == (1, 2)
+    assert to_grid((0, 1), (1, 2), (32, 64)) == (16, 48)
+    for pixel in ((480, 0), (0, 640), (-1, 0)):
+        with pytest.raises(ValueError, match="outside the picture of 640 × 480"):
+            to_grid(pixel, (480, 640), (120, 160))
+
+
+def test_answers_have_the_asked_size_and_units():
+    torch.manual_seed(0)
+    network = build(INDOOR).eval()
+    x = to_input(Image.fromarray(gradient((120, 160))), INDOOR, "cpu")
+    depth = predict(network, "depth", x, (37, 53))
+    assert isinstance(depth, Depth)
+    assert depth.metres.shape == (37, 53)
+    assert depth.metres.dtype == np.float32
+    classes = predict(network, "segmentation", x)
+    assert isinstance(classes, Classes)
+    assert classes.classes.shape == classes.probability.shape == (120, 160)
+
+
+def test_classes_equal_argmax_and_softmax_of_the_enlarged_logits():
+    torch.manual_seed(0)
+    logits = torch.randn(1, 13, 6, 8)
+    answered = answer("segmentation", {"segmentation": logits}, (12, 16))
+    assert isinstance(answered, Classes)
+    large = torch.nn.functional.interpolate(logits, (12, 16), mode="bilinear")[0]
+    assert (answered.classes == large.argmax(0).numpy() + 1).all()
+    expected = large.softmax(0).max(0).values.numpy()
+    np.testing.assert_allclose(answered.probability, expected, rtol=1e-5)
+
+
+def test_raw_depth_files_hold_metres_and_millimetres(tmp_path):
+    metres = np.array([[0.5, 1.2345], [9.87654, 70.0]], np.float32)
+    array, picture = files.write_raw("depth", metres, tmp_path / "a-resnet-depth")
+    assert np.array_equal(np.load(array), metres)
+    with Image.open(picture) as image:
+        values = np.asarray(image)
+    assert values.tolist() == [[500, 1234], [9877, 65535]]
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "a-resnet-depth-mm.png",
+        "a-resnet-depth.npy",
+    ]
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
+    path = files.write_bytes(tmp_path / "a.npy", b"old")
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr("os.replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        files.write_bytes(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_depth_pictures_share_one_range():
+    near, far = np.full((4, 4), 1.0), np.full((4, 4), 5.0)
+    pictures = colours.pictures("depth", {"resnet": near, "imexnet": far})
+    assert pictures["resnet"][0, 0].tolist() != pictures["imexnet"][0, 0].tolist()
+    same = colours.pictures("depth", {"resnet": near, "imexnet": near})
+    assert np.array_equal(same["resnet"], same["imexnet"])
+
+
+def test_heat_scale():
+    s = np.array([1.0, 0.1, 1e-4, 1e-9, 0.0])
+    np.testing.assert_allclose(colours.heat_values(s, 1.0), [1, 0.75, 0, 0, 0], atol=1e-12)
+    np.testing.assert_allclose(colours.heat_values(s, 2.0, logarithmic=False), s / 2)
+    assert not colours.heat_values(np.zeros(3), 0.0, logarithmic=False).any()
+
+
+def test_heat_picture_leaves_cold_pixels_grey():
+    heat = np.zeros((6, 8))
+    heat[2, 2] = 1
+    shown = colours.heat_picture(gradient((6, 8)), heat).astype(int)
+    assert (shown[5, 7] == shown[5, 7, 0]).all()
+    assert np.ptp(shown[2, 2]) > 20
+
+
+def test_class_picture_uses_the_palette():
+    shown = colours.class_picture(np.array([[0, 1], [2, 3]]), colours.PALETTES["qtips"])
+    assert shown[0, 0].tolist() == [0x40, 0x40, 0x40]
+    assert shown[1, 1].tolist() == [0x2E, 0x86, 0xAB]
+
+
+def test_palettes_name_every_class_with_a_colour_of_its_own():
+    from imexnet.data import nyu
+
+    assert len(set(colours.PALETTES["segmentation"])) == len(nyu.CLASSES)
+    assert len(set(colours.PALETTES["qtips"])) == len(qtips.CLASSES)

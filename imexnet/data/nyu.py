@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from imexnet.tables import read_table
+from imexnet.io.tables import read_table
 
 CLASSES = (
     "unlabelled", "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture",

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from imexnet.data import layout
+from imexnet.data import room_folder
+from imexnet.io.tables import read_table
 from imexnet.places import install_command
-from imexnet.tables import read_table
 
 VALIDATION_RANGES = (
     (19, 20), (80, 83), (156, 166), (170, 170), (203, 206), (313, 314), (552, 554), (572, 578),
@@ -57,7 +57,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         from tqdm import tqdm
     except ImportError as error:
         raise ValueError(f"This needs h5py and tqdm: {install_command('train')}") from error
-    layout.check_free(out)
+    room_folder.check_free(out)
     with _open_mat(mat) as file:
         images, depths, labels = (_variable(file, name) for name in ("images", "depths", "labels"))
         scene_types = _strings(file, "sceneTypes")
@@ -67,7 +67,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
             raise ValueError(f"The images, depths, labels and sceneTypes of {mat.name} do not fit.")
         official = _official_split(splits, count)
         lookup = _class_lookup(_strings(file, "names"))
-        layout.make_folders(out)
+        room_folder.make_folders(out)
         for i in tqdm(range(count), desc="Converting", unit="image"):
             # One at a time: the file is 2.8 GB. MATLAB's (rows, columns) arrive transposed.
             name = f"{i + 1:04d}"
@@ -77,7 +77,7 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
             photo = Image.fromarray(np.ascontiguousarray(images[i].transpose(2, 1, 0))).reduce(2)
             # Nearest: an average across an edge is the depth, or the class, of nothing.
             metres, label40 = depths[i].T[::2, ::2], lookup[label][::2, ::2]
-            layout.write_room(out, name, photo, metres, label40)
+            room_folder.write_room(out, name, photo, metres, label40)
     _write_index(out, official, scene_types)
     return count
 
@@ -146,4 +146,4 @@ def _write_index(out: Path, official: Sequence[str], scene_types: Sequence[str])
     for i, (split, scene, run) in enumerate(zip(official, scene_types, runs, strict=True), start=1):
         ours = "val" if split == "train" and i in VALIDATION_IDS else split
         rows.append((f"{i:04d}", split, ours, scene, run))
-    layout.write_index(out, rows)
+    room_folder.write_index(out, rows)

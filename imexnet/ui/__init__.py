@@ -1,1 +1,1 @@
-"""The page's tabs, one file each."""
+"""The page: a folder for each tab, the components that they share, and the server around it."""

@@ -1,0 +1,7 @@
+"""Files in and out: photos, tables, results that are complete or not there, point clouds."""
+
+from imexnet.io.photos import read_photo
+
+__all__ = [
+    "read_photo",
+]

@@ -1,0 +1,264 @@
+"""Picture files as a viewer shows them: upright, in sRGB, on white, and what there is of a cut one.
+
+Browsers and other readers disagree on which files are turned. Here a picture is turned as its EXIF
+says, or, in HEIF and AVIF, as the container says; orientations in XMP and in text are ignored.
+"""
+
+import io
+import warnings
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import pillow_heif
+from PIL import ExifTags, Image, ImageFile
+
+from imexnet.io.srgb import to_srgb
+
+FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "HEIF", "AVIF")
+"""What is read. Pillow knows many more, some of which start other programs."""
+
+MAX_MEGAPIXELS = 64
+LONGEST_END = 40_000_000  # bytes that are made up where a file is cut short
+ENDS = (0, 1, 85, 170)  # bytes that they are made of
+LEAST_ALIKE = 0.02  # of the values, so that there is something
+MAX_ASPECT = 1000  # of the longer side to the shorter
+pillow_heif.register_heif_opener()  # photos of phones
+Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+
+FULL_SIZE = "imexnet full size"
+CUT_SHORT = "imexnet cut short"
+PLAIN = "imexnet plain"
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""EXIF orientation → what makes the picture upright."""
+
+BROWSERS = ("JPEG", "PNG", "WEBP", "BMP")  # formats that all of them show
+HARMLESS = {
+    *("jfif", "jfif_version", "jfif_unit", "jfif_density", "adobe", "adobe_transform"),
+    *("progressive", "progression", "interlace", "compression", "dpi", "icc_profile", "srgb"),
+    *("loop", "background", "timestamp", "duration"),
+}
+"""What a file may say of itself without viewers disagreeing on it."""
+
+
+class UnfitError(ValueError):
+    """A picture of a size or shape that is not taken."""
+
+
+class CutShortWarning(UserWarning):
+    """Only a part of the picture could be read."""
+
+
+def read_photo(file: Path | BinaryIO) -> Image.Image:
+    """The picture in a file as upright RGB: see `to_rgb`.
+
+    Of a file that is cut short or damaged it is what can be read; the rest is grey, black or
+    white. `is_cut_short` tells, and a `CutShortWarning`.
+
+    Raises:
+        ValueError: if it is no picture that can be read.
+        UnfitError: if it is too large or too narrow.
+    """
+    name = "the file"
+    if isinstance(file, Path):
+        name = file.name or str(file)
+        if file.is_dir():
+            raise ValueError(f"{name} is a folder, not a picture")
+    try:
+        with Image.open(file, formats=FORMATS) as image:
+            return _read(image)
+    except UnfitError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise UnfitError(f"the picture has more than {MAX_MEGAPIXELS} megapixels") from error
+    except FileNotFoundError:
+        raise ValueError(f"there is no file {file}") from None
+    except Exception as error:  # on broken files, decoders raise whatever they stumble over
+        picture = _remains(file)
+        if picture is None:
+            raise ValueError(f"{name} is not a picture that can be read") from error
+    warnings.warn(
+        f"{name} is cut short or damaged; only a part of the picture could be read",
+        CutShortWarning,
+        stacklevel=2,
+    )
+    picture.info[CUT_SHORT] = True
+    return picture
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Upright 8-bit sRGB of any picture: first frame, ICC profile applied, 16-bit scaled, on white.
+
+    Raises:
+        UnfitError: for more than `MAX_MEGAPIXELS` or `MAX_ASPECT`, before anything is decoded.
+    """
+    _check_size(image)
+    colours = to_srgb(image)
+    if colours.mode == "RGBA":
+        white = Image.new("RGBA", colours.size, "white")
+        colours = Image.alpha_composite(white, colours).convert("RGB")
+    turn = TURNS.get(_orientation(image))
+    colours = colours if turn is None else colours.transpose(turn)
+    colours.info = {}  # it described the file
+    return colours
+
+
+def is_plain(picture: Image.Image) -> bool:
+    """Whether every browser shows the file that was read as this very picture."""
+    return picture.info.get(PLAIN, False)
+
+
+def is_cut_short(picture: Image.Image) -> bool:
+    """Whether the file that was read held only a part of the picture."""
+    return picture.info.get(CUT_SHORT, False)
+
+
+@lru_cache(1)
+def endings() -> frozenset[str]:
+    """The endings of the files that can be read, in small letters: ".jpg", ".heic", …"""
+    formats = (*FORMATS, "MPO", "DIB")  # names that Pillow has for kinds of JPEG and BMP
+    return frozenset(e for e, kind in Image.registered_extensions().items() if kind in formats)
+
+
+def shrink(picture: Image.Image, longest: int = 1024) -> Image.Image:
+    """The picture by area averages over whole blocks, its longer side below twice `longest`.
+
+    All that networks and page need of a picture of many megapixels, at a fraction of the memory.
+    """
+    factor = max(picture.size) // longest
+    if factor < 2:
+        return picture
+    small = picture.reduce(factor)
+    small.info = {**picture.info, FULL_SIZE: full_size(picture)}
+    return small
+
+
+def full_size(picture: Image.Image) -> tuple[int, int]:
+    """(width, height) that a picture had before `shrink`."""
+    return picture.info.get(FULL_SIZE, picture.size)
+
+
+def _read(image: Image.Image) -> Image.Image:
+    """The picture in a file that has been opened."""
+    if image.format == "TIFF":  # turned when it is loaded, otherwise by XMP, too
+        image.info.pop("xmp", None)
+    picture = to_rgb(image)
+    picture.info[PLAIN] = _is_plain(image)
+    return picture
+
+
+def _remains(file: Path | BinaryIO) -> Image.Image | None:
+    """What can be read of a file that is cut short or damaged; None if it is nothing."""
+    if isinstance(file, Path):
+        content = file.read_bytes()
+    else:
+        file.seek(0)
+        content = file.read()
+    missing = _missing(content)
+    try:
+        picture = _whatever_the_end(content, missing) if missing else _decoded_so_far(content)
+    except UnfitError:
+        raise
+    except Exception:
+        return None
+    colours = picture.getcolors(2)
+    return picture if colours is None or len(colours) > 1 else None
+
+
+def _decoded_so_far(content: bytes) -> Image.Image:
+    """What decoders that go from top to bottom have done when they fail."""
+    if content.startswith(b"\xff\xd8"):
+        content += b"\xff\xd9"  # libjpeg then shows what there is, of progressive files, too
+    with _opened(content) as image:
+        try:
+            return to_rgb(image)
+        except OSError:
+            image.tile = []  # nothing more is to be decoded
+            return to_rgb(image)
+
+
+def _whatever_the_end(content: bytes, missing: int) -> Image.Image:
+    """The pixels that do not depend on the bytes that are missing; the others are grey.
+
+    For decoders that want the whole file at once.
+
+    Raises:
+        ValueError: if there are next to none, or no end will do.
+    """
+    pictures = []
+    for byte in ENDS:
+        with suppress(OSError), _opened(content + bytes([byte]) * missing) as image:
+            pictures.append(np.array(to_rgb(image)))
+        if len(pictures) == 2:
+            break
+    alike = pictures[0] == pictures[-1]
+    if alike.mean() < LEAST_ALIKE:
+        raise ValueError("nothing of the picture is there")
+    return Image.fromarray(np.where(alike, pictures[0], np.uint8(128)))
+
+
+def _opened(content: bytes) -> ImageFile.ImageFile:
+    return Image.open(io.BytesIO(content), formats=FORMATS)
+
+
+def _missing(content: bytes) -> int:
+    """Bytes by which a WebP, HEIF or AVIF is shorter than it says; 0 for other files."""
+    end = 0
+    if content[:4] == b"RIFF" and content[8:12] == b"WEBP":
+        end = 8 + int.from_bytes(content[4:8], "little")
+    elif content[4:8] == b"ftyp":
+        while 0 <= end <= len(content) - 8:  # boxes, each of which begins with its length
+            length = int.from_bytes(content[end : end + 4], "big")
+            if length == 1:
+                length = int.from_bytes(content[end + 8 : end + 16], "big")
+            if length < 8:
+                return 0
+            end += length
+    missing = end - len(content)
+    return missing if 0 < missing <= LONGEST_END else 0
+
+
+def _is_plain(image: Image.Image) -> bool:
+    """Of a file that has been loaded, as some of what it says may come after its pixels."""
+    segments = {name for name, _ in getattr(image, "applist", [])}
+    return (
+        image.format in BROWSERS
+        and image.mode in ("RGB", "L")
+        and image.info.keys() <= HARMLESS
+        and "APP1" not in segments  # of JPEG: EXIF or XMP, be it ever so broken
+        and getattr(image, "n_frames", 1) == 1
+    )
+
+
+def _check_size(image: Image.Image) -> None:
+    width, height = image.size
+    if width * height > MAX_MEGAPIXELS * 1e6:
+        raise UnfitError(
+            f"the picture has {width} × {height} pixels; "
+            f"at most {MAX_MEGAPIXELS} megapixels can be shown"
+        )
+    if max(width, height) > MAX_ASPECT * min(width, height):
+        raise UnfitError(
+            f"the picture has {width} × {height} pixels; "
+            f"one side can be at most {MAX_ASPECT} times the other"
+        )
+
+
+def _orientation(image: Image.Image) -> int:
+    """1 … 8; 1 where EXIF does not say or cannot be read. Pillow has turned TIFFs already."""
+    exif = Image.Exif()
+    with suppress(Exception):  # the pixels are whole
+        exif.load(image.info.get("exif", b""))
+        return exif.get(ExifTags.Base.Orientation, 1)
+    return 1

@@ -1,0 +1,1 @@
+"""Rendered kitchens: rooms with exact depth and classes; only `render` uses them."""

@@ -1,0 +1,37 @@
+"""The networks: configurations, time steps, trunks, folding for inference, files of weights."""
+
+from imexnet.models.checkpoints import load, load_pretrained, read, save
+from imexnet.models.config import MODELS, Level, ModelConfig, Stage
+from imexnet.models.folding import fold
+from imexnet.models.networks import (
+    IMEXNet,
+    Network,
+    ResNet,
+    build,
+    parameter_count,
+    states,
+    time_steps,
+)
+from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+
+__all__ = [
+    "MODELS",
+    "DiffusionReactionStep",
+    "ExplicitStep",
+    "IMEXNet",
+    "IMEXStep",
+    "Level",
+    "ModelConfig",
+    "Network",
+    "ResNet",
+    "Stage",
+    "build",
+    "fold",
+    "load",
+    "load_pretrained",
+    "parameter_count",
+    "read",
+    "save",
+    "states",
+    "time_steps",
+]

@@ -1,0 +1,155 @@
+"""Configurations: everything that defines a network, and those of the shipped ones."""
+
+import math
+from dataclasses import asdict, dataclass, replace
+
+from imexnet.models.backbone import ENCODERS, MEAN, STD, Block
+
+
+@dataclass(frozen=True)
+class Stage:
+    """An opening to `channels` with its stride, then `steps` time steps at that width."""
+
+    channels: int
+    stride: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class Level:
+    """An enlargement to the next finer grid and `channels`, then `steps` time steps there."""
+
+    channels: int
+    steps: int
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """All that defines a network and the pictures that it takes.
+
+    Attributes:
+        step: kind of time step, a key of `STEPS`.
+        stages: from the input on.
+        heads: (task, outputs per pixel); "depth" has one output, the logarithm of metres.
+        channels: of the input, 1 grey or 3 RGB.
+        mean, std: per input channel, of pictures on the scale [0, 1].
+        size: (H, W) of training pictures; others are resized to as many pixels.
+        step_size: h.
+        learned_step_size: whether every step learns its own h, from `step_size` on.
+        operator, boundary, stencil_size: of the implicit steps, see `IMEXStep`.
+        decoder: from the coarsest grid back up; each level undoes one stride.
+        encoder: a key of `ENCODERS`, which comes before the stages; none by default.
+        reach: (low, high) by which the stencils of a step are scaled at their random start,
+            log-spaced over its channels: those of a large scale reach far.
+    """
+
+    step: str
+    stages: tuple[Stage, ...]
+    heads: tuple[tuple[str, int], ...]
+    channels: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int]
+    step_size: float = 1.0
+    learned_step_size: bool = False
+    operator: str = "learned"
+    boundary: str = "periodic"
+    stencil_size: int = 3
+    decoder: tuple[Level, ...] = ()
+    encoder: str | None = None
+    reach: tuple[float, float] = (1.0, 1.0)
+
+    def to_dict(self) -> dict:
+        """Plain types for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict) -> "ModelConfig":
+        """The inverse of `to_dict`, also after a way through JSON, which knows no tuples."""
+        return cls(
+            **{
+                **values,
+                "stages": tuple(Stage(**stage) for stage in values["stages"]),
+                "heads": tuple((task, outputs) for task, outputs in values["heads"]),
+                "mean": tuple(values["mean"]),
+                "std": tuple(values["std"]),
+                "size": tuple(values["size"]),
+                "decoder": tuple(Level(**level) for level in values.get("decoder", ())),
+                "reach": tuple(values.get("reach", (1.0, 1.0))),
+            }
+        )
+
+    @property
+    def stride(self) -> int:
+        """Pixels of the input per pixel of the last grid, along either axis."""
+        return math.prod(self._strides[: len(self._strides) - len(self.decoder)])
+
+    @property
+    def coarsest(self) -> int:
+        """Pixels of the input per pixel of the coarsest grid, along either axis."""
+        return math.prod(self._strides)
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """Of the encoder, if there is one."""
+        return ENCODERS[self.encoder] if self.encoder else ()
+
+    @property
+    def _strides(self) -> list[int]:
+        """Those above 1, from the input on."""
+        return [part.stride for part in (*self.blocks, *self.stages) if part.stride > 1]
+
+
+_QTIPS = ModelConfig(
+    step="explicit",
+    stages=(Stage(channels=16, stride=1, steps=6),),
+    heads=(("qtips", 4),),
+    channels=1,
+    mean=(0.266,),
+    std=(0.082,),
+    size=(64, 64),
+)
+_INDOOR = ModelConfig(
+    step="explicit",
+    stages=(
+        Stage(channels=32, stride=2, steps=0),
+        Stage(channels=64, stride=2, steps=2),
+        Stage(channels=96, stride=1, steps=2),
+    ),
+    heads=(("depth", 1), ("segmentation", 13)),
+    channels=3,
+    mean=(0.485, 0.456, 0.406),
+    std=(0.229, 0.224, 0.225),
+    size=(120, 160),
+)
+_PYRAMID = replace(
+    _INDOOR,
+    stages=(
+        Stage(channels=32, stride=2, steps=0),
+        Stage(channels=48, stride=2, steps=1),
+        Stage(channels=96, stride=2, steps=3),
+        Stage(channels=128, stride=2, steps=2),
+    ),
+    decoder=(Level(channels=96, steps=1), Level(channels=64, steps=1)),
+)
+_BACKBONE = replace(
+    _INDOOR,
+    encoder="efficientnet-lite0",
+    stages=(Stage(channels=128, stride=1, steps=2),),
+    decoder=(Level(channels=96, steps=2), Level(channels=64, steps=1), Level(channels=32, steps=0)),
+    mean=(MEAN,) * 3,
+    std=(STD,) * 3,
+)
+
+MODELS = {
+    "qtips-resnet": _QTIPS,
+    "qtips-imexnet": replace(_QTIPS, step="imex"),
+    # 31 steps: the first depth whose window of 3 + 4 · 31 = 127 pixels spans the whole picture.
+    "qtips-resnet-deep": replace(_QTIPS, stages=(Stage(channels=16, stride=1, steps=31),)),
+    "indoor-resnet": _INDOOR,
+    "indoor-imexnet": replace(_INDOOR, step="imex"),
+    "indoor-pyramid-resnet": _PYRAMID,
+    "indoor-pyramid-imexnet": replace(_PYRAMID, step="imex"),
+    "indoor-backbone-resnet": _BACKBONE,
+    "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
+}

@@ -1,0 +1,154 @@
+"""The networks: one architecture, explicit (ResNet) or with the implicit solve (IMEXNet)."""
+
+import copy
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imexnet.models.backbone import encoder_layer
+from imexnet.models.config import ModelConfig
+from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.models.trunk import Enlargement, Trunk
+from imexnet.spectral.symbols import computing_type
+
+STEPS = {
+    "explicit": ExplicitStep,
+    "imex": IMEXStep,
+    "diffusion-reaction": DiffusionReactionStep,
+}
+
+
+class Network(nn.Module):
+    """Encoder, openings, time steps and enlargements, then a 1×1 convolution per task.
+
+    Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
+    the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
+    "depth" in metres, other tasks in logits; in float32 unless the weights are float64.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        step = STEPS[config.step]
+        options: dict[str, Any] = {"learned_step_size": config.learned_step_size}
+        if step is not ExplicitStep:
+            options |= {
+                "operator": config.operator,
+                "boundary": config.boundary,
+                "stencil_size": config.stencil_size,
+                "reach": config.reach,
+            }
+        self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
+        layers: list[nn.Module] = []
+        channels, finer = config.channels, []
+        for block in config.blocks:
+            if block.stride > 1:
+                finer.append(channels)
+            layers.append(encoder_layer(channels, block))
+            channels = block.channels
+        for stage in config.stages:
+            if stage.stride > 1:
+                finer.append(channels)
+            layers.append(Opening(channels, stage.channels, stage.stride))
+            channels = stage.channels
+            layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
+        if len(config.decoder) > len(finer):
+            raise ValueError(f"{len(config.decoder)} enlargements undo {len(finer)} strides")
+        for level in config.decoder:
+            layers.append(Enlargement(channels, finer.pop(), level.channels))
+            channels = level.channels
+            layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
+        self.layers = Trunk(*layers)
+        self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
+
+    def forward(self, picture: Tensor) -> dict[str, Tensor]:
+        y = self.layers(self.normalised(picture))  # (B, C, H / stride, W / stride)
+        return self.answers(y, (picture.shape[-2], picture.shape[-1]))
+
+    def normalised(self, picture: Tensor) -> Tensor:
+        """What the first layer takes, in the type of the weights."""
+        return ((picture - self.mean) / self.std).to(self.mean.dtype)
+
+    def answers(self, y: Tensor, size: tuple[int, int]) -> dict[str, Tensor]:
+        """The heads on the last features Y, enlarged to (H, W)."""
+        return {task: self._output(task, head(y), size) for task, head in self.heads.items()}
+
+    def _output(self, task: str, y: Tensor, size: tuple[int, int]) -> Tensor:
+        y = y.to(computing_type(y))
+        if (y.shape[-2], y.shape[-1]) != size:
+            y = F.interpolate(y, size, mode="bilinear", align_corners=False)
+        return y.clamp(*LOG_DEPTH_RANGE).exp() if task == "depth" else y
+
+
+def _head(channels: int, outputs: int) -> nn.Conv2d:
+    """Started small: the first predictions are 1 m, and equal classes, everywhere."""
+    head = nn.Conv2d(channels, outputs, 1)
+    nn.init.normal_(head.weight, std=0.01)
+    nn.init.zeros_(cast(Tensor, head.bias))
+    return head
+
+
+LOG_DEPTH_RANGE = (math.log(0.01), math.log(100.0))
+"""Far outside any room; keeps exp finite while an untrained network still wanders."""
+
+
+class ResNet(Network):
+    """Explicit steps only: Y⁺ = Y + h f(Y)."""
+
+
+class IMEXNet(Network):
+    """Implicit steps: Y⁺ = Y + h (I + hL)⁻¹ f(Y)."""
+
+
+def build(config: ModelConfig) -> Network:
+    """The network of a configuration, with fresh weights from the global generator."""
+    return (ResNet if config.step == "explicit" else IMEXNet)(config)
+
+
+def with_boundary(network: Network, boundary: str) -> Network:
+    """A copy whose implicit solves are "periodic" or "mirrored", with the same weights."""
+    twin = copy.deepcopy(network)
+    twin.config = replace(network.config, boundary=boundary)
+    for module in twin.modules():
+        if isinstance(module, IMEXStep):
+            module.boundary = boundary
+    return twin
+
+
+def parameter_count(network: nn.Module) -> int:
+    """Number of trainable scalars."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def walk(network: Network, x: Tensor) -> Iterator[tuple[ExplicitStep, Tensor, Tensor]]:
+    """Each time step with the features before and after it, (B, C, H, W).
+
+    Before a step are not always the features after the last one: openings may stand between.
+    """
+    y = network.normalised(x)
+    for layer, after in network.layers.walk(y):
+        if isinstance(layer, ExplicitStep):
+            yield layer, y, after
+        y = after
+
+
+def states(network: Network, x: Tensor) -> list[Tensor]:
+    """The features before the first time step and after each: n + 1 tensors (B, C, H, W)."""
+    found: list[Tensor] = []
+    for _, before, after in walk(network, x):
+        found += [after] if found else [before, after]
+    return found
+
+
+def time_steps(network: Network) -> list[ExplicitStep]:
+    """The network's time steps, explicit or not, from the input on."""
+    return [layer for layer in network.layers if isinstance(layer, ExplicitStep)]

@@ -1,0 +1,151 @@
+"""One time step of Ẏ = f(Y): explicit, IMEX, diffusion-reaction; and the openings between them.
+
+All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Haber (2018): K a 3×3
+convolution with zero padding, N batch normalisation (local at inference), σ = ReLU.
+"""
+
+import math
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from imexnet.spectral.operators import check_operator
+from imexnet.spectral.solve import check_step_size, even_extension, solve_eigenvalues
+from imexnet.spectral.symbols import (
+    computing_type,
+    gram_eigenvalues,
+    laplacian_eigenvalues,
+    zero_mean,
+)
+
+
+class Opening(nn.Module):
+    """Y⁺ = σ(N(K Y)), K from C_in to C_out channels: changes width, and resolution by its stride.
+
+    (B, C_in, H, W) → (B, C_out, ⌈H / stride⌉, ⌈W / stride⌉).
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, stride: int = 1) -> None:
+        super().__init__()
+        self.stride = stride
+        self.conv = nn.Conv2d(channels_in, channels_out, 3, stride, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return F.relu(self.norm(self.conv(y))).to(self.conv.weight.dtype)
+
+
+class ExplicitStep(nn.Module):
+    """Y⁺ = Y + h f(Y): forward Euler, a ResNet block. (B, C, H, W) → same.
+
+    Each step widens the window of a pixel by 4: two 3×3 convolutions.
+
+    Args:
+        channels: C.
+        step_size: h > 0.
+        learned_step_size: whether log h is trained, from log `step_size` on.
+
+    Raises:
+        ValueError: for a step size that is none.
+    """
+
+    def __init__(
+        self, channels: int, step_size: float = 1.0, learned_step_size: bool = False
+    ) -> None:
+        super().__init__()
+        check_step_size(step_size, positive=True)
+        self.step_size = step_size
+        start = nn.Parameter(torch.tensor(math.log(step_size))) if learned_step_size else None
+        self.log_step_size = start
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+
+    @property
+    def h(self) -> float | Tensor:
+        """The step size, as set or as learned."""
+        return self.step_size if self.log_step_size is None else self.log_step_size.exp()
+
+    def rhs(self, y: Tensor) -> Tensor:
+        """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
+        minus_transpose = -self.conv.weight.transpose(0, 1).flip(2, 3)  # −Kᵀ as a convolution
+        f = F.conv2d(F.relu(self.norm(self.conv(y))), minus_transpose, padding=1)
+        return f.to(self.conv.weight.dtype)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y + self.h * self.rhs(y)
+
+
+class IMEXStep(ExplicitStep):
+    """(I + hL) Y⁺ = Y + hLY + h f(Y), in its one-solve form Y⁺ = Y + h (I + hL)⁻¹ f(Y).
+
+    The two are equal because (I + hL)⁻¹ (I + hL) Y = Y. Haber et al., "IMEXnet", ICML 2019.
+
+    Args:
+        channels: C.
+        step_size: h > 0.
+        learned_step_size: as for the explicit step.
+        operator: L ⪰ 0, depthwise: "learned" is BᵀB with a trainable zero-mean stencil B per
+            channel, "laplacian" the fixed nine-point −Δ, "identity" is αI.
+        boundary: "periodic", or "mirrored": the solve on the even extension of R.
+        stencil_size: rows and columns of B, odd.
+        alpha: α ≥ 0 of the "identity" operator.
+        reach: (low, high), scales of the learned stencils' random start on [0, 1), log-spaced over
+            the channels.
+
+    Raises:
+        ValueError: for a choice or a number that is not there.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        step_size: float = 1.0,
+        learned_step_size: bool = False,
+        operator: str = "learned",
+        boundary: str = "periodic",
+        stencil_size: int = 3,
+        alpha: float = 1.0,
+        reach: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        super().__init__(channels, step_size, learned_step_size)
+        check_operator(operator, boundary, alpha)
+        if stencil_size < 1 or stencil_size % 2 != 1:
+            raise ValueError(f"stencil_size must be odd and at least 1, got {stencil_size}")
+        self.operator = operator
+        self.boundary = boundary
+        self.alpha = alpha
+        if operator == "learned":
+            with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed,
+                torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))  # not copies of one
+                start = torch.rand(channels, stencil_size, stencil_size)
+            scales = torch.logspace(math.log2(reach[0]), math.log2(reach[1]), channels, base=2)
+            self.stencil = nn.Parameter(scales.view(-1, 1, 1) * start)
+
+    def eigenvalues(self, y: Tensor) -> Tensor:
+        """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
+        if self.operator == "identity":
+            return y.new_full((1, 1, 1), self.alpha, dtype=computing_type(y))
+        if self.operator == "laplacian":
+            return laplacian_eigenvalues(y)
+        return gram_eigenvalues(zero_mean(self.stencil), (y.shape[-2], y.shape[-1]))
+
+    def solve(self, r: Tensor) -> Tensor:
+        """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
+        grid = self.grid(r)
+        solved = solve_eigenvalues(grid, self.eigenvalues(grid), self.h)
+        return solved[..., : r.shape[-2], : r.shape[-1]]
+
+    def grid(self, r: Tensor) -> Tensor:
+        """R on the periodic grid where L acts: itself, or its even extension."""
+        return even_extension(r) if self.boundary == "mirrored" else r
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y + self.h * self.solve(self.rhs(y))
+
+
+class DiffusionReactionStep(IMEXStep):
+    """(I + hL) Y⁺ = Y + h f(Y): backward Euler for Ẏ = −LY, forward Euler for f; Y is smoothed."""
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.solve(y + self.h * self.rhs(y))

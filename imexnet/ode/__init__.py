@@ -1,0 +1,1 @@
+"""Networks as differential equations: the model problem, integrators, layers, patterns, cost."""

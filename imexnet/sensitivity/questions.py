@@ -1,0 +1,161 @@
+"""A question as a person asks it, in the photo's own pixels, put to several networks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from imexnet.data import nyu, qtips
+from imexnet.inference import to_grid
+from imexnet.io.photos import full_size
+from imexnet.models.networks import Network, with_boundary
+from imexnet.models.tasks import FAMILIES
+from imexnet.sensitivity.field_of_view import FieldOfView, field_of_view, influence
+from imexnet.spectral.operators import BOUNDARIES
+
+CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
+    "segmentation": nyu.CLASSES,
+    "qtips": qtips.CLASSES,
+}
+ANSWER = "answer"
+DIRECTIONS = ("inputs", "outputs")
+TRAINED = "trained"  # the boundary that the weights were trained with
+
+Pixel = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked of a network.
+
+    Attributes:
+        task: depth, segmentation or qtips.
+        pixel: (row, column) in the photo's own pixels.
+        other: the opposite corner of a box, whose mean is asked for.
+        about: "answer", the depth or the winner's logit minus the runner-up's; or the name of a
+            class, its logit.
+        direction: "inputs", what the output here depends on; or "outputs", what a brighter input
+            pixel moves.
+
+    Raises:
+        ValueError: for a task, a class or a direction that is not there; for a box of inputs.
+    """
+
+    task: str
+    pixel: Pixel
+    other: Pixel | None = None
+    about: str = ANSWER
+    direction: str = "inputs"
+
+    def __post_init__(self) -> None:
+        if self.task not in FAMILIES:
+            raise ValueError(f"the task must be one of {', '.join(FAMILIES)}, got {self.task!r}")
+        if self.direction not in DIRECTIONS:
+            raise ValueError(
+                f"the direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}"
+            )
+        if self.about != ANSWER and self.about not in abouts(self.task):
+            raise ValueError(
+                f"{self.task} can be asked about {', '.join(abouts(self.task))}, got {self.about!r}"
+            )
+        if self.direction == "outputs" and self.other is not None:
+            raise ValueError("what an input moves is asked for a pixel, not for a box")
+
+    @property
+    def class_number(self) -> int | None:
+        """Of the class that is asked about."""
+        return None if self.about == ANSWER else CLASS_NAMES[self.task].index(self.about)
+
+    @property
+    def place(self) -> str:
+        """Words for the pixel or the box."""
+        row, column = self.pixel
+        if self.other is None:
+            return f"column {column}, row {row}"
+        rows, columns = (sorted(ends) for ends in zip(self.pixel, self.other, strict=True))
+        return f"columns {columns[0]} … {columns[1]}, rows {rows[0]} … {rows[1]}"
+
+    @property
+    def scalar(self) -> str:
+        """Words for what the derivative is taken of."""
+        if self.task == "depth":
+            return "the depth"
+        if self.about == ANSWER:
+            return "the winning class's logit minus the runner-up's"
+        return f"the logit of “{self.about}”"
+
+
+def abouts(task: str) -> list[str]:
+    """What one can ask about: "answer", and for classes their names."""
+    names = CLASS_NAMES.get(task, ())
+    return [ANSWER, *(name for name in names if name != "unlabelled")]
+
+
+def ask_all(
+    networks: Mapping[str, Network], photo: Image.Image, x: Tensor, question: Question
+) -> dict[str, FieldOfView]:
+    """Network → its field of view for the question.
+
+    Args:
+        networks: by name, in eval mode.
+        photo: as it was read; the question is in its pixels.
+        x: (1, C, h, w), what the networks are shown of it.
+        question: what is asked.
+
+    Raises:
+        ValueError: for a pixel outside the photo.
+    """
+    width, height = full_size(photo)
+    size, grid = (height, width), (x.shape[-2], x.shape[-1])
+    cell = to_grid(question.pixel, size, grid)
+    other = question.other and to_grid(question.other, size, grid)
+    found = {}
+    for kind, network in networks.items():
+        if question.direction == "outputs":
+            found[kind] = influence(network, question.task, x, cell, question.class_number)
+            continue
+        found[kind] = field_of_view(network, question.task, x, cell, other, question.class_number)
+    return found
+
+
+def with_edges(network: Network, boundary: str) -> Network:
+    """The network as it is trained, or its twin with a periodic or mirrored boundary.
+
+    Raises:
+        ValueError: for another boundary.
+    """
+    if boundary == TRAINED:
+        return network
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
+    return with_boundary(network, boundary)
+
+
+def reading(question: Question, view: FieldOfView) -> str:
+    """What the network says there: metres, or class and probability."""
+    if view.probability is None:
+        return f"{view.value:.2f} m"
+    name = CLASS_NAMES[question.task][int(view.value)]
+    return f"{name}, p = {view.probability:.2f}"
+
+
+def arrays(question: Question, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
+    """Everything that was found, by name, for an .npz file: maps on the network's grid."""
+    found: dict[str, np.ndarray] = {
+        "pixel": np.array(question.pixel),
+        "other": np.array(question.other or question.pixel),
+        "question": np.array(f"{question.task}, {question.about}, {question.direction}"),
+    }
+    for kind, view in views.items():
+        spans = [(span.start, span.stop) for span in (*view.asked, *view.window)]
+        found |= {
+            f"{kind}_sensitivity": view.sensitivity,
+            f"{kind}_derivative": view.derivative,
+            f"{kind}_asked": np.array(spans[:2]),  # rows, columns: first and one past the last
+            f"{kind}_window": np.array(spans[2:]),
+            f"{kind}_value": np.array(view.value),
+        }
+        found |= {f"{kind}_{name}": np.array(value) for name, value in view.to_dict().items()}
+    return found

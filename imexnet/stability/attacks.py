@@ -1,0 +1,134 @@
+"""Perturbations made against a network: FGSM and PGD in the ball ‖x' − x‖∞ ≤ ε.
+
+ε is on the [0, 1] picture, before the network's own normalisation. FGSM: Goodfellow et al. 2015;
+PGD: Madry et al. 2018, random start, sign steps of 2.5 ε / iterations, the best iterate is kept. A
+network can look robust because its gradients mislead, so noise of the same norm (`random_signs`)
+and the attack made for the other network belong beside every result.
+"""
+
+import math
+from collections.abc import Callable
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from imexnet.models.networks import Network
+from imexnet.models.tasks import FIRST_CLASS
+
+ATTACKS = ("fgsm", "pgd")
+ITERATIONS = 10
+IGNORED = -100  # class of pixels that count for nothing
+
+Loss = Callable[[Tensor], Tensor]
+"""Pictures (B, C, H, W) → (B,), what an attack makes large."""
+
+
+def loss(network: Network, task: str, reference: Tensor) -> Loss:
+    """How far the answer is from a reference, a number a picture.
+
+    Depth: mean |log ŷ − log d| over pixels with d > 0. Classes: mean cross-entropy over pixels
+    that are not `IGNORED`.
+
+    Args:
+        network: in eval mode.
+        task: one of its heads.
+        reference: depth (B, H, W) in metres, 0 where unknown; else numbers of logits (B, H, W).
+    """
+
+    def of(x: Tensor) -> Tensor:
+        y = network(x)[task]
+        if task == "depth":
+            known = reference > 0
+            error = (y[:, 0].log() - reference.clamp_min(1e-6).log()).abs() * known
+        else:
+            known = reference != IGNORED
+            error = F.cross_entropy(y, reference, ignore_index=IGNORED, reduction="none")
+        return error.sum((1, 2)) / known.sum((1, 2)).clamp_min(1)
+
+    return of
+
+
+@torch.no_grad()
+def own_answer(network: Network, task: str, x: Tensor) -> Tensor:
+    """The network's clean answer as a reference of `loss`, for where there is no truth."""
+    y = network(x)[task]
+    return y[:, 0] if task == "depth" else y.argmax(1)
+
+
+def from_classes(task: str, classes: Tensor) -> Tensor:
+    """Class numbers as the data have them → numbers of logits; unlabelled pixels are ignored."""
+    first = FIRST_CLASS[task]
+    return torch.where(classes < first, IGNORED, classes.long() - first)
+
+
+def attack(
+    kind: str,
+    objective: Loss,
+    x: Tensor,
+    epsilon: float,
+    seed: int = 0,
+    iterations: int = ITERATIONS,
+) -> Tensor:
+    """A picture in the ball of radius ε round x, and in [0, 1], that makes the objective large.
+
+    Args:
+        kind: "fgsm" or "pgd".
+        objective: see `loss`.
+        x: (B, C, H, W) on [0, 1].
+        epsilon: ε ≥ 0 on that scale.
+        seed: of the random point of the ball where the gradient is first taken: at x itself that
+            of |log ŷ − log ŷ(x)| is zero.
+        iterations: of PGD.
+
+    Raises:
+        ValueError: for an unknown kind or a bad ε.
+    """
+    if kind not in ATTACKS:
+        raise ValueError(f"the attack must be one of {', '.join(ATTACKS)}, got {kind!r}")
+    _check(epsilon)
+    generator = torch.Generator().manual_seed(seed)
+    start = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+    start = project(x + (2 * start - 1) * epsilon, x, epsilon)
+    if kind == "fgsm":
+        return project(x + epsilon * _ascent(objective, start)[1], x, epsilon)
+    return _pgd(objective, x, start, epsilon, iterations)
+
+
+def random_signs(x: Tensor, epsilon: float, seed: int = 0) -> Tensor:
+    """x ± ε with random signs, clipped to [0, 1]: the norms of an attack, and no aim."""
+    _check(epsilon)
+    generator = torch.Generator().manual_seed(seed)
+    signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
+    return project(x + epsilon * signs, x, epsilon)
+
+
+def project(moved: Tensor, x: Tensor, epsilon: float) -> Tensor:
+    """The nearest picture with ‖· − x‖∞ ≤ ε on [0, 1]."""
+    return torch.minimum(torch.maximum(moved, x - epsilon), x + epsilon).clamp(0, 1)
+
+
+def _pgd(objective: Loss, x: Tensor, start: Tensor, epsilon: float, iterations: int) -> Tensor:
+    moved, best, highest = start, start, x.new_full((x.shape[0],), -math.inf)
+    for number in range(iterations + 1):
+        values, signs = _ascent(objective, moved)
+        better = values > highest
+        best = torch.where(better.view(-1, 1, 1, 1), moved, best)
+        highest = torch.where(better, values, highest)
+        if number < iterations:
+            moved = project(moved + 2.5 * epsilon / iterations * signs, x, epsilon)
+    return best
+
+
+def _ascent(objective: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
+    """The objective (B,), and the signs of its gradient."""
+    with torch.inference_mode(False), torch.enable_grad():
+        x = x.clone().requires_grad_()
+        values = objective(x)
+        (gradient,) = torch.autograd.grad(values.sum(), x)
+        return values.detach(), gradient.sign()
+
+
+def _check(epsilon: float) -> None:
+    if not 0 <= epsilon <= 1:
+        raise ValueError(f"ε must lie between 0 and 1 on the [0, 1] image, got {epsilon}")

@@ -1,0 +1,100 @@
+"""Recipes: AdamW, one cycle of the learning rate, averaged weights."""
+
+from dataclasses import dataclass, replace
+
+from imexnet.models.config import MODELS
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A recipe: AdamW, one cycle of the learning rate, averaged weights.
+
+    Attributes:
+        model: a key of `MODELS`.
+        epochs: passes over the data set.
+        seed: of weights, order and augmentation.
+        batch: images per step, over all processes.
+        learning_rate: peak of the cycle.
+        weight_decay: of the convolution kernels.
+        stencil_decay: of the stencils; it would pull B to 0, the IMEXNet back to the ResNet.
+        encoder_rate: learning rate of the encoder per that of all else.
+        average: decay of the exponential moving average of the weights.
+        segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
+        balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
+            the most right pixels, 1 for every class alike.
+        smoothing: share of a label that goes to all classes alike, of rooms.
+        images: Q-tips per epoch; each is seen once.
+        noise: largest σ of the Gaussian noise on a picture, uniform from 0 on.
+        blur: largest σ in pixels of the Gaussian blur of every other picture, uniform from 0.1 on.
+        scales: number of grids, each half as fine as the one before, on which the gradients of
+            log-depth are compared, of rooms.
+        portrait: share of the batches that are cut to upright pictures, of rooms.
+        size: (H, W) of the pictures, that of the network's configuration by default.
+    """
+
+    model: str
+    epochs: int
+    seed: int = 0
+    batch: int = 16
+    learning_rate: float = 4e-3
+    weight_decay: float = 1e-2
+    stencil_decay: float = 0.0
+    encoder_rate: float = 0.15
+    average: float = 0.995
+    segmentation: float = 0.3
+    balance: float = 0.5
+    smoothing: float = 0.0
+    images: int = 1024
+    noise: float = 0.0
+    blur: float = 0.0
+    scales: int = 1
+    portrait: float = 0.0
+    size: tuple[int, int] | None = None
+
+
+RECIPES = {
+    "qtips": TrainConfig("qtips-imexnet", epochs=60, noise=0.15, blur=1.0),
+    "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
+    "indoor-pyramid": TrainConfig(
+        "indoor-pyramid-imexnet",
+        epochs=100,
+        learning_rate=3e-3,
+        weight_decay=5e-2,
+        segmentation=0.5,
+        balance=0.25,
+        smoothing=0.1,
+    ),
+    "indoor-backbone": TrainConfig(
+        "indoor-backbone-imexnet",
+        epochs=150,
+        learning_rate=3e-3,
+        weight_decay=5e-2,
+        segmentation=0.5,
+        balance=0.25,
+        smoothing=0.1,
+        noise=0.1,
+        blur=1.0,
+        scales=3,
+        portrait=0.25,
+    ),
+}
+
+
+def recipe(model: str, **changes: int | None) -> TrainConfig:
+    """The recipe of a network; changes that are None count as not given.
+
+    Raises:
+        ValueError: for an unknown model or a number out of range.
+    """
+    if model not in MODELS:
+        raise ValueError(f"no model {model!r}; there are {', '.join(MODELS)}")
+    given = {name: value for name, value in changes.items() if value is not None}
+    for name, value in given.items():
+        if value < (0 if name == "seed" else 1):
+            raise ValueError(f"{name} must be positive, got {value}")
+    return replace(RECIPES[_family(model)], model=model, **given)
+
+
+def _family(model: str) -> str:
+    """The longest key of `RECIPES` that the model's name starts with."""
+    return max((name for name in RECIPES if model.startswith(f"{name}-")), key=len)

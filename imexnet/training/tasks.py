@@ -1,0 +1,188 @@
+"""The data sets that networks are trained on: Q-tips and rooms."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from PIL import Image
+from torch import Tensor
+
+from imexnet.data import nyu, qtips
+from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.inference import resize
+from imexnet.models.config import ModelConfig
+from imexnet.models.networks import Network
+from imexnet.training.augmentation import blurred, noisy, relit
+from imexnet.training.losses import log_depth_loss
+from imexnet.training.recipes import TrainConfig
+
+TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks for
+VALIDATION_STREAM = 2**33
+
+
+class Task(Protocol):
+    """What `fit` needs to know of a data set."""
+
+    images: int
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Pictures (B, C, H, W) on [0, 1] and targets; randomness from the global generator."""
+        ...
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        """A scalar."""
+        ...
+
+    def unaugmented(self) -> Iterator[Tensor]:
+        """Batches of pictures to take the statistics of the norms from, after training."""
+        ...
+
+    def validate(self, network: Network) -> dict:
+        """Scores on the validation split."""
+        ...
+
+
+class QtipsTask:
+    """Fresh Q-tips every epoch, or those of a folder over and over; cross-entropy."""
+
+    def __init__(self, config: TrainConfig, folder: Path | None = None) -> None:
+        self.given = None if folder is None else qtips.read_qtips(folder)
+        self.images = config.images if self.given is None else len(self.given[0])
+        self.config = config
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        if self.given is not None:
+            pictures, labels = (array[indices.numpy()] for array in self.given)
+        else:
+            first, seed = epoch * self.images, self.config.seed
+            pairs = [qtips.qtip(TRAINING_STREAM + seed, first + i) for i in indices.tolist()]
+            pictures, labels = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+        scaled = torch.from_numpy(pictures).unsqueeze(1) / 255
+        if self.config.noise > 0 or self.config.blur > 0:
+            scaled = noisy(relit(blurred(scaled, self.config.blur)), self.config.noise)
+        return scaled, {"qtips": torch.from_numpy(labels).long()}
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(outputs["qtips"], targets["qtips"])
+
+    def unaugmented(self) -> Iterator[Tensor]:
+        return iter(())  # the averages over all noises serve them all
+
+    def validate(self, network: Network) -> dict:
+        return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(256)))
+
+
+class IndoorTask:
+    """Rooms of NYU Depth V2 at the network's size, held in memory, augmented in batches.
+
+    Image, depth and labels are flipped, zoomed, rotated and shifted together. A zoom by s brings
+    everything nearer: depth is divided by s, and s spreads around 1 in both directions so that
+    the mean log-depth of the stream stays that of the photos.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        size: tuple[int, int],
+        folder: Path,
+        rendered: Path | None = None,
+    ) -> None:
+        import kornia.augmentation as augmentation
+
+        rooms = nyu.read_rooms(folder, "train")
+        photos = len(rooms)
+        if rendered is not None:  # besides the photos: an epoch passes once over both
+            rooms += nyu.read_rooms(rendered, "train")
+        self.images = len(rooms)
+        self.validation = nyu.read_rooms(folder, "val")
+        self.photos = torch.stack([_photo(room.photo, size) for room in rooms])
+        self.depth = torch.stack([_nearest(room.depth, size) for room in rooms])
+        self.labels = torch.stack([_nearest(room.labels, size) for room in rooms])
+        real = self.labels[:photos]  # the weights are the same with and without kitchens
+        counts = torch.bincount(real.flatten().long(), minlength=14)[1:].float()
+        usual = counts[counts > 0].median()
+        self.weights = (usual / counts).pow(config.balance).where(counts > 0, 0)
+        self.config = config
+        self.geometry = augmentation.AugmentationSequential(
+            augmentation.RandomHorizontalFlip(p=0.5),
+            augmentation.RandomAffine(
+                degrees=5.0,
+                translate=(0.1, 0.1),
+                scale=(0.72, 1.33),
+                padding_mode="reflection",
+                p=1.0,
+            ),
+            data_keys=["input", "mask", "mask"],
+        )
+        self.colour = augmentation.ColorJiggle(0.3, 0.3, 0.3, 0.05, p=0.8)
+
+    def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        photos = self.photos[indices].float() / 255
+        truth = (self.depth[indices], self.labels[indices].float())
+        photos, depth, labels = self.geometry(photos, *truth)
+        matrix = cast(Tensor, self.geometry.transform_matrix)
+        zoom = torch.linalg.det(matrix[:, :2, :2]).abs().sqrt().view(-1, 1, 1, 1)
+        if torch.rand(()) < self.config.portrait:
+            photos, depth, labels, nearer = upright(photos, depth, labels)
+            zoom = nearer * zoom
+        photos = blurred(self.colour(photos), self.config.blur)
+        targets = {"depth": depth / zoom, "segmentation": labels[:, 0].long()}
+        return noisy(photos, self.config.noise), targets
+
+    def unaugmented(self) -> Iterator[Tensor]:
+        for photos in self.photos.split(self.config.batch):
+            yield photos.float() / 255
+
+    def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
+        depth = log_depth_loss(outputs["depth"], targets["depth"], self.config.scales)
+        logits = outputs["segmentation"]
+        classes = F.cross_entropy(
+            logits,
+            targets["segmentation"] - 1,  # 0 = unlabelled becomes -1
+            weight=self.weights.to(logits.device),
+            ignore_index=-1,
+            label_smoothing=self.config.smoothing,
+        )
+        return depth + self.config.segmentation * classes
+
+    def validate(self, network: Network) -> dict:
+        return evaluate_indoor(network, self.validation)
+
+
+def upright(photos: Tensor, depth: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor, float]:
+    """A part of lying pictures (B, C, H, W), at one place for all, as upright ones (B, C, W, H).
+
+    Returns:
+        Photos, depth, labels, and the factor by which the part was enlarged.
+    """
+    height, width = photos.shape[-2:]
+    across = round(height * height / width)
+    left = int(torch.randint(width - across + 1, ()))
+    size = (width, height)
+    photos, depth, labels = (t[..., left : left + across] for t in (photos, depth, labels))
+    photos = F.interpolate(photos, size, mode="bilinear", align_corners=False)
+    depth, labels = (F.interpolate(t, size, mode="nearest-exact") for t in (depth, labels))
+    return photos, depth, labels, width / height
+
+
+def make_task(
+    config: TrainConfig, model: ModelConfig, data: Path | None, rendered: Path | None = None
+) -> Task:
+    """The data set that a model is trained on."""
+    if config.model.startswith("qtips"):
+        return QtipsTask(config, data)
+    if data is None:
+        raise ValueError("the indoor networks need --data, the folder that prepare-nyu writes")
+    return IndoorTask(config, model.size, data, rendered)
+
+
+def _photo(photo: np.ndarray, size: tuple[int, int]) -> Tensor:
+    return torch.from_numpy(np.array(resize(Image.fromarray(photo), size))).permute(2, 0, 1)
+
+
+def _nearest(plane: np.ndarray, size: tuple[int, int]) -> Tensor:
+    tensor = torch.from_numpy(plane)[None, None]
+    return F.interpolate(tensor, size, mode="nearest")[0]

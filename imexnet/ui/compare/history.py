@@ -1,0 +1,75 @@
+"""What a visitor has looked at: small copies of the photos, whose paths that visitor alone has."""
+
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+
+import gradio as gr
+from PIL import Image
+
+from imexnet.io.files import write_bytes
+from imexnet.ui.components import examples
+from imexnet.ui.components.inputs import read
+from imexnet.ui.components.parts import NOT_KEPT, SHOWN, Folder, fault
+
+MOST = 12
+THUMB = 120  # longer side in pixels
+
+
+class History:
+    """Builds the strip where it is made; hidden until there is something to go back to.
+
+    Args:
+        folder: for the copies, which go with the visitor's other files: none stays in memory.
+    """
+
+    def __init__(self, folder: Folder) -> None:
+        self.folder = folder
+        self.kept = gr.State([])
+        self.strip = gr.Gallery(
+            label="Seen in this visit",
+            columns=6,
+            height="auto",
+            allow_preview=False,
+            format="png",
+            object_fit="cover",
+            buttons=[],
+            visible=False,
+            elem_id="history",
+        )
+
+    def remember(self, photo: Image.Image | None, kept: list[str]) -> tuple[list[str], dict]:
+        """The photo in front of the others, once, and the strip that shows them."""
+        kept = [path for path in kept if Path(path).exists()]
+        if photo is not None:
+            copy = small_copy(photo)
+            name = sha256(copy).hexdigest()
+            others = [path for path in kept if Path(path).name != name]
+            kept = [str(write_bytes(self.folder.new() / name, copy)), *others][:MOST]
+        return kept, gr.update(value=[thumb(path) for path in kept], visible=len(kept) > 1)
+
+    @staticmethod
+    def recall(kept: list[str], event: gr.SelectData) -> Image.Image:
+        """The chosen photo."""
+        if event.index >= len(kept):
+            raise fault(NOT_KEPT)
+        return read(kept[event.index])
+
+
+def small_copy(photo: Image.Image) -> bytes:
+    """A JPEG of the page's size; lossless if its truth is known, as pixels tell that."""
+    buffer = BytesIO()
+    if examples.is_qtip(photo) or examples.true_values(photo, "depth") is not None:
+        photo.save(buffer, "PNG")
+    else:
+        small = photo.copy()
+        small.thumbnail((SHOWN, SHOWN))
+        small.save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def thumb(path: str) -> Image.Image:
+    """A thumbnail of such a copy."""
+    with Image.open(path) as picture:
+        picture.thumbnail((THUMB, THUMB))
+        return picture.convert("RGB")

@@ -1,0 +1,102 @@
+"""The room to turn: a surface through either network's depths, or the true ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from imexnet.inference import predict
+from imexnet.io import files, point_cloud
+from imexnet.io.photos import full_size
+from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
+from imexnet.ui.components import examples
+from imexnet.ui.components.inputs import pair_and_input
+from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, Folder, fault, telling
+from imexnet.viz import drawing, plots
+
+GRID = 160  # points along the longer side: about as many as the networks tell apart
+SOURCES = [*((plots.LABELS[kind], kind) for kind in KINDS), ("Truth", "truth")]
+NOTE = (
+    '<div class="note">Depth alone does not tell the shape: a camera is assumed that sees so many '
+    "degrees along the photo's longer side. Drag to turn, wheel to zoom.</div>"
+)
+
+
+class Room:
+    """Builds its tab where it is called and answers its events.
+
+    Args:
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+        folder: for the files.
+    """
+
+    def __init__(self, networks: Mapping[str, Network], folder: Folder) -> None:
+        self.networks = networks
+        self.folder = folder
+        with gr.Row(equal_height=True):
+            self.source = gr.Radio(
+                SOURCES, value="imexnet", label="Depth of", elem_id="source", min_width=220
+            )
+            self.angle = gr.Slider(
+                30,
+                120,
+                point_cloud.KINECT_ANGLE,
+                step=1,
+                label="Camera's angle, degrees",
+                elem_id="angle",
+                min_width=180,
+            )
+            self.build = gr.Button("Build the room", elem_id="build", min_width=140)
+        self.model = gr.Model3D(
+            label="The room in metres (GLB)",
+            height=330,
+            camera_position=(90, 90, 4.5),
+            clear_color=(0.5, 0.5, 0.5, 0),
+            interactive=False,
+            elem_id="room",
+        )
+        gr.HTML(NOTE)
+
+    def answer_clicks(self, photo: gr.Image, trunk: gr.Radio) -> None:
+        """Makes the button and the choice build the room."""
+        asked: dict[str, Any] = {
+            "fn": self.room,
+            "inputs": [photo, self.source, self.angle, trunk],
+            "outputs": self.model,
+            **ON_DEVICE,
+        }
+        self.build.click(**asked, api_name="room")
+        gr.on([self.source.input, self.angle.release], **asked, **PRIVATE)
+
+    def room(
+        self,
+        photo: Image.Image | None,
+        source: str = "imexnet",
+        angle: float = point_cloud.KINECT_ANGLE,
+        trunk: str = "plain",
+    ) -> str:
+        """The photo as a surface in space, a GLB file in metres.
+
+        Args:
+            photo: a picture of a room.
+            source: whose depth: resnet, imexnet, or truth for a rendered kitchen.
+            angle: of view along the photo's longer side, in degrees.
+            trunk: of the networks, plain or pyramid.
+        """
+        photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
+        width, height = full_size(photo)
+        size = drawing.display_size((height, width), GRID)
+        if source == "truth":
+            metres = examples.true_values(photo, "depth")
+            if metres is None:
+                raise fault("The true depth is known of the rendered kitchens alone.")
+        elif source in pair:
+            with DEVICE:
+                metres = predict(pair[source], "depth", x, size).values
+        else:
+            raise fault("There is no such depth; choose resnet, imexnet or truth.")
+        with telling():
+            content = point_cloud.mesh(photo, metres, angle)
+        return str(files.write_bytes(self.folder.new() / f"{source}-room.glb", content))

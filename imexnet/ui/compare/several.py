@@ -1,0 +1,123 @@
+"""Several photos at once: both answers side by side, and where the networks differ, in a table."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from imexnet.inference import answer, forward
+from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
+from imexnet.sensitivity.questions import CLASS_NAMES
+from imexnet.ui.components.answers import answer_pictures
+from imexnet.ui.components.inputs import PICTURES, pair_and_input, read
+from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
+from imexnet.viz import colours, plots
+
+MOST = 24  # photos
+COLUMNS = {**plots.LABELS, "apart": "Apart"}
+APART = {
+    "depth": "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet.",
+    "segmentation": "Commonest class of each network; apart: share of pixels that differ.",
+    "qtips": "Commonest class of each network; apart: share of pixels that differ.",
+}
+
+
+class Several:
+    """Builds its accordion where it is called and answers its events.
+
+    Args:
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+    """
+
+    def __init__(self, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        with gr.Accordion("Several photos at once", open=False, elem_id="several"):
+            self.files = gr.File(
+                label=f"Photos, at most {MOST}",
+                file_count="multiple",
+                file_types=PICTURES,
+                height=140,
+                elem_id="several-files",
+            )
+            self.run = gr.Button("Compare these photos", size="sm", elem_id="several-run")
+            self.pictures = gr.Gallery(
+                label="Photo, ResNet, IMEXNet; each photo has a scale of its own",
+                columns=2,
+                format="png",
+                height="auto",
+                object_fit="contain",
+                buttons=["fullscreen"],
+                elem_id="several-pictures",
+            )
+            self.rows = gr.HTML(label="rows", elem_id="several-rows")
+
+    def answer_clicks(self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown) -> None:
+        """Makes the button compare."""
+        self.run.click(
+            self.compare,
+            [self.files, task, trunk, colours],
+            [self.pictures, self.rows],
+            **ON_DEVICE,
+            **PRIVATE,
+        )
+
+    def compare(
+        self,
+        paths: Sequence[str] | None,
+        task: str,
+        trunk: str = "plain",
+        colours: str = colours.DEPTH_COLOURS,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[list[tuple[np.ndarray, str]], str]:
+        """A strip a photo, and a row of the table; a file that is no picture gets a row, too."""
+        if not paths:
+            raise fault("Choose one photo or more.")
+        if len(paths) > MOST:
+            raise fault(f"Choose at most {MOST} photos; these are {len(paths)}.")
+        strips, rows = [], []
+        for i, path in enumerate(paths):
+            progress((i, len(paths)), unit="photos")
+            name = Path(path).name
+            try:
+                strip, row = self._one(read(path), task, trunk, colours)
+            except gr.Error as error:
+                row = {"resnet": "–", "imexnet": "–", "apart": str(error.message)}
+            else:
+                strips.append((strip, name))
+            rows.append((name, row))
+        note = f'<div class="note">{escape(APART[task])}</div>'
+        return strips, table(rows, list(COLUMNS), COLUMNS) + note
+
+    def _one(
+        self, photo: Image.Image, task: str, trunk: str, colours: str
+    ) -> tuple[np.ndarray, dict[str, str]]:
+        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        with DEVICE:
+            outputs = {kind: forward(network, x)[0] for kind, network in pair.items()}
+        pictures, _ = answer_pictures(task, photo, outputs, colours=colours)
+        height, width = pictures["resnet"].shape[:2]
+        shown = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR))
+        strip = np.hstack([shown, *(pictures[kind] for kind in KINDS)])
+        values = {k: _on_grid(task, o[task], o) for k, o in outputs.items()}
+        return strip, _row(task, values["resnet"], values["imexnet"])
+
+
+def _on_grid(task: str, y: Tensor, outputs: dict[str, Tensor]) -> np.ndarray:
+    return answer(task, outputs, (y.shape[-2], y.shape[-1])).values
+
+
+def _row(task: str, resnet: np.ndarray, imexnet: np.ndarray) -> dict[str, str]:
+    both = {"resnet": resnet, "imexnet": imexnet}
+    if task == "depth":
+        words = {kind: f"{values.mean():.2f} m" for kind, values in both.items()}
+        apart = np.abs(imexnet - resnet) / resnet
+    else:
+        names = CLASS_NAMES[task]
+        words = {kind: names[np.bincount(v.ravel()).argmax()] for kind, v in both.items()}
+        apart = resnet != imexnet
+    return words | {"apart": f"{100 * apart.mean():.0f} %"}

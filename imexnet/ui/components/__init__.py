@@ -1,0 +1,1 @@
+"""What tabs share: inputs, examples, answers, words and looks."""

@@ -1,0 +1,144 @@
+"""Pictures that the page offers, and what it knows of them: their truth, and who comes near it.
+
+A picture is recognised by its pixels alone, so that nothing is remembered between visitors and an
+upload of one's own has no truth.
+"""
+
+from collections.abc import Mapping
+from functools import lru_cache
+from hashlib import sha256
+from html import escape
+
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from imexnet.data import nyu, qtips
+from imexnet.inference import answer, resize
+from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
+from imexnet.places import KITCHENS
+from imexnet.sensitivity.questions import CLASS_NAMES
+from imexnet.ui.components.parts import colour_bar, table
+from imexnet.viz import colours, drawing, plots
+
+QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
+ERROR_COLOURS = "RdBu"  # too near is red, too far is blue
+LARGEST_ERROR = 0.5  # of the true depth, at the ends of the colour scale
+NO_QTIP = (
+    "This is no Q-tip: these two networks know only rods of 4 grey values on 64 × 64 pixels. "
+    "Choose depth or segmentation for a photo."
+)
+
+
+@lru_cache(1)
+def _gallery() -> dict[str, nyu.Room]:
+    """The rendered kitchens by the digest of their pixels, in their order."""
+    return {_digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
+
+
+def kitchens() -> list[str]:
+    """The files of the rendered kitchens."""
+    return [str(path) for path in sorted((KITCHENS / "rgb").glob("*.jpg"))]
+
+
+def qtip(index: int, longest: int) -> Image.Image:
+    """A Q-tip, enlarged as it is."""
+    picture, _ = qtips.qtip(QTIPS_SEED, index)
+    size = drawing.display_size(picture.shape, longest)
+    return Image.fromarray(drawing.enlarge(picture, size, smooth=False))
+
+
+def is_qtip(photo: Image.Image) -> bool:
+    """Whether its grey values are those of a Q-tip."""
+    return _true_qtip(photo) is not None
+
+
+def true_values(photo: Image.Image, task: str) -> np.ndarray | None:
+    """(h, w) true metres or classes; None where they are not known."""
+    if task == "qtips":
+        return _true_qtip(photo)
+    room = _gallery().get(_digest(np.asarray(photo)))
+    if room is None:
+        return None
+    return room.depth if task == "depth" else room.labels
+
+
+def answers_on(
+    truth: np.ndarray, task: str, outputs: Mapping[str, dict[str, Tensor]]
+) -> dict[str, np.ndarray]:
+    """Network → its metres or classes on the grid of the truth."""
+    size = (truth.shape[0], truth.shape[1])
+    return {kind: answer(task, o, size).values for kind, o in outputs.items()}
+
+
+def plain_verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray) -> str:
+    """How far off each network's metres are, or how often its class is right, in a sentence."""
+    if task == "depth":
+        share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
+        about, how = "Off from the truth on average", "by"
+    else:
+        share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
+        about, how = "Right class" if task != "qtips" else "Right about the rod", "on"
+    words = " and ".join(
+        f"the {plots.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
+    )
+    return f"{about}: {words}{'' if task == 'depth' else ' of the pixels'}."
+
+
+def verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray | None) -> str:
+    """HTML: how near each network comes to the truth."""
+    if truth is None:
+        return f'<div class="note">{NO_QTIP}</div>' if task == "qtips" else ""
+    scores: dict[str, dict[str, str]] = {}
+    for kind, values in answers.items():
+        for name, score in _scores(task, values, truth).items():
+            scores.setdefault(name, {})[kind] = score
+    about = "Against the exact truth of this rendered picture, all of it (no crop):"
+    if task == "qtips":
+        about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
+    return f'<div class="note">{about}</div>' + table(list(scores.items()), list(answers))
+
+
+def error_pictures(
+    answers: Mapping[str, np.ndarray], truth: np.ndarray, longest: int
+) -> dict[str, np.ndarray]:
+    """Network → picture of its relative error of depth, (ŷ - y) / y, at the page's size."""
+    size = drawing.display_size(truth.shape, longest)
+    pictures = {}
+    for kind, metres in answers.items():
+        share = 0.5 + (metres / truth - 1) / (2 * LARGEST_ERROR)
+        pictures[kind] = drawing.enlarge(colours.colour(share, ERROR_COLOURS), size)
+    return pictures
+
+
+def error_bar() -> str:
+    """The scale of the pictures of errors."""
+    most = round(100 * LARGEST_ERROR)
+    ticks = [f"−{most} %", "too near", "0", "too far", f"+{most} %"]
+    return colour_bar(ERROR_COLOURS, ticks, "Error of depth, share of the true one")
+
+
+def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
+    if task == "depth":
+        scores = depth_scores(values, truth)
+        return {
+            "AbsRel ↓": f"{scores['abs_rel']:.3f}",
+            "RMSE ↓": f"{scores['rmse']:.2f} m",
+            "δ1 ↑": f"{scores['delta1']:.3f}",
+        }
+    confusion = confusion_matrix(values, truth, len(CLASS_NAMES[task]))
+    ious = iou(confusion)
+    if task == "qtips":
+        return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}
+    # Classes that neither the truth nor the answer has do not count.
+    mean = float(np.nanmean(ious))
+    return {"mIoU ↑": f"{mean:.3f}", "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}"}
+
+
+def _true_qtip(photo: Image.Image) -> np.ndarray | None:
+    """The label of a Q-tip, at any whole enlargement."""
+    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
+
+
+def _digest(pixels: np.ndarray) -> str:
+    return sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()

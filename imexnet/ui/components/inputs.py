@@ -1,0 +1,182 @@
+"""What every tab begins with: a photo, the task, examples; and what a photo says of itself."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+from torch import Tensor
+
+from imexnet.inference import to_input
+from imexnet.io.photos import endings, is_cut_short, is_plain
+from imexnet.models.networks import Network
+from imexnet.models.tasks import FAMILIES, KINDS, TRUNKS, family
+from imexnet.ui.components import examples
+from imexnet.ui.components.parts import (
+    EVERY,
+    LATEST,
+    PRIVATE,
+    SHOWN,
+    Photo,
+    decoded,
+    fault,
+    unreadable,
+)
+from imexnet.ui.server.memory_fallback import effort
+from imexnet.viz import plots
+
+TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
+PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
+CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
+QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The components of a tab's first column."""
+
+    photo: Photo
+    upload: gr.UploadButton
+    task: gr.Radio
+    examples: list[Any]  # of gr.Examples, which is typed as a function
+    fresh: gr.Button
+
+
+def inputs(prefix: str = "", task: str = "depth") -> Inputs:
+    """Builds the column where it is called; `prefix` goes before each element's id."""
+    kitchens = examples.kitchens()
+    rods = [example(i) for i in range(QTIPS)]
+    photo = Photo(
+        value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
+        label="Photo",
+        alt_text="Photo",
+        type="pil",
+        image_mode=None,
+        format="png",
+        height=280,
+        sources=["upload", "webcam", "clipboard"],
+        webcam_options=gr.WebcamOptions(mirror=False),
+        buttons=["fullscreen"],
+        elem_id=f"{prefix}photo",
+        elem_classes="pic",
+    )
+    upload = gr.UploadButton(
+        "Upload a photo", file_types=PICTURES, variant="primary", elem_id=f"{prefix}upload"
+    )
+    choice = gr.Radio(TASKS, value=task, label="Task", elem_id=f"{prefix}task")
+    offered = [
+        gr.Examples(
+            pictures,
+            inputs=photo,
+            label=label,
+            cache_examples=False,
+            examples_per_page=12,
+            api_visibility="private",
+            elem_id=f"{prefix}{name}",
+        )
+        for name, label, pictures in (
+            ("kitchen", "Kitchens, rendered: their truth is known", kitchens),
+            ("qtip", "Q-tips: which markers has the rod?", rods),
+        )
+        if pictures
+    ]
+    fresh = gr.Button("Draw another Q-tip", size="sm", elem_id=f"{prefix}fresh")
+    return Inputs(photo, upload, choice, offered, fresh)
+
+
+def on_new_photo(
+    chosen: Inputs, begin: dict[str, Any] | None = None, fail: dict[str, Any] | None = None
+) -> list[Any]:
+    """Events, one for each way a photo can come, the upload to the photo itself first.
+
+    Args:
+        chosen: the tab's first column.
+        begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is made to suit.
+        fail: what happens where the photo shows a file that is no picture; by default it goes.
+    """
+    fit = begin or {"fn": suited, "inputs": [chosen.photo, chosen.task], "outputs": chosen.task}
+    fit = {**fit, **PRIVATE}
+    gone = fail or {"fn": lambda: None, "inputs": None, "outputs": chosen.photo}
+    dropped = chosen.photo.upload(as_read, chosen.photo, chosen.photo, **PRIVATE, **EVERY)
+    dropped.failure(**gone, **PRIVATE)
+    arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
+    drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
+    return [
+        dropped.success(**fit, **LATEST),
+        arrived.success(**fit, **LATEST),
+        drawn.success(**fit, **LATEST),
+        *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
+    ]
+
+
+def pair_and_input(
+    networks: Mapping[str, Network], photo: Image.Image | None, task: str, trunk: str = "plain"
+) -> tuple[Image.Image, dict[str, Network], Tensor]:
+    """The photo, the task's two networks, and the one tensor that both are shown."""
+    photo, pair = need(photo), pair_of(networks, task, trunk)
+    network = pair["resnet"]
+    return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
+
+
+def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
+    """The two networks of a task, or one clear sentence."""
+    if task not in FAMILIES:
+        raise fault("There is no such task; choose depth, segmentation or qtips.")
+    if trunk not in TRUNKS:
+        raise fault("There is no such trunk; choose plain or pyramid.")
+    names = {kind: f"{family(task, trunk)}-{kind}" for kind in KINDS}
+    missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
+    if missing:
+        raise fault(f"This server has no {' and no '.join(missing)} for this task; try another.")
+    return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
+
+
+def example(index: int) -> Image.Image:
+    """A Q-tip of the page's size."""
+    return examples.qtip(index, SHOWN)
+
+
+def fresh() -> Image.Image:
+    """A Q-tip that nobody has seen yet."""
+    return example(time.time_ns())
+
+
+def read(path: str) -> Image.Image:
+    """The picture in an uploaded file, or one clear sentence; a warning if it is only a part."""
+    try:
+        return _told(decoded(path))
+    except (OSError, ValueError) as error:
+        raise unreadable(error) from None
+
+
+def to_show(path: str) -> str | Image.Image:
+    """An uploaded file as it is, if every browser shows its picture as it was read, or that."""
+    picture = read(path)
+    return path if is_plain(picture) else picture
+
+
+def as_read(photo: Image.Image | None) -> Any:
+    """The same for a file that the page shows already."""
+    return gr.skip() if is_plain(_told(need(photo))) else photo
+
+
+def _told(picture: Image.Image) -> Image.Image:
+    if is_cut_short(picture):
+        gr.Warning(CUT_SHORT, title="Part of a picture")
+    return picture
+
+
+def need(photo: Image.Image | None) -> Image.Image:
+    """The photo, or the sentence that asks for one."""
+    if photo is None:
+        raise fault("Upload a photo first, or choose an example.")
+    return photo
+
+
+def suited(photo: Image.Image | None, task: str) -> str:
+    """The task that suits a new photo."""
+    if examples.is_qtip(need(photo)):
+        return "qtips"
+    return "depth" if task == "qtips" else task

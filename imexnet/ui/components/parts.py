@@ -1,0 +1,186 @@
+"""Pieces of the page: the upload component, colour bars, legends and tables as HTML."""
+
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from gradio.utils import get_upload_folder
+from PIL import Image
+
+from imexnet.io.files import write_picture
+from imexnet.io.photos import CutShortWarning, UnfitError, read_photo, shrink
+from imexnet.ui.components.words import explain
+from imexnet.viz import plots
+from imexnet.viz.colours import colour_stops
+
+SHOWN = 512  # longer side of every picture on the page
+DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
+DECODER = threading.Lock()  # one photo at a time, as a large one takes up to a gigabyte
+PHOTOS_KEPT = 64 * 2**20  # bytes of decoded photos, for the clicks that follow
+PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
+ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+PRIVATE: dict[str, Any] = {"api_visibility": "private"}
+EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
+LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
+
+NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
+NOT_KEPT = (
+    "This photo is not here: a server keeps photos for an hour, and only its own; upload it again."
+)
+
+
+warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
+warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
+
+
+class Photo(gr.Image):
+    """An upload that arrives as upright RGB whatever the file, or as one clear sentence."""
+
+    is_template = True  # the front end knows it as "image"
+
+    def preprocess(self, payload) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The picture as `to_rgb` gives it, without pixels that nothing on the page can show."""
+        if payload is None:
+            return None
+        try:
+            return decoded(payload.path or "")
+        except (OSError, ValueError) as error:
+            raise unreadable(error) from None
+
+
+def decoded(path: str) -> Image.Image:
+    """The picture in a file, decoded for its first event and kept for the clicks that follow.
+
+    Raises:
+        ValueError: as `read_photo`.
+    """
+    key = path, Path(path).stat().st_mtime_ns
+    photo = _photos.get(key)
+    if photo is None:
+        with DECODER:
+            photo = _photos.get(key) or shrink(read_photo(Path(path)))  # another event's, by now
+            _photos[key] = photo
+            while sum(map(_size, _photos.values())) > PHOTOS_KEPT:
+                del _photos[next(iter(_photos))]
+    return photo
+
+
+_photos: dict[tuple[str, int], Image.Image] = {}  # by path and time of the last change
+
+
+def _size(photo: Image.Image) -> int:
+    return 4 * photo.width * photo.height  # bytes: Pillow keeps RGB in four
+
+
+def forget_photos() -> None:
+    """Drops the decoded pictures; those that are still asked for are decoded again."""
+    with DECODER:
+        _photos.clear()
+
+
+class Folder:
+    """Where files to show and to download are written: in Gradio's own, which the page sweeps."""
+
+    def new(self) -> Path:
+        """An empty folder that nobody can guess."""
+        root = get_upload_folder()
+        Path(root).mkdir(parents=True, exist_ok=True)
+        return Path(tempfile.mkdtemp(dir=root))
+
+    def pictures(self, arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
+        """Pictures as PNG files, each written once for all components that show it."""
+        folder = self.new()
+        return {
+            name: str(write_picture(array, folder / f"{name}.png"))
+            for name, array in arrays.items()
+        }
+
+
+def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.Image:
+    """A picture to look at and to download."""
+    given: dict[str, Any] = {"min_width": 280, "buttons": ["download", "fullscreen"], **options}
+    return gr.Image(
+        label=label,
+        alt_text=label,
+        format="png",
+        interactive=False,
+        elem_id=name,
+        elem_classes="pic",
+        visible=visible,
+        **given,
+    )
+
+
+def unreadable(error: Exception) -> gr.Error:
+    """What to tell of a file: that it is too large, is kept no longer, or is no picture."""
+    if isinstance(error, UnfitError):
+        return fault(sentence(error))
+    return fault(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
+
+
+def sentence(error: Exception) -> str:
+    """What an error of the library says, as a sentence."""
+    words = str(error)
+    return f"{words[:1].upper()}{words[1:]}."
+
+
+def fault(message: str) -> gr.Error:
+    """An error toast for a person: no traceback, no path."""
+    return gr.Error(message, title="That did not work", print_exception=False)
+
+
+@contextmanager
+def telling() -> Iterator[None]:
+    """What the library refuses becomes a sentence for a person."""
+    try:
+        yield
+    except ValueError as error:
+        raise fault(escape(sentence(error), quote=False)) from None
+
+
+def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
+    """A horizontal colour bar with labels at equal distances."""
+    stops = ", ".join(colour_stops(colours))
+    ticks = "".join(f"<span>{escape(label)}</span>" for label in labels)
+    return (
+        f'<div class="bar"><div class="bar-title">{escape(title)}</div>'
+        f'<div class="bar-colours" style="background:linear-gradient(90deg,{stops})"></div>'
+        f'<div class="bar-ticks">{ticks}</div></div>'
+    )
+
+
+def decade_ticks(decades: int, each: int = 1) -> list[str]:
+    """Labels of a logarithmic scale that ends at 1; every `each`-th power of ten."""
+    return [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(decades, 0, -each)), "1"]
+
+
+def class_legend(names: Sequence[str], palette: Sequence[str], present: Sequence[int]) -> str:
+    """Chips with colour and name of the classes that occur."""
+    chips = "".join(
+        f'<span class="chip"><i style="background:{palette[k]}"></i>{escape(names[k])}</span>'
+        for k in present
+    )
+    return f'<div class="chips">{chips}</div>'
+
+
+def table(
+    rows: Sequence[tuple[str, Mapping[str, str]]],
+    columns: Sequence[str],
+    labels: Mapping[str, str] = plots.LABELS,
+) -> str:
+    """A small table: a label a row, a column a network, or what else `labels` has names for."""
+    head = "".join(f"<th>{escape(labels[name])}</th>" for name in columns)
+    body = "".join(
+        f"<tr><td>{explain(label)}</td>"
+        + "".join(f"<td>{escape(values[name])}</td>" for name in columns)
+        + "</tr>"
+        for label, values in rows
+    )
+    return f'<table class="measures"><tr><td></td>{head}</tr>{body}</table>'

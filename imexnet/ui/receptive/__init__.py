@@ -1,0 +1,1 @@
+"""The tab "Receptive field": whole networks, step by step, and Green's functions."""

@@ -1,0 +1,287 @@
+"""The tab "Receptive field": of whole networks, step by step, and of one implicit solve."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from matplotlib.figure import Figure
+from PIL import Image
+
+from imexnet.inference import to_grid
+from imexnet.io.photos import full_size
+from imexnet.models.networks import Network, time_steps
+from imexnet.models.steps import IMEXStep
+from imexnet.models.tasks import KINDS
+from imexnet.sensitivity.green import SQUARES, green
+from imexnet.sensitivity.receptive_field import Average, effective, growth, pictures
+from imexnet.sensitivity.window import window_width
+from imexnet.ui.components import examples
+from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input, pair_of
+from imexnet.ui.components.parts import (
+    DEVICE,
+    EVERY,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    PROGRESS,
+    SHOWN,
+    Folder,
+    colour_bar,
+    decade_ticks,
+    fault,
+    picture,
+    table,
+    telling,
+)
+from imexnet.viz import colours, drawing, field_of_view_figures, plots
+
+MOST_PICTURES, MOST_PIXELS, MOST_STEPS = 12, 16, 6
+REMEMBERED = 32  # averages
+THUMBNAIL = 256
+DECADES = 8  # of growth: far away, one solve leaves little
+GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80), "qtips": (64, 64)}
+WHOLE_NOTE = (
+    '<div class="note">S / ΣS averaged over random pixels of many pictures (rendered kitchens; '
+    "fresh Q-tips), each map moved so that its pixel lies in the middle. Stop keeps what was "
+    "found.</div>"
+)
+GROWTH_NOTE = (
+    '<div class="note">What the features at one place depend on: S of ½ ‖Y_j(p)‖² before the first '
+    "time step and after each, relative to its own peak. A step of the ResNet sees two cells "
+    "further to either side; a step of the IMEXNet, everything at once. Click the photo to choose "
+    "the place.</div>"
+)
+GREEN_NOTE = (
+    '<div class="note">G = (I + hBᵀB)⁻¹ δ, one channel of a trained step: what its solve makes of '
+    "a single bright cell. Trained with h = 1; move h to see the reach grow.</div>"
+)
+
+
+class Receptive:
+    """Builds the tab inside an open `gr.Tab` and answers its events.
+
+    Args:
+        tab: the open tab; the steps are worked out when it is chosen.
+        networks: those of all tasks by name, not folded, in eval mode, on their device.
+    """
+
+    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        self.folder = Folder()
+        self.averages: dict[tuple, dict[str, Average]] = {}
+        self._build(tab)
+
+    def whole(
+        self,
+        task: str,
+        count: float,
+        pixels: float,
+        seed: float,
+        progress: gr.Progress = PROGRESS,
+    ) -> Iterator[tuple[str, str, str, Figure]]:
+        """Effective receptive fields of both networks, after each picture."""
+        asked = task, int(count), int(pixels), int(seed or 0)
+        if asked in self.averages:
+            yield self._shown(task, self.averages[asked])
+            return
+        pair = pair_of(self.networks, task)
+        files = [Path(path) for path in examples.kitchens()]
+        if task != "qtips" and not files:
+            raise fault("This server has no pictures of rooms; choose Q-tips.")
+        running = {
+            kind: effective(network, task, pictures(network, task, files, asked[1]), *asked[2:])
+            for kind, network in pair.items()
+        }
+        found: dict[str, Average] = {}
+        for number in range(asked[1]):
+            progress((number, asked[1]), unit="pictures")
+            with DEVICE:
+                found = {kind: next(average) for kind, average in running.items()}
+            yield self._shown(task, found)
+        if len(self.averages) == REMEMBERED:
+            del self.averages[next(iter(self.averages))]
+        self.averages[asked] = found
+
+    def _shown(self, task: str, found: Mapping[str, Average]) -> tuple[str, str, str, Figure]:
+        middles = {kind: average.middle for kind, average in found.items()}
+        peak = max(float(m.max()) for m in middles.values())
+        size = drawing.display_size(middles["resnet"].shape, SHOWN)
+        maps = {
+            kind: drawing.enlarge(
+                colours.colour(colours.heat_values(m, peak), colours.HEAT_COLOURS), size
+            )
+            for kind, m in middles.items()
+        }
+        paths = self.folder.pictures(maps)
+        width = window_width(pair_of(self.networks, task)["resnet"].config)
+        rows = field_of_view_figures.average_rows(found)
+        note = (
+            f'<div class="note">{found["resnet"].count} pixels; mean ± standard deviation over '
+            f"them. The explicit window is {width} px wide.</div>"
+        )
+        figure = field_of_view_figures.average_figure(middles)
+        return paths["resnet"], paths["imexnet"], table(rows, KINDS) + note, figure
+
+    def steps(
+        self, photo: Image.Image | None, task: str, clicked: tuple[int, int] | None
+    ) -> tuple[Any, str]:
+        """The window of both networks after each time step, where the photo was clicked."""
+        photo, pair, x = pair_and_input(self.networks, photo, task)
+        width, height = full_size(photo)
+        column, row = clicked or (width // 2, height // 2)
+        pixel = min(row, height - 1), min(column, width - 1)
+        grid = (x.shape[-2], x.shape[-1])
+        with telling(), DEVICE:
+            cell = to_grid(pixel, (height, width), grid)
+            found = {kind: growth(network, x, cell) for kind, network in pair.items()}
+        size = drawing.display_size(grid, THUMBNAIL)
+        shown = []
+        for kind, reaches in found.items():
+            for number, reach in enumerate(reaches):
+                peak = float(reach.sensitivity.max())
+                heat = colours.heat_values(reach.sensitivity, peak, decades=DECADES)
+                image = drawing.enlarge(
+                    colours.colour(heat, colours.HEAT_COLOURS), size, smooth=False
+                )
+                whole = (reach.rows, reach.columns) == grid
+                side = "all" if whole else f"{reach.columns} × {reach.rows}"
+                words = f"{plots.LABELS[kind]} {number} · {side}"
+                shown.append((image, words))
+        rows = [
+            (
+                f"After step {number}: S > 0 in; 95 % of ΣS in",
+                {
+                    kind: f"{reach.columns} × {reach.rows} px; {100 * reach.area95:.1f} %"
+                    for kind, reach in zip(found, pair_of_reaches, strict=True)
+                },
+            )
+            for number, pair_of_reaches in enumerate(zip(*found.values(), strict=True))
+        ]
+        return gr.update(value=shown, columns=len(found["resnet"])), table(rows, KINDS)
+
+    def green(
+        self, task: str, number: float, channel: float | None, h: float
+    ) -> tuple[str, str, str, Figure]:
+        """The Green's function of one channel of a trained step of the IMEXNet."""
+        step = self._step(task, int(number))
+        channels = step.conv.weight.shape[0]
+        c = min(max(0, int(channel or 0)), channels - 1)
+        with telling():
+            found = green(step, c, float(h), GREEN_GRIDS[task])
+        size = drawing.display_size(found.response.shape, SHOWN)
+        peak = float(np.abs(found.response).max())
+        heat = colours.heat_values(found.response, peak, decades=DECADES)
+        arrays = {
+            "response": colours.colour(0.5 + heat / 2, colours.SIGNED_COLOURS),
+            "multiplier": colours.colour(found.multiplier, "viridis"),
+        }
+        paths = self.folder.pictures(
+            {name: drawing.enlarge(a, size, smooth=False) for name, a in arrays.items()}
+        )
+        masses = ", ".join(f"{side} × {side}: {100 * found.masses[side]:.1f} %" for side in SQUARES)
+        words = (
+            f'<div class="note">Channel {c} of {channels}, grid {found.response.shape[1]} × '
+            f"{found.response.shape[0]}. Decay length <b>{found.decay_length:.2f}</b> cells: |G| "
+            f"falls by e over it. Share of Σ|G| within {masses}. 1 / (1 + hλ) from "
+            f"{found.multiplier.min():.3g} to {found.multiplier.max():.3g}.</div>"
+        )
+        figure = field_of_view_figures.green_figure(found)
+        return paths["response"], paths["multiplier"], words, figure
+
+    def _step(self, task: str, number: int) -> IMEXStep:
+        steps = time_steps(pair_of(self.networks, task)["imexnet"])
+        step = steps[min(max(1, number), len(steps)) - 1]
+        if not isinstance(step, IMEXStep):
+            raise fault("This network has no implicit steps.")
+        return step
+
+    def _build(self, tab: gr.Tab) -> None:
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=280):
+                chosen = inputs("reach-", task="qtips")
+            with gr.Column(scale=3, min_width=320), gr.Tabs():
+                with gr.Tab("Steps"):
+                    steps, clicked = self._build_steps(chosen.photo, chosen.task)
+                with gr.Tab("Whole"):
+                    self._build_whole(chosen.task)
+                with gr.Tab("Green's function") as greens:
+                    green = self._build_green(chosen.task)
+        greens.select(**green)
+        tab.select(**steps)
+        for begun in on_new_photo(chosen):
+            begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps)
+        chosen.task.input(**steps)
+
+    def _build_steps(self, photo: gr.Image, task: gr.Radio) -> tuple[dict[str, Any], gr.State]:
+        gr.HTML(GROWTH_NOTE)
+        clicked = gr.State(None)  # (column, row) of the photo; None for its middle
+        shown = gr.Gallery(
+            label="Sensitivity after each step", columns=7, format="png", height=370,
+            object_fit="contain", buttons=["fullscreen"], elem_id="growth", elem_classes="stages",
+        )  # fmt: skip
+        ticks = decade_ticks(DECADES, 2)
+        gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Sensitivity relative to each peak"))
+        words = gr.HTML(label="growth", elem_id="growth-words")
+        show: dict[str, Any] = {
+            "fn": self.steps,
+            "inputs": [photo, task, clicked],
+            "outputs": [shown, words],
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        }
+        chosen = photo.select(_clicked, None, clicked, show_progress="hidden", **PRIVATE, **EVERY)
+        chosen.then(**show)
+        return show, clicked
+
+    def _build_whole(self, task: gr.Radio) -> None:
+        gr.HTML(WHOLE_NOTE)
+        with gr.Row(equal_height=True):
+            count = gr.Slider(1, MOST_PICTURES, 6, step=1, label="Pictures")
+            pixels = gr.Slider(1, MOST_PIXELS, 8, step=1, label="Pixels a picture")
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+        with gr.Row():
+            run = gr.Button("Average", variant="primary", elem_id="average")
+            stop = gr.Button("Stop", elem_id="average-stop")
+        with gr.Row():
+            maps = [picture(plots.LABELS[kind], f"average-{kind}") for kind in KINDS]
+        ticks = decade_ticks(colours.DECADES)
+        gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Mean share a pixel / peak of both"))
+        with gr.Row():
+            with gr.Column(min_width=320):
+                words = gr.HTML(label="averages", elem_id="averages")
+            with gr.Column(min_width=320):
+                figure = gr.Plot(label="averages", show_label=False, format="png")
+        running = run.click(
+            self.whole, [task, count, pixels, seed], [*maps, words, figure], **ON_DEVICE, **PRIVATE
+        )
+        stop.click(lambda: None, None, None, cancels=[running], queue=False, **PRIVATE)
+
+    def _build_green(self, task: gr.Radio) -> dict[str, Any]:
+        gr.HTML(GREEN_NOTE)
+        with gr.Row(equal_height=True):
+            number = gr.Slider(1, MOST_STEPS, 1, step=1, label="Time step", elem_id="green-step")
+            channel = gr.Number(0, label="Channel", precision=0, minimum=0, min_width=90)
+            h = gr.Slider(0, 100, 1, step=0.5, label="h", elem_id="green-h")
+        with gr.Row():
+            response = picture("G in space, logarithmic and signed", "green-response")
+            multiplier = picture("1 / (1 + hλ), frequency 0 in the middle", "green-multiplier")
+        words = gr.HTML(label="decay", elem_id="green-words")
+        figure = gr.Plot(label="decay", show_label=False, format="png")
+        show: dict[str, Any] = {
+            "fn": self.green,
+            "inputs": [task, number, channel, h],
+            "outputs": [response, multiplier, words, figure],
+            "show_progress": "hidden",
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        }
+        gr.on([number.change, h.change, channel.change], **show)
+        return show
+
+
+def _clicked(event: gr.SelectData) -> tuple[int, int]:
+    return event.index[0], event.index[1]

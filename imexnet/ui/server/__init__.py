@@ -1,0 +1,1 @@
+"""The server around the page: guard, visitors, files that were sent, memory, start."""

@@ -1,0 +1,72 @@
+"""The whole page: built for those who import it, and served."""
+
+import os
+import sys
+
+os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor for the tools of IMEXNET_MCP
+os.environ.setdefault("PILLOW_BLOCK_SIZE", "1024m")  # large photos go back to the system whole
+os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
+
+try:
+    import spaces  # pyright: ignore[reportMissingImports]  # of ZeroGPU; before torch
+except ImportError:
+    spaces = None
+
+import gradio as gr
+
+from imexnet.memory import keep_freed_memory
+from imexnet.models.checkpoints import default_device, load_whole
+from imexnet.models.folding import fold
+from imexnet.models.tasks import FAMILIES, KINDS, TRUNKS
+from imexnet.ui.compare.tab import Compare
+from imexnet.ui.components.style import CSS, INTRODUCTION, VISIT, theme
+from imexnet.ui.receptive.tab import Receptive
+from imexnet.ui.server.page import Page
+from imexnet.ui.solve.tab import Solve
+from imexnet.ui.stability.tab import Stability
+
+ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
+
+
+def build() -> Page:
+    """The page with all its tabs and networks; a network that is missing is named on stderr."""
+    names = (
+        f"{n}-{kind}" for n in sorted({*FAMILIES.values(), *TRUNKS.values()}) for kind in KINDS
+    )
+    networks, faults = load_whole(names, "cpu")
+    compiled = os.environ.get("IMEXNET_COMPILE") == "1"
+    # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
+    folded = {name: fold(network, compiled) for name, network in networks.items()}
+    for network in (*networks.values(), *folded.values()):
+        network.to(default_device())
+    for line in faults:
+        print(f"imexnet: {line}", file=sys.stderr)
+
+    with Page(
+        title="ResNet and IMEXNet: what decided this pixel?",
+        fill_width=True,
+        analytics_enabled=False,
+    ) as page:
+        gr.HTML(INTRODUCTION, js_on_load=VISIT)
+        with gr.Tabs():
+            with gr.Tab("Compare"):
+                Compare(page, folded)
+            with gr.Tab("Receptive field", elem_id="receptive-tab") as tab:
+                Receptive(tab, networks)
+            with gr.Tab("Stability", elem_id="stability-tab") as tab:
+                Stability(tab, networks)
+            with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
+                Solve(tab, networks)
+
+    page.decorate(spaces.GPU(duration=60) if spaces and ZERO_GPU else None)
+    return page
+
+
+def serve() -> None:
+    """Runs the page until it is stopped; address and port from `GRADIO_SERVER_NAME`, `…_PORT`."""
+    keep_freed_memory()
+    page = build()
+    if not ZERO_GPU:
+        page.warm()
+    page.serve(theme=theme(), css=CSS)

@@ -1,0 +1,72 @@
+"""What the views of "Inside the solve" share: a photo, one trained time step, its features."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gradio as gr
+import torch
+from PIL import Image
+from torch import Tensor
+
+from imexnet.models.networks import Network, walk
+from imexnet.models.steps import ExplicitStep
+from imexnet.models.tasks import KINDS
+from imexnet.ui.components.inputs import pair_and_input
+from imexnet.viz import plots
+
+MOST_STEPS = 6
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A time step, and what the photo makes of its input.
+
+    Attributes:
+        step: the trained layer.
+        features: Y before it, (1, C, H, W).
+    """
+
+    step: ExplicitStep
+    features: Tensor
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The components that choose a layer; their values go to `find` in this order."""
+
+    photo: gr.Image
+    task: gr.Radio
+    kind: gr.Radio
+    number: gr.Slider
+
+    @property
+    def components(self) -> list[Any]:
+        """As inputs of an event."""
+        return [self.photo, self.task, self.kind, self.number]
+
+
+def choice(photo: gr.Image, task: gr.Radio) -> Choice:
+    """Builds the two components that choose the network and the time step."""
+    kind = gr.Radio(
+        [(plots.LABELS[kind], kind) for kind in KINDS],
+        value="imexnet",
+        label="Network",
+        elem_id="layer-network",
+    )
+    number = gr.Slider(1, MOST_STEPS, 3, step=1, label="Time step", elem_id="layer-number")
+    return Choice(photo, task, kind, number)
+
+
+def find(
+    networks: Mapping[str, Network],
+    photo: Image.Image | None,
+    task: str,
+    kind: str,
+    number: float,
+) -> Layer:
+    """The chosen time step of the chosen network, the last one if there are not so many."""
+    _, pair, x = pair_and_input(networks, photo, task)
+    with torch.inference_mode():
+        layers = [Layer(step, before) for step, before, _ in walk(pair[kind], x)]
+    return layers[min(max(1, int(number)), len(layers)) - 1]

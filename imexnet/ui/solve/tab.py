@@ -1,0 +1,329 @@
+"""The tab "Inside the solve": the implicit solve stage by stage, and what it does in time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+
+from imexnet.data import qtips
+from imexnet.inference import resize
+from imexnet.models.networks import Network
+from imexnet.models.steps import IMEXStep
+from imexnet.ode import reaction_diffusion
+from imexnet.ode.layer_ode import layer_problem, propagate
+from imexnet.spectral.operators import BOUNDARIES
+from imexnet.spectral.stages import recipe
+from imexnet.spectral.symbols import zero_mean
+from imexnet.ui.components import examples
+from imexnet.ui.components.inputs import inputs, need, on_new_photo
+from imexnet.ui.components.parts import (
+    DEVICE,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    SHOWN,
+    Folder,
+    fault,
+    telling,
+)
+from imexnet.ui.solve.layers import Layer, choice, find
+from imexnet.ui.solve.ode import Ode
+from imexnet.viz import drawing, ode_figures, solve_figures
+
+OPERATORS = [
+    ("learned: BᵀB of the chosen time step and channel", "learned"),
+    ("the fixed Laplacian", "laplacian"),
+    ("αI", "identity"),
+]
+GRIDS = [("the photo, grey", "photo"), ("the chosen channel of its features", "features")]
+STARTS = [("the photo", "photo"), ("noise", "noise")]
+OWN_LAYER = "layer"
+PATTERNS = [
+    *((setting.name, name) for name, setting in reaction_diffusion.SETTINGS.items()),
+    ("f and L of the chosen time step (no promise)", OWN_LAYER),
+]
+PHOTO_PIXELS = 96 * 128  # of the grey photo that is solved for, at most
+FRAMES = 48
+FRAME_MILLISECONDS = 90
+LAYER_STEPS = 200
+LAYER_STEP_SIZE = 0.2
+SHARES = (0, 0.25, 0.5, 0.75, 1)  # of the steps, where feature maps are shown
+
+
+class Solve:
+    """Builds the tab inside an open `gr.Tab` and answers its events.
+
+    Args:
+        tab: the open tab; the recipe is worked out when it is chosen.
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+    """
+
+    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        self.folder = Folder()
+        self._build(tab)
+
+    def recipe(
+        self,
+        photo: Image.Image | None,
+        task: str,
+        kind: str,
+        number: float,
+        channel: float,
+        grid: str,
+        operator: str,
+        step_size: float,
+        alpha: float,
+        boundary: str,
+    ) -> tuple[list[tuple[np.ndarray, str]], str]:
+        """Every stage of one solve as a picture, and the residual of the result."""
+        with DEVICE:
+            layer = find(self.networks, photo, task, kind, number)
+        c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
+        rhs = _grey(need(photo)) if grid == "photo" else _channel(layer, c)
+        stencil = None
+        if operator == "learned":
+            if not isinstance(layer.step, IMEXStep):
+                raise fault("A ResNet has no learned L; choose the IMEXNet or another L.")
+            stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
+        with telling():
+            stages = recipe(rhs, float(step_size), operator, stencil, float(alpha), boundary)
+        size = drawing.display_size(rhs.shape, SHOWN)
+        low, high = stages.multiplier.min(), stages.multiplier.max()
+        words = (
+            f'<div class="note">‖(I + hL) y − r‖ / ‖r‖ = <b>{stages.residual:.1e}</b>, L applied '
+            f"in space; grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}; mean of r "
+            f"{rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) from {low:.3g} to "
+            f"{high:.3g}; frequency 0 is in the middle of each spectrum.</div>"
+        )
+        return solve_figures.recipe_pictures(stages, size), words
+
+    def propagation(
+        self,
+        photo: Image.Image | None,
+        task: str,
+        kind: str,
+        number: float,
+        channel: float,
+        step_size: float,
+    ) -> tuple[list[tuple[np.ndarray, str]], str]:
+        """One layer taken 20 times explicitly, 5 times explicitly and 5 times implicitly."""
+        h = float(step_size)
+        runs = {}
+        with DEVICE:
+            layer = find(self.networks, photo, task, kind, number)
+            c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
+            for name, steps, implicit in (
+                ("explicit × 20", 20, False),
+                ("explicit × 5", 5, False),
+                ("IMEX × 5", 5, True),
+            ):
+                y = propagate(layer.step, layer.features, h, steps, implicit)
+                runs[name] = [y[round(share * steps)][0, c].cpu().numpy() for share in SHARES]
+        size = drawing.display_size(runs["IMEX × 5"][0].shape, SHOWN // 2)
+        ends = ", ".join(f"{name}: {_size(maps[-1], maps[0])}" for name, maps in runs.items())
+        words = (
+            f'<div class="note">Channel {c}; red above zero, blue below, one scale for all, to '
+            f"the largest value at the start. Size at the end, relative to the start: {ends}.</div>"
+        )
+        return solve_figures.feature_pictures(runs, size), words
+
+    def play(
+        self,
+        photo: Image.Image | None,
+        task: str,
+        kind: str,
+        number: float,
+        channel: float,
+        setting: str,
+        start: str,
+        seed: float,
+    ) -> tuple[str, str, Any, str, str]:
+        """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
+        grey = _grey(need(photo))
+        if setting == OWN_LAYER:
+            with DEVICE:
+                layer = find(self.networks, photo, task, kind, number)
+            y = layer.features.cpu().double().numpy()
+            if start == "noise":
+                y = np.abs(y).mean() * np.random.default_rng(int(seed or 0)).standard_normal(
+                    y.shape
+                )
+            problem = layer_problem(layer.step, layer.features)
+            step_size, steps = LAYER_STEP_SIZE, LAYER_STEPS
+            c = min(max(0, int(channel or 0)), y.shape[1] - 1)
+            shown = (0, c)
+        else:
+            chosen = reaction_diffusion.SETTINGS[setting]
+            from_noise = start == "noise"
+            y = (
+                reaction_diffusion.from_noise(grey.shape, int(seed or 0))
+                if from_noise
+                else reaction_diffusion.from_picture(grey)
+            )
+            problem = reaction_diffusion.problem(chosen, y.shape)
+            step_size, steps, shown = chosen.step_size, chosen.steps, ()
+        kept = set(np.unique(np.geomspace(1, steps, FRAMES).round().astype(int)).tolist())
+        fields, changes = [y[shown]], []
+        for n, (state, change) in enumerate(
+            reaction_diffusion.evolve(problem, y, step_size, steps), 1
+        ):
+            changes.append(change)
+            if n in kept:
+                fields.append(state[shown])
+        animation, last = self._animate(fields)
+        ended = (
+            f"at rest to {changes[-1]:.1e} of its size a unit of time"
+            if len(changes) == steps
+            else f"blew up at step {len(changes) + 1}"
+        )
+        words = (
+            f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
+            f"and one FFT solve; {ended}.</div>"
+        )
+        return animation, words, ode_figures.distance_figure(changes or [1.0]), animation, last
+
+    def _animate(self, fields: list[np.ndarray]) -> tuple[str, str]:
+        """A looping WebP of the fields and a PNG of the last one: two paths."""
+        peak = max(float(np.abs(fields[-1]).max()), 1e-12)
+        size = drawing.display_size(fields[0].shape, SHOWN)
+        frames = [Image.fromarray(ode_figures.pattern_picture(f, peak, size)) for f in fields]
+        folder = self.folder.new()
+        times = [FRAME_MILLISECONDS] * (len(frames) - 1) + [1500]
+        frames[0].save(
+            folder / "pattern.webp", save_all=True, append_images=frames[1:], duration=times,
+            loop=0, quality=70, method=0,
+        )  # fmt: skip
+        frames[-1].save(folder / "pattern.png")
+        return str(folder / "pattern.webp"), str(folder / "pattern.png")
+
+    def _build(self, tab: gr.Tab) -> None:
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=280):
+                chosen = inputs("solve-", task="qtips")
+                layer = choice(chosen.photo, chosen.task)
+                channel = gr.Number(0, label="Channel", precision=0, minimum=0)
+            with gr.Column(scale=3, min_width=320), gr.Tabs():
+                with gr.Tab("The recipe"):
+                    recipe = self._build_recipe([*layer.components, channel])
+                with gr.Tab("Propagation"):
+                    others = self._build_propagation([*layer.components, channel])
+                with gr.Tab("Diffusion-reaction"):
+                    others += self._build_patterns([*layer.components, channel])
+                self.ode = Ode(self.networks, layer)
+                others += self.ode.outputs
+        tab.select(**recipe)
+        for begun in on_new_photo(chosen):
+            # What the other tabs show is of the photo before.
+            begun.success(lambda: [None] * len(others), None, others, **PRIVATE)
+            begun.success(**recipe)
+
+    def _build_recipe(self, layer: list[Any]) -> dict[str, Any]:
+        with gr.Row():
+            grid = gr.Radio(GRIDS, value="photo", label="Solve for")
+            operator = gr.Radio(OPERATORS, value="learned", label="L")
+            boundary = gr.Radio(list(BOUNDARIES), value="periodic", label="Boundary")
+        with gr.Row(equal_height=True):
+            step_size = gr.Slider(0, 100, 5, step=0.5, label="h", elem_id="recipe-h")
+            alpha = gr.Slider(0, 10, 1, step=0.5, label="α of αI")
+            run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve")
+        words = gr.HTML(label="residual", elem_id="residual")
+        stages = gr.Gallery(
+            label="Stages: choose one, go on with the arrow keys",
+            columns=5,
+            format="png",
+            height=470,
+            object_fit="contain",
+            buttons=["fullscreen"],
+            elem_id="stages",
+            elem_classes="stages",
+        )
+        show: dict[str, Any] = {
+            "fn": self.recipe,
+            "inputs": [*layer, grid, operator, step_size, alpha, boundary],
+            "outputs": [stages, words],
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        }
+        chosen = [grid.input, operator.input, boundary.input]
+        gr.on([run.click, step_size.release, alpha.release, *chosen], **show)
+        return show
+
+    def _build_propagation(self, layer: list[Any]) -> list[Any]:
+        gr.HTML(PROPAGATION_NOTE)
+        with gr.Row(equal_height=True):
+            step_size = gr.Slider(0.1, 3, 1.5, step=0.1, label="h")
+            run = gr.Button("Propagate", variant="primary", min_width=120, elem_id="propagate")
+        words = gr.HTML(label="sizes", elem_id="propagated")
+        maps = gr.Gallery(
+            label="Feature maps", columns=len(SHARES), format="png", height=700,
+            object_fit="contain", buttons=["fullscreen"], elem_id="maps", elem_classes="maps",
+        )  # fmt: skip
+        gr.on(
+            [run.click, step_size.release],
+            self.propagation,
+            [*layer, step_size],
+            [maps, words],
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        )
+        return [maps, words]
+
+    def _build_patterns(self, layer: list[Any]) -> list[Any]:
+        gr.HTML(PATTERN_NOTE)
+        with gr.Row():
+            setting = gr.Dropdown(PATTERNS, value="stripes", label="Setting", elem_id="setting")
+            start = gr.Radio(STARTS, value="photo", label="From")
+            seed = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, min_width=90)
+        with gr.Row():
+            play = gr.Button("Play", variant="primary", elem_id="play")
+            stop = gr.Button("Stop", elem_id="stop")
+        shown = gr.Image(
+            label="y", type="filepath", interactive=False, buttons=["fullscreen"],
+            elem_id="pattern", elem_classes="pic",
+        )  # fmt: skip
+        words = gr.HTML(label="rest", elem_id="rest")
+        figure = gr.Plot(label="rest", show_label=False, format="png")
+        animation, last = gr.State(""), gr.State("")
+        play.click(
+            self.play, [*layer, setting, start, seed], [shown, words, figure, animation, last],
+            **ON_DEVICE, **PRIVATE, **LATEST,
+        )  # fmt: skip
+        stop.click(lambda path: path or None, last, shown, queue=False, **PRIVATE)
+        return [shown, words, figure, animation, last]
+
+
+PROPAGATION_NOTE = (
+    '<div class="note">The chosen time step, taken again and again from its own features of the '
+    "photo: explicitly 20 times, explicitly only 5 times, and 5 times as an IMEX step (with the "
+    "layer's own L; for a layer of the ResNet, with the Laplacian). After the first figure of "
+    "Haber et al., 2019.</div>"
+)
+PATTERN_NOTE = (
+    '<div class="note">(I + hL) Y⁺ = Y + h f(Y), the diffusion-reaction step. Stripes and spots: '
+    "L = BᵀB with the 3 × 3 stencil B = I + Δ / k², f(y) = ry + gy² − y³ (Swift &amp; Hohenberg); "
+    "two phases: L = −dΔ, f(y) = y − y³ (Allen &amp; Cahn).</div>"
+)
+
+
+def _grey(photo: Image.Image) -> np.ndarray:
+    """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a Q-tip at its own size."""
+    if examples.is_qtip(photo):
+        return np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
+    scale = min(1.0, (PHOTO_PIXELS / (photo.width * photo.height)) ** 0.5)
+    size = max(8, round(photo.width * scale)), max(8, round(photo.height * scale))
+    return np.asarray(photo.convert("L").resize(size, Image.Resampling.BOX), float) / 255
+
+
+def _channel(layer: Layer, c: int) -> np.ndarray:
+    return layer.features[0, c].cpu().double().numpy()
+
+
+def _size(end: np.ndarray, start: np.ndarray) -> str:
+    before = max(float(np.linalg.norm(start.astype(float))), 1e-300)
+    ratio = float(np.linalg.norm(end.astype(float))) / before
+    return f"{ratio:.3g}" if np.isfinite(ratio) else "no number any more"

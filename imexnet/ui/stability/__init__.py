@@ -1,0 +1,1 @@
+"""The tab "Stability": noise and attacks, other step sizes, scores against severity."""

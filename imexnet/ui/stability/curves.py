@@ -1,0 +1,127 @@
+"""Part of the tab "Stability": scores over a set of pictures against severity."""
+
+from collections.abc import Mapping, Sequence
+
+import gradio as gr
+from matplotlib.figure import Figure
+
+from imexnet.inference import to_input
+from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
+from imexnet.stability import severity_curves
+from imexnet.stability.severity_curves import Sample
+from imexnet.ui.components.inputs import PICTURES, pair_of, read
+from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
+from imexnet.viz import stability_figures
+
+NAMES = {
+    "gaussian": "Gaussian noise",
+    "salt-and-pepper": "Salt and pepper",
+    "blur": "Blur",
+    "jpeg": "JPEG",
+    "brightness": "Brightness",
+    "fgsm": "Attack: FGSM",
+    "pgd": "Attack: PGD",
+    "transfer": "PGD made for the other network",
+    "random-signs": "Random signs, the norm of an attack",
+}
+SETS = [
+    ("Fresh Q-tips, against their truth", "qtips"),
+    ("My photos, depth against the clean answer", "depth"),
+    ("My photos, classes against the clean answer", "segmentation"),
+]
+MOST_PHOTOS = 64
+SCORES = {
+    "qtips": "Share of the rod's pixels with the right class",
+    "depth": "Share of pixels within 25 % of the clean answer",
+    "segmentation": "Share of pixels with the class of the clean answer",
+}
+
+
+class Curves:
+    """Builds its tab where it is called and answers its events.
+
+    Args:
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+    """
+
+    def __init__(self, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        self._build()
+
+    def draw(
+        self,
+        task: str,
+        files: Sequence[str] | None,
+        perturbation: str,
+        images: float,
+        seed: float,
+        progress: gr.Progress = PROGRESS,
+    ) -> tuple[Figure, str]:
+        """Scores over a set against severity, mean and spread."""
+        pair = pair_of(self.networks, task)
+        config, device = pair["resnet"].config, pair["resnet"].mean.device
+        if task == "qtips":
+            samples = severity_curves.fresh_qtips(int(seed or 0), int(images), config, device)
+        else:
+            if not files:
+                raise fault("Choose one photo or more for this set.")
+            paths = files[:MOST_PHOTOS]
+            samples = [Sample(to_input(read(path), config, device)) for path in paths]
+
+        def told(done: int, of: int) -> None:
+            progress((done, of), unit="batches")
+
+        severities = severity_curves.severities(perturbation)
+        with DEVICE:
+            points = severity_curves.curves(
+                pair, task, samples, perturbation, severities, int(seed or 0), progress=told
+            )
+        unit = severity_curves.meaning(perturbation)
+        curves = {k: [(p.severity, p.mean, p.std) for p in points[k]] for k in KINDS}
+        if perturbation == "jpeg":  # quality 0 stands for the clean picture: it is no JPEG
+            curves = {k: [p for p in points if p[0]] for k, points in curves.items()}
+        rows = [
+            (
+                "clean" if first.severity == 0 else f"{first.severity:g}",
+                {k: f"{points[k][i].mean:.3f} ± {points[k][i].std:.3f}" for k in KINDS},
+            )
+            for i, first in enumerate(points["resnet"])
+        ]
+        note = (
+            f'<div class="note">{len(samples)} pictures; {NAMES[perturbation]}, {unit}. '
+            f"{SCORES[task]}: mean ± standard deviation over the pictures.</div>"
+        )
+        return stability_figures.severity_figure(curves, unit), table(rows, KINDS) + note
+
+    def _build(self) -> None:
+        with gr.Row():
+            which = gr.Radio(SETS, value="qtips", label="Set")
+            kind = gr.Dropdown(
+                [(label, name) for name, label in NAMES.items()],
+                value="gaussian",
+                label="Perturbation",
+            )
+        with gr.Row(equal_height=True):
+            images = gr.Slider(4, MOST_PHOTOS, 8, step=4, label="Q-tips to draw")
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+            run = gr.Button("Draw the curves", variant="primary", min_width=160, elem_id="curves")
+        photos = gr.File(
+            label=f"Photos, at most {MOST_PHOTOS}",
+            file_count="multiple",
+            file_types=PICTURES,
+            visible=False,
+        )
+        which.change(
+            lambda task: (gr.update(visible=task != "qtips"), gr.update(visible=task == "qtips")),
+            which,
+            [photos, images],
+            queue=False,
+            **PRIVATE,
+        )
+        figure = gr.Plot(label="curves", show_label=False, format="png", elem_id="severity-curves")
+        words = gr.HTML(label="scores", elem_id="curve-scores")
+        run.click(
+            self.draw, [which, photos, kind, images, seed], [figure, words],
+            **ON_DEVICE, **PRIVATE,
+        )  # fmt: skip

@@ -1,0 +1,91 @@
+"""Part of the tab "Stability": trained networks with another step size and more steps."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+import torch
+from matplotlib.figure import Figure
+from PIL import Image
+from torch import Tensor
+
+from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
+from imexnet.stability.growth import describe, norms, stretched
+from imexnet.ui.components.answers import answer_pictures
+from imexnet.ui.components.inputs import pair_and_input
+from imexnet.ui.components.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
+from imexnet.viz import plots, stability_figures
+
+STRETCH_NOTE = (
+    '<div class="note">The trained weights, h = 1, with another step size, and every time step '
+    "taken several times in a row: what was learned is left behind, what remains is whether the "
+    "numbers stay in bounds.</div>"
+)
+
+
+class Stretch:
+    """Builds its tab where it is called and answers its events.
+
+    Args:
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+        photo, task: the components that choose what is shown to them.
+    """
+
+    def __init__(self, networks: Mapping[str, Network], photo: gr.Image, task: gr.Radio) -> None:
+        self.networks = networks
+        self._build(photo, task)
+
+    def run(
+        self, photo: Image.Image | None, task: str, step_size: float, repeats: float
+    ) -> tuple[Any, Any, str, str, Figure]:
+        """Both trained networks with another step size, and each step taken several times."""
+        photo, pair, x = pair_and_input(self.networks, photo, task)
+        with telling():
+            twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
+        with DEVICE:
+            sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
+            outputs = outputs_of(twins, dict.fromkeys(twins, x))
+        whole = {kind: o for kind, o in outputs.items() if bool(o[task].isfinite().all())}
+        pictures, legend = answer_pictures(task, photo, whole) if whole else ({}, "")
+        rows = [
+            ("The features", {kind: describe(sizes[kind]) for kind in KINDS}),
+            (
+                "The answer",
+                {
+                    kind: "numbers" if kind in whole else "not a number: there is no picture"
+                    for kind in KINDS
+                },
+            ),
+        ]
+        figure = stability_figures.step_figure(sizes, "‖Y‖ / ‖Y₀‖", first=1.0)
+        return pictures.get("resnet"), pictures.get("imexnet"), legend, table(rows, KINDS), figure
+
+    def _build(self, photo: gr.Image, task: gr.Radio) -> None:
+        gr.HTML(STRETCH_NOTE)
+        with gr.Row(equal_height=True):
+            step_size = gr.Slider(0.1, 20, 1, step=0.1, label="Step size h", elem_id="step-size")
+            repeats = gr.Slider(1, 8, 1, step=1, label="Each step taken so many times")
+            run = gr.Button("Run", variant="primary", min_width=120, elem_id="stretch")
+        with gr.Row():
+            shown = [picture(plots.LABELS[kind], f"stretched-{kind}") for kind in KINDS]
+        legend = gr.HTML(label="legend")
+        words = gr.HTML(label="words", elem_id="stretched-words")
+        figure = gr.Plot(label="norms", show_label=False, format="png")
+        gr.on(
+            [run.click, step_size.release, repeats.release],
+            self.run,
+            [photo, task, step_size, repeats],
+            [*shown, legend, words, figure],
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        )
+
+
+def outputs_of(
+    pair: Mapping[str, Network], x: Mapping[str, Tensor]
+) -> dict[str, dict[str, Tensor]]:
+    """Network → all its outputs for its own input."""
+    with torch.inference_mode():
+        return {kind: network(x[kind]) for kind, network in pair.items()}

@@ -1,0 +1,303 @@
+"""The tab "Stability": noise, attacks, step size and depth against both networks."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from PIL import Image
+from torch import Tensor
+
+from imexnet.inference import answer
+from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
+from imexnet.stability import severity_curves
+from imexnet.stability.attacks import ATTACKS, ITERATIONS
+from imexnet.stability.corruptions import NOISES
+from imexnet.stability.growth import Growth, growth
+from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
+from imexnet.ui.components import examples
+from imexnet.ui.components.answers import answer_pictures
+from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input
+from imexnet.ui.components.parts import (
+    DEVICE,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    SHOWN,
+    colour_bar,
+    picture,
+    table,
+    telling,
+)
+from imexnet.ui.stability.curves import NAMES, SCORES, Curves
+from imexnet.ui.stability.stretch import Stretch, outputs_of
+from imexnet.viz import colours, drawing, plots, stability_figures
+
+SLIDERS = {  # lowest, highest, step, start
+    "gaussian": (0, 0.5, 0.005, 0.02),
+    "salt-and-pepper": (0, 0.3, 0.005, 0.02),
+    "blur": (0, 5, 0.25, 1),
+    "jpeg": (1, 100, 1, 30),
+    "brightness": (-0.5, 0.5, 0.05, 0.1),
+} | dict.fromkeys(severity_curves.AIMED, (0, 8, 0.25, 1))
+CHOICES = [(NAMES[name], name) for name in (*NOISES, *ATTACKS)]
+LIPSCHITZ_ITERATIONS = 20
+
+
+class Stability:
+    """Builds the tab inside an open `gr.Tab` and answers its events.
+
+    Args:
+        tab: the open tab; when it is first shown, the first answer is computed.
+        networks: those of all tasks by name, in eval mode, on the device where they stay.
+    """
+
+    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
+        self.networks = networks
+        self._build(tab)
+
+    def perturb(
+        self,
+        photo: Image.Image | None,
+        task: str,
+        perturbation: str,
+        severity: float,
+        seed: float,
+        iterations: float,
+    ) -> list[Any]:
+        """What both networks make of a perturbed photo: pictures, measures, growth."""
+        photo, pair, x = pair_and_input(self.networks, photo, task)
+        options = int(seed or 0), int(iterations)
+        truth = self._truth(photo, task)
+        with DEVICE:
+            with telling():
+                moved = {
+                    kind: severity_curves.perturbed(
+                        pair, kind, task, x, perturbation, severity, *options
+                    )
+                    for kind in pair
+                }
+            clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
+            grown = {kind: growth(n, task, x, moved[kind]) for kind, n in pair.items()}
+            local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
+            scores = {"clean": _scores(task, clean, clean, truth)}
+            scores["moved"] = _scores(task, after, clean, truth)
+            if perturbation in ATTACKS:
+                for control in ("random-signs", "transfer"):
+                    other = {
+                        kind: severity_curves.perturbed(
+                            pair, kind, task, x, control, severity, *options
+                        )
+                        for kind in pair
+                    }
+                    scores[control] = _scores(task, outputs_of(pair, other), clean, truth)
+        named = {f"{kind} after": outputs for kind, outputs in after.items()}
+        pictures, legend = answer_pictures(task, photo, {**clean, **named})
+        changes, bar = _change_maps(task, photo, clean, after)
+        shown = [
+            image
+            for kind in KINDS
+            for image in (
+                _as_picture(moved[kind], photo),
+                pictures[kind],
+                pictures[f"{kind} after"],
+                changes[kind],
+            )
+        ]
+        figure = stability_figures.step_figure(
+            {kind: g.growth for kind, g in grown.items()}, "‖δY‖ / ‖δY₀‖", first=1.0
+        )
+        return [
+            *shown,
+            legend + bar,
+            _measures(task, grown, local, scores, truth is not None),
+            figure,
+            True,
+        ]
+
+    def first(self, seen: bool, *given) -> list[Any]:
+        """`perturb`, when the tab is shown for the first time."""
+        if seen:
+            return [gr.skip()] * OUTPUTS
+        return self.perturb(*given)
+
+    @staticmethod
+    def _truth(photo: Image.Image, task: str) -> np.ndarray | None:
+        return examples.true_values(photo, task) if task == "qtips" else None
+
+    def _build(self, tab: gr.Tab) -> None:
+        seen = gr.State(False)
+        with gr.Row(equal_height=False):
+            with gr.Column(scale=1, min_width=280):
+                chosen = inputs("stability-", task="qtips")
+            with gr.Column(scale=3, min_width=320), gr.Tabs():
+                with gr.Tab("Noise and attacks"):
+                    perturbed, controls, run = self._build_perturb()
+                with gr.Tab("Step size and depth"):
+                    self.stretch = Stretch(self.networks, chosen.photo, chosen.task)
+                with gr.Tab("Severity curves"):
+                    self.curves = Curves(self.networks)
+
+        given = [chosen.photo, chosen.task, *controls]
+        outputs = [*perturbed, seen]
+        show: dict[str, Any] = {
+            "fn": self.perturb,
+            "inputs": given,
+            "outputs": outputs,
+            **ON_DEVICE,
+            **PRIVATE,
+            **LATEST,
+        }
+        runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
+        for begun in on_new_photo(chosen):
+            runs.append(begun.success(**show))
+        tab.select(self.first, [seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once")
+        chosen.photo.clear(
+            lambda: [None] * len(perturbed), None, perturbed, cancels=runs, **PRIVATE
+        )
+
+    def _build_perturb(self) -> tuple[list[Any], list[Any], gr.Button]:
+        with gr.Row(equal_height=True):
+            kind = gr.Dropdown(
+                CHOICES, value="gaussian", label="Perturbation", elem_id="perturbation"
+            )
+            severity = gr.Slider(**_slider("gaussian"), min_width=220, elem_id="severity")
+            iterations = gr.Slider(
+                1, 50, ITERATIONS, step=1, label="Iterations of PGD", visible=False
+            )
+            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+            run = gr.Button("Perturb", variant="primary", min_width=120, elem_id="perturb")
+        kind.change(
+            lambda name: (gr.update(**_slider(name)), gr.update(visible=name == "pgd")),
+            kind,
+            [severity, iterations],
+            queue=False,
+            **PRIVATE,
+        )
+        shown = []
+        for name in KINDS:
+            label = plots.LABELS[name]
+            with gr.Row():
+                shown += [
+                    picture(f"{label}, {what}", f"{name}-{place}", min_width=150, buttons=[])
+                    for what, place in (
+                        ("input", "shown"),
+                        ("before", "before"),
+                        ("after", "after"),
+                        ("change", "change"),
+                    )
+                ]
+        legend = gr.HTML(label="legend")
+        with gr.Row():
+            with gr.Column(min_width=320):
+                measures = gr.HTML(label="measures", elem_id="stability-measures")
+            with gr.Column(min_width=320):
+                figure = gr.Plot(
+                    label="growth", show_label=False, format="png", elem_id="perturbation-growth"
+                )
+        return [*shown, legend, measures, figure], [kind, severity, seed, iterations], run
+
+
+OUTPUTS = 12  # of `Stability.perturb`
+
+
+def _slider(perturbation: str) -> dict[str, Any]:
+    low, high, step, start = SLIDERS[perturbation]
+    label = severity_curves.meaning(perturbation)
+    return {
+        "minimum": low,
+        "maximum": high,
+        "step": step,
+        "value": start,
+        "label": f"Severity: {label}",
+    }
+
+
+def _lipschitz(network: Network, task: str, x: Tensor) -> Lipschitz:
+    return local_lipschitz(lambda v: network(v)[task], x, LIPSCHITZ_ITERATIONS)
+
+
+def _scores(
+    task: str,
+    outputs: Mapping[str, dict[str, Tensor]],
+    clean: Mapping[str, dict[str, Tensor]],
+    truth: np.ndarray | None,
+) -> dict[str, float]:
+    """Against the truth, else against each network's own clean answer on the input's grid."""
+    found = {}
+    for kind, own in outputs.items():
+        size = (own[task].shape[-2], own[task].shape[-1])
+        right = answer(task, clean[kind], size).values if truth is None else truth
+        found[kind] = severity_curves.score(
+            task, answer(task, own, (right.shape[0], right.shape[1])).values, right
+        )
+    return found
+
+
+def _as_picture(x: Tensor, photo: Image.Image) -> np.ndarray:
+    """What a network is shown, at the page's size."""
+    size = drawing.display_size((photo.height, photo.width), SHOWN)
+    pixels = (x[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
+    pixels = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
+    return drawing.enlarge(np.ascontiguousarray(pixels), size, smooth=False)
+
+
+def _change_maps(
+    task: str,
+    photo: Image.Image,
+    clean: Mapping[str, dict[str, Tensor]],
+    after: Mapping[str, dict[str, Tensor]],
+) -> tuple[dict[str, np.ndarray], str]:
+    """Where the answers changed, over the photo, on one scale for both, and its colour bar."""
+    size = drawing.display_size((photo.height, photo.width), SHOWN)
+    backdrop = np.asarray(photo.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    maps = {}
+    for kind in clean:
+        grid = (clean[kind][task].shape[-2], clean[kind][task].shape[-1])
+        a, b = (answer(task, outputs[kind], grid).values for outputs in (clean, after))
+        maps[kind] = np.abs(np.log(b / a)) if task == "depth" else (a != b).astype(np.float32)
+    peak = max(float(m.max()) for m in maps.values()) if task == "depth" else 1.0
+    pictures = {
+        kind: colours.heat_picture(backdrop, m / max(peak, 1e-12)) for kind, m in maps.items()
+    }
+    if task != "depth":
+        return pictures, '<div class="note">Change: pixels whose class is another.</div>'
+    ticks = [f"× {np.exp(v):.3g}" for v in np.linspace(0, peak, 5)]
+    return pictures, colour_bar(colours.HEAT_COLOURS, ticks, "Change of the depth, by a factor of")
+
+
+def _measures(
+    task: str,
+    grown: Mapping[str, Growth],
+    local: Mapping[str, Lipschitz],
+    scores: Mapping[str, Mapping[str, float]],
+    with_truth: bool,
+) -> str:
+    def row(label: str, words) -> tuple[str, dict[str, str]]:
+        return label, {kind: words(kind) for kind in KINDS}
+
+    def constant(kind: str) -> str:
+        estimate = local[kind]
+        return f"{'' if estimate.converged else '≥ '}{estimate.constant:.3g}"
+
+    names = {
+        "clean": "Score of the clean picture",
+        "moved": "Score of what it is shown",
+        "random-signs": "… of random signs, same norm",
+        "transfer": "… of PGD made for the other",
+    }
+    rows = [
+        *(row(names[n], lambda kind, n=n: f"{scores[n][kind]:.3f}") for n in scores),
+        row("Change of the answer, ‖δŷ‖ / ‖ŷ‖", lambda kind: f"{grown[kind].output_change:.3g}"),
+        row("‖δY‖ / ‖δY₀‖ after the last step", lambda kind: f"{grown[kind].growth[-1]:.3g}"),
+        row("Local Lipschitz constant, clean", constant),
+        row("… by so many power iterations", lambda kind: str(local[kind].iterations)),
+    ]
+    unit = "metres" if task == "depth" else "logits"
+    score = SCORES[task] if with_truth or task != "qtips" else SCORES["segmentation"]
+    return (
+        table(rows, KINDS)
+        + f'<div class="note">{score}. The Lipschitz constant is that of the map from the picture '
+        f"to the answer in {unit}.</div>"
+    )

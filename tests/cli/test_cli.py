@@ -1,0 +1,371 @@
+"""The command line as a user calls it: results, one JSON object, one line for bad input."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import made_room
+from PIL import Image
+from typer.testing import CliRunner
+
+from imexnet.cli.main import app, main
+from imexnet.data import qtips
+from imexnet.models.checkpoints import WEIGHTS
+
+pytestmark = pytest.mark.skipif(
+    not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="weights are not there"
+)
+
+
+def imexnet(*words: str | Path) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "imexnet", *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+
+
+@pytest.fixture
+def here(monkeypatch, capsys):
+    """Runs a command in this process: (exit status, stdout, stderr)."""
+
+    def run(*words: str | Path) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["imexnet", *map(str, words)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return status, out, err
+
+    return run
+
+
+@pytest.fixture
+def complaint(here):
+    """The one line on stderr of a command that ends with status 2, in this process."""
+
+    def run(*words: str | Path) -> str:
+        status, out, err = here(*words)
+        assert (status, out) == (2, "")
+        assert err.count("\n") == 1
+        return err
+
+    return run
+
+
+@pytest.fixture
+def photo(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 255, (60, 90, 3), np.uint8)
+    path = tmp_path / "room.jpg"
+    Image.fromarray(pixels).save(path)
+    return path
+
+
+def test_help_of_every_command():
+    commands = [
+        ("serve",),
+        (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
+        ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
+        ("robustness",), ("benchmark",), ("receptive-field",),
+    ]  # fmt: skip
+    for words in commands:
+        done = CliRunner().invoke(app, [*words, "--help"])
+        assert done.exit_code == 0
+        assert "Usage:" in done.stdout
+
+
+def test_predict_depth_writes_pictures_and_raw_values(photo, tmp_path):
+    out = tmp_path / "out"
+    assert imexnet("predict", photo, "--task", "depth", "--out", out).returncode == 0
+    names = {p.name for p in out.iterdir()}
+    assert names == {
+        f"room-{model}-depth{end}"
+        for model in ("resnet", "imexnet")
+        for end in (".png", ".npy", "-mm.png")
+    }
+    metres = np.load(out / "room-imexnet-depth.npy")
+    assert (metres.shape, metres.dtype) == ((60, 90), np.float32)
+    with Image.open(out / "room-imexnet-depth-mm.png") as image:
+        assert np.abs(np.asarray(image) / 1000 - metres).max() < 0.001
+
+
+def test_predict_segmentation_of_one_model(photo, tmp_path):
+    out = tmp_path / "out"
+    done = imexnet("predict", photo, "--task", "segmentation", "--model", "imexnet", "--out", out)
+    assert done.returncode == 0
+    classes = np.load(out / "room-imexnet-segmentation.npy")
+    assert (classes.shape, classes.dtype) == ((60, 90), np.uint8)
+    assert 1 <= classes.min() <= classes.max() <= 13
+    assert len(list(out.iterdir())) == 2
+
+
+def test_field_of_view_prints_one_json_object(photo, tmp_path):
+    done = imexnet(
+        "field-of-view", photo, "--task", "depth", "--model", "both", "--x", "89", "--y", "0",
+        "--out", tmp_path, "--json",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert set(result) == {"resnet", "imexnet"}
+    names = {"area50", "area95", "area99", "rms_radius", "outside_window"}
+    assert all(names <= set(measures) for measures in result.values())
+    assert result["resnet"]["outside_window"] == 0
+    assert result["imexnet"]["outside_window"] > 0
+    s = np.load(tmp_path / "room-resnet-depth-field-of-view.npy")
+    row, column = np.unravel_index(s.argmax(), s.shape)
+    assert row < s.shape[0] / 2
+    assert column > s.shape[1] / 2
+
+
+def test_field_of_view_of_a_box_a_class_and_the_pyramid(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "segmentation", "--x", "10", "--y", "20", "--json")
+    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "pyramid")
+    look = ("--part", "signed", "--contours", "50,95", "--figure", "svg")
+    status, out, told = here(*box, *look, "--out", tmp_path)
+    assert (status, told) == (0, "")
+    assert set(json.loads(out)) == {"resnet"}
+    stem = tmp_path / "room-segmentation-field-of-view"
+    assert b"</svg>" in Path(f"{stem}-figure.svg").read_bytes()
+    with np.load(f"{stem}.npz") as found:
+        assert found["resnet_area95"] == json.loads(out)["resnet"]["area95"]
+        assert tuple(found["pixel"]) == (20, 10)
+        assert tuple(found["other"]) == (50, 40)
+        assert str(found["question"]) == "segmentation, wall, inputs"
+        s = np.load(tmp_path / "room-resnet-segmentation-field-of-view.npy")
+        np.testing.assert_array_equal(found["resnet_sensitivity"], s)
+    with Image.open(tmp_path / "room-resnet-segmentation-field-of-view.png") as heat:
+        assert heat.size == (90, 60)
+
+
+def test_mirrored_boundary_takes_the_wrap_around_away(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "depth", "--x", "0", "--y", "30", "--json")
+    found = {
+        boundary: json.loads(here(*words, "--boundary", boundary, "--out", tmp_path)[1])
+        for boundary in ("trained", "periodic", "mirrored")
+    }
+    assert found["trained"] == found["periodic"]
+    assert found["mirrored"]["resnet"] == found["periodic"]["resnet"]
+    around = {name: views["imexnet"]["wrap_around"] for name, views in found.items()}
+    assert around["mirrored"] < 0.7 * around["periodic"]
+
+
+def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "depth", "--x", "10", "--y", "20", "--json")
+    status, out, _ = here(*words, "--direction", "outputs", "--out", tmp_path)
+    assert status == 0
+    assert json.loads(out)["resnet"]["outside_window"] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--about", "spaceship"), "can be asked about answer, bed"),
+        (("--to", "90,3"), "column 90, row 3 lies outside"),
+        (("--to", "3"), "--to takes a column and a row"),
+        (("--to", "1.5,3"), "--to takes whole numbers"),
+        (("--contours", "inf"), "--contours takes whole numbers"),
+        (("--to", "3,4", "--direction", "outputs"), "for a pixel, not for a box"),
+        (("--scale", "cubic"), "the scale must be one of"),
+        (("--part", "alpha"), "the part must be one of"),
+        (("--contours", "0,50"), "between 0 and 100"),
+        (("--opacity", "2"), "from 0 to 1"),
+        (("--figure", "gif"), "png, svg, pdf"),
+        (("--trunk", "oak"), "--trunk must be"),
+        (("--boundary", "open"), "the boundary is trained, periodic or mirrored"),
+    ],
+)
+def test_field_of_view_bad_input_gives_one_line(photo, here, tmp_path, words, sentence):
+    asked = ("field-of-view", photo, "--task", "segmentation", "--x", "1", "--y", "2")
+    status, out, told = here(*asked, *words, "--out", tmp_path / "out")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert sentence in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_receptive_field_prints_means_and_spreads(photo, here):
+    words = ("receptive-field", photo, photo, "--task", "depth", "--pixels", "2", "--json")
+    status, out, _ = here(*words)
+    result = json.loads(out)
+    assert status == 0
+    for kind in ("resnet", "imexnet"):
+        assert result[kind]["count"] == 4
+        assert set(result[kind]["area95"]) == {"mean", "std"}
+    assert result["resnet"]["outside_window"] == {"mean": 0, "std": 0}
+    folder = ("receptive-field", photo.parent, "--task", "depth", "--pixels", "1", "--json")
+    assert json.loads(here(*folder)[1])["resnet"]["count"] == 1
+    words = ("receptive-field", "--task", "qtips", "--images", "2", "--pixels", "1")
+    status, out, _ = here(*words, "--model", "imexnet")
+    assert (status, "count: 2" in out, "resnet" in out) == (0, True, False)
+    status, out, told = here("receptive-field", "--task", "depth")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert "needs photos" in told
+
+
+def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
+    Image.new("RGB", (60, 90)).save(tmp_path / "tall.png")
+    status, out, told = here("receptive-field", photo, tmp_path / "tall.png", "--task", "depth")
+    assert (status, out) == (2, "")
+    assert "of one shape" in told
+
+
+def test_stability_prints_growth_and_change(photo, complaint):
+    words = ("stability", photo, "--task", "depth", "--noise", "gaussian", "--severity", "0.1")
+    result = json.loads(imexnet(*words, "--json").stdout)
+    assert set(result) == {"resnet", "imexnet"}
+    for answered in result.values():
+        assert set(answered) == {"growth", "output_change"}
+        assert len(answered["growth"]) == 4
+        assert answered["output_change"] > 0
+    assert "one of gaussian" in complaint(*words[:5], "snow", "--severity", "0.1")
+
+
+def test_evaluate_qtips_on_a_folder(tmp_path):
+    for part in ("images", "labels"):
+        (tmp_path / part).mkdir()
+    for index in range(3):
+        picture, label = qtips.qtip(7, index)
+        Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
+        Image.fromarray(label).save(tmp_path / "labels" / f"{index}.png")
+    done = imexnet("evaluate", "qtips", "--model", "imexnet", "--data", tmp_path, "--json")
+    fresh = imexnet(
+        "evaluate", "qtips", "--model", "imexnet", "--images", "3", "--seed", "7", "--json"
+    )
+    result = json.loads(done.stdout)
+    assert result == json.loads(fresh.stdout)
+    assert set(result) == {
+        "model", "parameters", "images", "mean_iou", "iou", "pixel_accuracy", "object_accuracy",
+    }  # fmt: skip
+    assert (result["model"], result["parameters"], result["images"]) == ("imexnet", 15124, 3)
+
+
+def test_bad_input_gives_one_line(photo, tmp_path, complaint):
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    out = ("--out", tmp_path / "out")
+    assert "text.jpg is not a picture" in complaint("predict", text, "--task", "depth", *out)
+    assert "no file" in complaint("predict", tmp_path / "none.jpg", "--task", "depth", *out)
+    assert "--task must be one of" in complaint("predict", photo, "--task", "heat", *out)
+    assert "--model must be" in complaint(
+        "predict", photo, "--task", "depth", "--model", "unet", *out
+    )
+    assert "outside the picture of 90 × 60" in complaint(
+        "field-of-view", photo, "--task", "depth", "--x", "90", "--y", "0", *out
+    )
+    assert "no images" in complaint("evaluate", "qtips", "--model", "resnet", "--data", tmp_path)
+    assert "index.csv" in complaint("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
+    assert "nosuch" in complaint("nosuch")
+    alone = imexnet("nosuch")  # a process of its own, as a user starts it
+    assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
+    assert "--model" in complaint("evaluate", "qtips")
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_of_one_name_do_not_share_results(photo, here, tmp_path):
+    other = tmp_path / "room.png"
+    Image.new("RGB", (90, 60), "red").save(other)
+    out = tmp_path / "out"
+    predict = ("--task", "segmentation", "--model", "resnet", "--out", out)
+    view = ("--task", "depth", "--x", "1", "--y", "2", "--model", "resnet", "--out", out)
+    for words in (("predict", photo, *predict), ("field-of-view", photo, *view)):
+        assert here(*words)[0] == here(*words)[0] == 0  # its own results may be made again
+    before = {path: path.read_bytes() for path in out.iterdir()}
+    for words in (("predict", other, *predict), ("field-of-view", other, *view)):
+        status, printed, told = here(*words)
+        assert (status, printed) == (2, "")
+        assert "was not made of" in told
+    assert {path: path.read_bytes() for path in out.iterdir()} == before
+
+
+def test_where_results_cannot_go_is_told_before_any_work(photo, complaint, monkeypatch, tmp_path):
+    file = tmp_path / "file"
+    file.write_text("mine")
+    monkeypatch.setattr("imexnet.inference.forward", None)  # no network is asked
+    view = ("field-of-view", photo, "--task", "depth", "--x", "1", "--y", "2")
+    render = ("render", "--count", "1")
+    train = ("train", "qtips", "--model", "imexnet")
+    for words in (("predict", photo, "--task", "depth"), view, render):
+        assert "file is a file; choose a folder" in complaint(*words, "--out", file)
+        assert "file is a file; choose a folder" in complaint(*words, "--out", file / "out")
+    assert "file is there already" in complaint(*train, "--out", file)
+    assert "is a folder" in complaint(*train, "--out", tmp_path)
+    assert "is a folder" in complaint(*train, "--out", "")
+    assert file.read_text() == "mine"
+
+
+def test_a_folder_in_the_place_of_a_photo_is_named(complaint, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    out = ("--task", "depth", "--out", "out")
+    assert ". is a folder; name one photo" in complaint("predict", ".", *out)
+    assert "is a folder" in complaint("field-of-view", tmp_path, *out, "--x", "1", "--y", "1")
+    stability = ("stability", tmp_path, "--task", "depth", "--severity", "0.1")
+    assert "is a folder" in complaint(*stability)
+
+
+def test_missing_training_extra_is_named(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    monkeypatch.setattr(
+        sys, "argv", ["imexnet", "train", "qtips", "--model", "imexnet", "--out", "a.st"]
+    )
+    with pytest.raises(SystemExit) as end:
+        main()
+    assert end.value.code == 2
+    assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("noise", "severity"), [("jpeg", "20"), ("pgd", "1"), ("transfer", "1")])
+def test_stability_under_other_noises_and_attacks(photo, here, noise, severity):
+    words = ("stability", photo, "--task", "depth", "--noise", noise, "--severity", severity)
+    status, out, _ = here(*words, "--model", "imexnet", "--json")
+    result = json.loads(out)
+    assert status == 0
+    assert set(result) == {"imexnet"}
+    assert set(result["imexnet"]) == {"growth", "output_change"}
+    assert result["imexnet"]["output_change"] > 0
+
+
+def test_robustness_of_qtips_prints_curves(here):
+    words = ("robustness", "--task", "qtips", "--images", "3", "--severities", "0,0.05")
+    result = json.loads(here(*words, "--json")[1])
+    facts = {name: result[name] for name in ("task", "noise", "severity", "images")}
+    assert facts == {
+        "task": "qtips", "noise": "gaussian", "severity": "σ on the [0, 1] image", "images": 3,
+    }  # fmt: skip
+    for kind in ("resnet", "imexnet"):
+        assert [point["severity"] for point in result[kind]] == [0, 0.05]
+        assert all(set(point) == {"severity", "mean", "std"} for point in result[kind])
+    assert result["imexnet"][0]["mean"] > 0.9
+    table = here(*words)[1].splitlines()
+    assert table[0] == "qtips, 3 pictures, gaussian: σ on the [0, 1] image"
+    assert f"imexnet {result['imexnet'][1]['mean']:.3f}" in table[2]
+
+
+def test_robustness_takes_other_weights(here):
+    words = ("robustness", "--task", "qtips", "--images", "2", "--severities", "0.01", "--json")
+    seeds = [here(*words)[1]]
+    seeds.append(here(*words, "--imexnet", WEIGHTS / "qtips-imexnet-seed1.safetensors")[1])
+    first, second = (json.loads(seed) for seed in seeds)
+    assert first["resnet"] == second["resnet"]
+    assert first["imexnet"] != second["imexnet"]
+    status, _, told = here(*words, "--imexnet", WEIGHTS / "qtips-resnet.safetensors")
+    assert (status, "no network of the kind qtips-imexnet" in told) == (2, True)
+
+
+def test_robustness_of_rooms_and_bad_input(here, write_rooms, tmp_path):
+    folder = write_rooms([made_room("val", 1), made_room("train", 2)])
+    words = ("robustness", "--task", "segmentation", "--data", folder, "--noise", "fgsm")
+    result = json.loads(here(*words, "--severities", "0.5", "--json")[1])
+    assert result["images"] == 1
+    assert 0 <= result["resnet"][0]["mean"] <= 1
+    for bad, sentence in [
+        (("robustness", "--task", "depth"), "needs --data"),
+        ((*words, "--severities", "a few"), "numbers with commas"),
+        ((*words[:-1], "jpeg", "--severities", "200"), "from 1 to 100"),
+        ((*words[:-1], "snow"), "one of gaussian"),
+        (("robustness", "--task", "heat"), "--task must be"),
+        (("robustness", "--task", "depth", "--data", tmp_path), "no index.csv"),
+    ]:
+        status, out, told = here(*bad)
+        assert (status, out, told.count("\n")) == (2, "", 1)
+        assert sentence in told

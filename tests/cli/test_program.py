@@ -1,0 +1,196 @@
+"""How programs end and print: exit statuses, Ctrl-C, readers who go, consoles without a σ."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import typer
+from conftest import ROOT, free_port, made_room, serving
+
+from imexnet.cli import main, program
+from imexnet.models.checkpoints import WEIGHTS
+
+pytestmark = pytest.mark.skipif(
+    not (WEIGHTS / "qtips-imexnet.safetensors").exists(), reason="weights are not there"
+)
+CONSOLES = (
+    {"PYTHONIOENCODING": "ascii"},
+    {"PYTHONIOENCODING": "cp1252"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0", "PYTHONIOENCODING": ""},
+)
+
+
+def python(*words: object, **more) -> subprocess.CompletedProcess:
+    given = {"capture_output": True, "text": True, "errors": "replace", "timeout": 120, **more}
+    return subprocess.run([sys.executable, *map(str, words)], cwd=ROOT, **given)
+
+
+def interrupted(command: list[str], begun, **environment: str) -> tuple[int, str]:
+    """Ctrl-C for a program and its children once it has begun: exit status, stderr."""
+    environ = {**os.environ, **environment}
+    process = subprocess.Popen(
+        [sys.executable, *command],
+        cwd=ROOT,
+        env=environ,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    for _ in range(600):
+        if begun():
+            break
+        assert process.poll() is None
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    _, told = process.communicate(timeout=60)
+    return process.returncode, told
+
+
+def left(folder: Path) -> list[str]:
+    """Temporary files that nobody took away."""
+    return [path.name for path in folder.rglob(".*")]
+
+
+@pytest.mark.parametrize(
+    ("raised", "status"),
+    [
+        (typer.Exit(3), 3),
+        (typer.Exit(0), 0),
+        (typer.Abort(), 130),
+        (KeyboardInterrupt(), 130),
+        (BrokenPipeError(32, "Broken pipe"), 1),
+        (ValueError("bad\n  input"), 2),
+        (OSError(28, "No space left on device", "a.npy"), 2),
+    ],
+)
+def test_how_a_command_ends_is_its_exit_status(monkeypatch, raised, status):
+    def predict(*_given, **_named):
+        raise raised
+
+    # SystemExit ends a test's process, too; stdout is pytest's and stays as it is.
+    monkeypatch.setattr(program, "_print_no_more", lambda: None)
+    monkeypatch.setattr("imexnet.io.photos.read_photo", predict)
+    words = ["predict", "a.jpg", "--task", "depth", "--out", "out"]
+    if status == 0:
+        main.main(words)
+        return
+    with pytest.raises(SystemExit) as end:
+        main.main(words)
+    assert end.value.code == status
+
+
+def test_an_error_of_a_file_is_one_line_that_names_it(capsys):
+    def full():
+        raise OSError(28, "No space left on device", "out/a.npy")
+
+    with pytest.raises(SystemExit):
+        program.run(full)
+    assert capsys.readouterr().err == "imexnet: out/a.npy: No space left on device\n"
+
+
+def test_an_interrupt_that_a_library_makes_an_error_of_is_one():
+    """Some packages catch it while they are imported, and fail for a reason that follows."""
+
+    def swallowing():
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            raise NameError("_extension") from None
+
+    with pytest.raises(SystemExit) as end:
+        program.run(swallowing)
+    assert end.value.code == 130
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_an_interrupt_through_code_that_is_made_at_run_time_ends_with_130():
+    """Python sends itself the signal again for a KeyboardInterrupt that left `exec`."""
+    code = "exec('import signal; signal.raise_signal(signal.SIGINT)')"
+    done = python("-c", f"from imexnet.program import run\nrun(lambda: exec({code!r}))")
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_interrupted_training_leaves_the_last_epoch_alone(tmp_path):
+    out = tmp_path / "net.safetensors"
+    state = tmp_path / "net.training.safetensors"
+    words = ["-m", "imexnet", "train", "qtips", "--model", "imexnet", "--images", "32"]
+    words += ["--epochs", "1000", "--out", str(out)]
+    status, told = interrupted(words, state.exists)
+    assert status == 130
+    assert "Traceback" not in told
+    assert [path.name for path in tmp_path.iterdir()] == [state.name]
+
+
+def test_interrupted_rendering_leaves_no_half_written_file(tmp_path):
+    pytest.importorskip("mitsuba")
+    words = ["-m", "imexnet", "render", "--count", "200", "--size", "32x24", "--out", str(tmp_path)]
+    status, told = interrupted(words, lambda: any(tmp_path.glob("rgb/*.jpg")))
+    assert status == 130
+    assert "Traceback" not in told
+    assert left(tmp_path) == []
+    assert not (tmp_path / "index.csv").exists()
+
+
+def test_interrupted_page_ends_with_130_and_takes_its_files_away(tmp_path):
+    with serving(free_port(), tmp_path) as server:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 130
+    assert "Traceback" not in (tmp_path / "log").read_text()
+
+
+def test_interrupted_benchmark_ends_with_130(tmp_path, write_rooms):
+    folder = write_rooms([made_room("train" if seed < 16 else "val", seed) for seed in range(17)])
+    state = tmp_path / "imex-0.training.safetensors"
+    words = ["benchmarks/variants.py", "train", "imex", "--data", str(folder)]
+    status, told = interrupted([*words, "--out", str(tmp_path)], state.exists)
+    assert status == 130
+    assert "Traceback" not in told
+
+
+@pytest.mark.parametrize("words", [("robustness", "--help"), ("stability", "--help")])
+def test_a_reader_who_goes_is_no_error(words):
+    program_ = f"{sys.executable} -m imexnet {' '.join(words)}"
+    script = f"{program_} | true; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert done.stdout.strip() in ("0", "1")  # 0: all was in the pipe before the reader went
+    assert done.stderr == ""
+
+
+def test_more_than_a_pipe_holds_for_a_reader_who_goes():
+    code = "from imexnet.program import run; run(lambda: print('x' * 10**6))"
+    script = f'{sys.executable} -c "{code}" | head -c 1 >&2; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, cwd=ROOT)
+    assert (done.stdout.strip(), done.stderr) == ("1", "x")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_output_that_finds_no_room_is_told():
+    with open("/dev/full", "w") as full:
+        done = python("-m", "imexnet", "--help", capture_output=False, stdout=full, stderr=-1)
+    assert done.returncode == 2
+    assert done.stderr == "imexnet: stdout: No space left on device\n"
+
+
+@pytest.mark.parametrize("console", CONSOLES, ids=("ascii", "cp1252", "C"))
+def test_no_output_fails_for_want_of_a_character(console):
+    environment = {**os.environ, **console}
+    words = ("robustness", "--task", "qtips", "--images", "2", "--severities", "0.01")
+    table = python("-m", "imexnet", *words, env=environment)
+    assert (table.returncode, table.stderr) == (0, "")
+    assert table.stdout.count("\n") == 2
+    assert "\\u03c3 on the [0, 1] image" in table.stdout
+    for words in (("stability", "--help"), ("robustness", "--help"), ("serve", "--help")):
+        shown = python("-m", "imexnet", *words, env=environment)
+        assert (shown.returncode, shown.stderr) == (0, "")
+    bad = python(
+        "-m", "imexnet", "predict", "σ‖.jpg", "--task", "depth", "--out", "o", env=environment
+    )
+    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
+    script = python("benchmarks/compare_runs.py", env=environment)
+    assert (script.returncode, script.stderr) == (0, "")
+    assert "mean_iou" in script.stdout

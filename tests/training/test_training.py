@@ -1,0 +1,560 @@
+"""Training: the recipe's parts by hand, exact resume after a kill, several processes."""
+
+import json
+import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from conftest import Made, made_room
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from imexnet.cli.main import main as command_line
+from imexnet.data import qtips
+from imexnet.models.checkpoints import load, read, read_tensors, write_tensors
+from imexnet.models.config import MODELS
+from imexnet.models.networks import build
+from imexnet.models.steps import IMEXStep
+from imexnet.training import augmentation, loop, optimisation, state, tasks
+from imexnet.training.loop import fit
+from imexnet.training.losses import log_depth_loss
+from imexnet.training.optimisation import one_cycle
+from imexnet.training.recipes import RECIPES, recipe
+from imexnet.training.tasks import IndoorTask, QtipsTask
+
+ROOT = Path(__file__).parents[2]
+QTIPS = ("train", "qtips", "--model", "imexnet", "--images", "64", "--epochs", "3")
+ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
+
+
+@given(st.integers(20, 3000), st.floats(1e-5, 1))
+@settings(max_examples=30, deadline=None)
+def test_one_cycle(total, peak):
+    rates = np.array([one_cycle(step, total, peak) for step in range(total + 1)])
+    top = round(0.3 * total)
+    assert rates[[0, top, total]] == pytest.approx([peak / 25, peak, peak / 1e4])
+    changes = np.diff(rates)
+    assert (changes[:top] > 0).all() and (changes[top:] < 0).all()
+    assert np.abs(changes).max() < peak * math.pi / 2 / top  # the steepest slope of the cosine
+
+
+@pytest.mark.parametrize("total", [1, 2, 3])
+def test_one_cycle_of_the_shortest_runs(total):
+    assert all(0 < one_cycle(step, total, 0.1) <= 0.1 for step in range(total))
+
+
+def test_log_depth_loss_by_hand():
+    """Mean of |e|, and half the mean of its differences down and across."""
+    e = torch.tensor([[0.1, -0.2, 0.4], [0.0, 0.3, -0.5]])
+    true = torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]])
+    down, across = (0.1 + 0.5 + 0.9) / 3, (0.3 + 0.6 + 0.3 + 0.8) / 4
+    loss = log_depth_loss((true * e.exp())[None, None], true[None, None])
+    assert loss.item() == pytest.approx(1.5 / 6 + 0.5 * (down + across), rel=1e-5)
+    assert log_depth_loss(true[None, None], true[None, None]).item() == 0
+
+
+def test_log_depth_loss_ignores_unknown_pixels():
+    torch.manual_seed(0)
+    true, predicted = torch.rand(2, 2, 1, 5, 6) + 0.5
+    true[:, :, 1:3, 2] = 0
+    other = torch.where(true > 0, predicted, 77.0).requires_grad_()
+    loss = log_depth_loss(other, true)
+    assert loss.item() == pytest.approx(log_depth_loss(predicted, true).item(), rel=1e-6)
+    loss.backward()
+    assert other.grad is not None and (other.grad[true == 0] == 0).all()
+    assert (other.grad[true > 0] != 0).any()
+    assert log_depth_loss(predicted, torch.zeros_like(true)).item() == 0
+
+
+@pytest.mark.parametrize("task", RECIPES)
+def test_both_kinds_are_trained_alike(task):
+    explicit, implicit = recipe(f"{task}-resnet", seed=3), recipe(f"{task}-imexnet", seed=3)
+    assert replace(explicit, model=implicit.model) == implicit
+    assert (explicit.model, explicit.seed) == (f"{task}-resnet", 3)
+
+
+def test_relit_by_hand():
+    torch.manual_seed(0)
+    pictures = torch.rand(200, 1, 6, 5)
+    found = augmentation.relit(pictures)
+    gain = found.std(dim=(1, 2, 3)) / pictures.std(dim=(1, 2, 3))
+    lift = (found - pictures).mean(dim=(1, 2, 3))
+    assert 0.8 <= gain.min() < 0.82 and 1.18 < gain.max() <= 1.2
+    assert -0.1 <= lift.min() < -0.09 and 0.09 < lift.max() <= 0.1
+    straight = gain[0] * (pictures[0] - pictures[0].mean()) + found[0].mean()
+    torch.testing.assert_close(found[0], straight)
+
+
+def test_noise_is_uniform_in_its_strength_and_stays_a_picture():
+    torch.manual_seed(0)
+    grey = torch.full((400, 1, 40, 40), 0.5)
+    sigmas = (augmentation.noisy(grey, 0.12) - grey).std(dim=(1, 2, 3))
+    assert sigmas.min() < 0.003 and 0.117 < sigmas.max() < 0.125
+    assert sigmas.mean() == pytest.approx(0.06, abs=0.005)
+    bright = augmentation.noisy(torch.ones(3, 1, 8, 8), 0.5)
+    assert bright.max() == 1 and bright.min() < 1
+    assert torch.equal(augmentation.noisy(grey, 0), grey)
+
+
+def test_every_other_picture_is_blurred():
+    torch.manual_seed(0)
+    impulse = torch.zeros(300, 1, 21, 21)
+    impulse[..., 10, 10] = 1
+    found = augmentation.blurred(impulse, 1.5)
+    changed = (found != impulse).flatten(1).any(dim=1)
+    assert 0.4 < changed.float().mean() < 0.6
+    assert found.sum(dim=(1, 2, 3)) == pytest.approx(1, abs=1e-5)
+    assert torch.equal(augmentation.blurred(impulse, 0), impulse)
+
+
+def test_upright_is_an_enlarged_part():
+    torch.manual_seed(0)
+    columns = torch.arange(160.0).expand(2, 1, 120, 160)
+    photos, depth, labels, enlarged = tasks.upright(columns, columns, columns)
+    assert photos.shape == depth.shape == labels.shape == (2, 1, 160, 120)
+    assert enlarged == 4 / 3
+    row = photos[0, 0, 50]
+    assert row.diff()[1:-1] == pytest.approx(3 / 4, abs=1e-4)  # 90 columns, enlarged to 120
+    assert (depth[0, 0, 50] - row).abs().max() <= 0.5
+
+
+def test_gradients_of_log_depth_on_several_scales():
+    e = torch.tensor([[0.1, -0.2, 0.4], [0.0, 0.3, -0.5], [0.2, 0.2, 0.7]])
+    true = torch.rand(3, 3) + 1
+    both = log_depth_loss((true * e.exp())[None, None], true[None, None], scales=2)
+    one = log_depth_loss((true * e.exp())[None, None], true[None, None])
+    down, across = (0.1 + 0.3) / 2, (0.3 + 0.5) / 2  # of rows and columns 0 and 2
+    assert (both - one).item() == pytest.approx(0.5 * (down + across), rel=1e-4)
+
+
+def test_a_network_begins_with_the_weights_of_its_kind_or_of_its_encoder(tmp_path):
+    torch.manual_seed(1)
+    config = MODELS["indoor-backbone-imexnet"]
+    start, other = build(config), build(replace(config, size=(240, 320)))
+    path = tmp_path / "start.safetensors"
+    write_tensors(path, {}, {k: t.contiguous() for k, t in start.state_dict().items()})
+    state.begin_with(other, path)
+    assert all(torch.equal(t, start.state_dict()[name]) for name, t in other.state_dict().items())
+
+    twin = build(replace(config, step="explicit"))
+    with pytest.raises(ValueError, match="neither of this network nor its encoder"):
+        state.begin_with(twin, path)
+    encoder = {
+        name: torch.full_like(tensor, 2).contiguous()
+        for name, tensor in start.state_dict().items()
+        if name.startswith("layers.") and int(name.split(".")[1]) < len(config.blocks)
+    }
+    write_tensors(path, {}, encoder)
+    state.begin_with(twin, path)
+    assert (twin.layers[0].conv.weight == 2).all()  # pyright: ignore[reportAttributeAccessIssue]
+    first = twin.state_dict()[f"layers.{len(config.blocks)}.conv.weight"]
+    assert not (first == 2).any()
+
+
+def test_an_encoder_learns_at_its_own_rate():
+    net = build(MODELS["indoor-backbone-resnet"])
+    groups = optimisation.parameter_groups(net, 0.05, encoder_rate=0.15)
+    rates = {id(p): group["rate"] for group in groups for p in group["params"]}
+    named = {name: rates[id(p)] for name, p in net.named_parameters()}
+    blocks = len(net.config.blocks)
+    inside = {n for n in named if n.startswith("layers.") and int(n.split(".")[1]) < blocks}
+    assert {n for n, rate in named.items() if rate == 0.15} == inside
+    assert {named[n] for n in named.keys() - inside} == {1.0}
+
+
+def test_a_pyramid_has_its_own_recipe():
+    plain, pyramid = recipe("indoor-imexnet"), recipe("indoor-pyramid-imexnet")
+    assert pyramid.smoothing > plain.smoothing == 0
+
+
+def test_recipes_refuse_what_makes_no_sense():
+    for name, value in (("epochs", 0), ("images", -1), ("seed", -1)):
+        with pytest.raises(ValueError, match=f"{name} must be positive, got {value}"):
+            recipe("qtips-resnet", **{name: value})
+    with pytest.raises(ValueError, match="no model 'qtips-vit'; there are qtips-resnet"):
+        recipe("qtips-vit")
+
+
+def test_only_kernels_decay():
+    """Decay would pull a stencil to 0, and with it the IMEXNet back to the ResNet."""
+    net = build(MODELS["indoor-imexnet"])
+    groups = optimisation.parameter_groups(net, 0.05)
+    decay = {id(p): group["weight_decay"] for group in groups for p in group["params"]}
+    assert len(decay) == sum(len(group["params"]) for group in groups)
+    named = {name: decay.pop(id(parameter)) for name, parameter in net.named_parameters()}
+    assert not decay
+    stencils = [name for name in named if name.endswith("stencil")]
+    assert len(stencils) == 4 and not any(named[name] for name in stencils)
+    kernels = {name for name, value in named.items() if value == 0.05}
+    heads = {"heads.depth.weight", "heads.segmentation.weight"}
+    assert kernels == {name for name in named if name.endswith("conv.weight")} | heads
+    groups = optimisation.parameter_groups(net, 0.05, stencil_decay=0.3)
+    (group,) = [group for group in groups if group["weight_decay"] == 0.3]
+    assert [p.shape[1:] for p in group["params"]] == [(3, 3)] * 4
+
+
+def test_parameter_groups_hold_every_parameter_of_any_module():
+    net = torch.nn.Sequential(IMEXStep(4), torch.nn.Conv3d(4, 4, 3), torch.nn.Linear(4, 4))
+    bare = IMEXStep(4, operator="laplacian")
+    for module, decayed in ((net, 3), (net[0], 1), (bare, 1)):
+        groups = optimisation.parameter_groups(module, 0.1, stencil_decay=0.2)
+        found = [id(p) for group in groups for p in group["params"]]
+        assert sorted(found) == sorted(id(p) for p in module.parameters())
+        counts = {group["weight_decay"]: len(group["params"]) for group in groups}
+        assert counts[0.1] == decayed and counts.get(0.2, 0) == (module is not bare)
+
+
+def gradient_room(split: str, seed: int) -> Made:
+    """Red grows to the right, green downwards; depth and label are functions of the two.
+
+    Depth in metres is 1 + 2 red + green on [0, 1]; the label tells the quarter of the picture.
+    """
+    rows, columns = np.mgrid[:240, :320]
+    red, green = 30 + columns * 0.6, 40 + rows * 0.6
+    photo = np.stack([red, green, np.full_like(red, 90 + seed)], -1).round().astype(np.uint8)
+    millimetres = 1000 + (2000 * red + 1000 * green) / 255
+    label40 = np.array([1, 2, 4, 5], np.uint8)[(columns >= 160) + 2 * (rows >= 120)]
+    return Made(split, photo, millimetres.round().astype(np.uint16), label40)
+
+
+@pytest.fixture
+def indoor(write_rooms):
+    rooms = [gradient_room("train", i) for i in range(16)] + [gradient_room("val", 0)]
+    return IndoorTask(recipe("indoor-resnet"), (120, 160), write_rooms(rooms))
+
+
+def test_photo_depth_and_labels_move_together(indoor):
+    """Colour still tells depth (but for the zoom) and label after flips, zooms and turns."""
+    indoor.colour = torch.nn.Identity()
+    torch.manual_seed(0)
+    photos, targets = indoor.batch(0, torch.arange(16))
+    assert photos.shape == (16, 3, 120, 160) and photos.dtype == torch.float32
+    assert targets["depth"].shape == (16, 1, 120, 160)
+    assert targets["segmentation"].shape == (16, 120, 160)
+    assert targets["segmentation"].dtype == torch.int64
+    zooms, flipped = [], 0
+    for i in range(16):
+        red, green, _ = photos[i].double()
+        assert (photos[i] - indoor.photos[i] / 255).abs().mean() > 0.005  # it did move
+
+        classes = torch.tensor([12, 5, 1, 4])  # of wall, floor, bed, chair
+        x, y = red - (30 + 160 * 0.6) / 255, green - (40 + 120 * 0.6) / 255
+        expected = classes[(x > 0).long() + 2 * (y > 0).long()]
+        clear = (x.abs() > 0.015) & (y.abs() > 0.015)
+        assert clear.float().mean() > 0.8
+        assert torch.equal(targets["segmentation"][i][clear], expected[clear])
+
+        # A zoom by s stretches the ramps of colour by s: measured far from reflected borders.
+        slope = (red[50:70, 80] - red[50:70, 60]).mean(), (red[70, 70:90] - red[50, 70:90]).mean()
+        flipped += slope[0].item() < 0
+        zoom = 20 * 1.2 / 255 / math.hypot(*slope)
+        zooms.append(zoom)
+        near = (1 + 2 * red + green) / zoom
+        assert (targets["depth"][i, 0] / near - 1).abs().median() < 0.02
+    assert min(zooms) < 0.85 and max(zooms) > 1.15 and 3 < flipped < 13
+    assert abs(np.log(zooms).mean()) < 0.15
+
+
+def test_colour_changes_only_the_photo_and_stays_in_range(indoor):
+    torch.manual_seed(0)
+    photos, _ = indoor.batch(0, torch.arange(16))
+    assert photos.min() >= 0 and photos.max() <= 1
+    blue = photos[:, 2].amax((1, 2)) - photos[:, 2].amin((1, 2))
+    assert (blue > 0.02).sum() > 4  # it was constant in each photo
+
+
+def test_classes_that_never_occur_do_no_harm(indoor):
+    """Only 4 of 13 classes are in these rooms."""
+    torch.manual_seed(0)
+    net = build(MODELS["indoor-resnet"])
+    photos, targets = indoor.batch(0, torch.arange(2))
+    loss = indoor.loss(net(photos), targets)
+    loss.backward()
+    assert loss.isfinite()
+    gradient = dict(net.named_parameters())["heads.segmentation.weight"].grad
+    assert gradient is not None and gradient.isfinite().all() and gradient.abs().max() > 0
+
+
+def test_unlabelled_pixels_do_not_count(indoor):
+    torch.manual_seed(0)
+    indoor.weights = torch.ones(13)
+    outputs = {"depth": torch.rand(2, 1, 8, 8) + 1, "segmentation": torch.randn(2, 13, 8, 8)}
+    classes = torch.tensor([12, 5, 1, 4])[torch.randint(0, 4, (2, 8, 8))]
+    targets = {"depth": torch.ones(2, 1, 8, 8), "segmentation": classes}
+    targets["segmentation"][:, :4] = 0
+    other = outputs["segmentation"].clone()
+    other[:, :, :4] = 50
+    first = indoor.loss(outputs, targets)
+    assert first.item() == indoor.loss({**outputs, "segmentation": other}, targets).item()
+    other[:, :, 4:] = 50 * torch.randn(2, 13, 4, 8)
+    assert first.item() != indoor.loss({**outputs, "segmentation": other}, targets).item()
+
+
+def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
+    clean = replace(recipe("qtips-resnet", images=8), noise=0.0, blur=0.0)
+    task = QtipsTask(clean)
+    batches = [task.batch(epoch, torch.arange(8)) for epoch in (0, 0, 1)]
+    pictures, targets = batches[0]
+    assert pictures.shape == (8, 1, 64, 64) and targets["qtips"].shape == (8, 64, 64)
+    assert pictures.max() == 1 and targets["qtips"].dtype == torch.int64
+    assert torch.equal(pictures, batches[1][0])
+    assert not any(torch.equal(a, b) for a in pictures for b in batches[2][0])
+
+
+def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, capsys):
+    pictures, labels = qtips.qtips(7, range(20))
+    for part, arrays in (("images", pictures), ("labels", labels)):
+        (tmp_path / part).mkdir()
+        for i, array in enumerate(arrays):
+            Image.fromarray(array).save(tmp_path / part / f"{i:02d}.png")
+    clean = replace(recipe("qtips-resnet"), noise=0.0, blur=0.0)
+    task = QtipsTask(clean, tmp_path)
+    assert task.images == 20
+    for epoch in (0, 1):
+        x, targets = task.batch(epoch, torch.arange(19, -1, -1))
+        np.testing.assert_array_equal(x[:, 0] * 255, pictures[::-1])
+        np.testing.assert_array_equal(targets["qtips"], labels[::-1])
+    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    out = tmp_path / "net.safetensors"
+    words = ["imexnet", "train", "qtips", "--model", "resnet", "--data", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", [*words, "--epochs", "1", "--out", str(out)])
+    command_line()
+    assert "--model resnet --data QTIPS --seed 0" in read(out)[0].training["command"]
+    monkeypatch.setattr(sys, "argv", [*words, "--images", "4", "--out", str(out)])
+    with pytest.raises(SystemExit) as end:
+        command_line()
+    assert end.value.code == 2
+    assert "--images counts fresh Q-tips" in capsys.readouterr().err
+
+
+def tensors_equal(a: Path, b: Path) -> bool:
+    first, second = read_tensors(a)[1], read_tensors(b)[1]
+    return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
+
+
+def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
+    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    files = []
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        torch.rand(len(files))  # whatever was drawn before
+        files.append(tmp_path / f"{name}.safetensors")
+        config = recipe("qtips-imexnet", seed=seed, epochs=1, images=32)
+        assert fit(config, files[-1]) == {"mean_iou": 0.25}
+        card, _ = read(files[-1])
+        assert card.metrics == {"mean_iou": 0.25}
+        assert card.training["seed"] == seed and "--model imexnet" in card.training["command"]
+    assert tensors_equal(files[0], files[1]) and not tensors_equal(files[0], files[2])
+    assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in files)
+
+
+def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write_rooms):
+    splits = ["train"] * 4 + ["val"] + ["test"] * 2
+    folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
+    metrics = fit(config, tmp_path / "net.safetensors", folder)
+    assert metrics is not None and metrics["images"] == 1
+    assert all(math.isfinite(value) for value in metrics["depth"].values())
+    header = json.dumps(read_tensors(tmp_path / "net.safetensors")[0])
+    assert str(tmp_path) not in header  # no folder of this machine
+    torch.manual_seed(config.seed)
+    fresh = build(MODELS["indoor-imexnet"]).state_dict()
+    trained = load(tmp_path / "net.safetensors", "cpu").state_dict()
+    assert all(value.isfinite().all() for value in trained.values())
+    assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
+
+
+@pytest.mark.parametrize("kind", ["resnet", "imexnet"])
+def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
+    kind, tmp_path, write_rooms, capsys, monkeypatch
+):
+    splits = ["train"] * 16 + ["val"]
+    folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
+    out = tmp_path / "net.safetensors"
+    words = ["--model", kind, "--trunk", "pyramid", "--data", str(folder)]
+
+    def imexnet(*arguments: str) -> str:
+        monkeypatch.setattr(sys, "argv", ["imexnet", *arguments])
+        command_line()
+        return capsys.readouterr().out
+
+    trained = json.loads(
+        imexnet("train", "indoor", *words, "--epochs", "1", "--seed", "4", "--out", str(out))
+    )
+    card, _ = read(out)
+    assert card.config == MODELS[f"indoor-pyramid-{kind}"]
+    assert card.training["command"] == (
+        f"python -m imexnet train indoor --model {kind} --trunk pyramid --data NYU --seed 4 "
+        "--epochs 1 --out net.safetensors"
+    )
+    scores = json.loads(imexnet("evaluate", "indoor", *words, "--weights", str(out), "--json"))
+    assert scores["depth"] == pytest.approx(trained["depth"], rel=1e-5)
+    assert scores["parameters"] == {"resnet": 1_130_862, "imexnet": 1_137_630}[kind]
+    for command in ("train", "evaluate"):
+        with pytest.raises(SystemExit) as end:
+            imexnet(command, "indoor", "--model", kind, "--trunk", "unet", "--data", "x",
+                    *(["--out", "y"] if command == "train" else []))  # fmt: skip
+        assert end.value.code == 2
+        assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
+
+
+def test_another_architecture(tmp_path, write_rooms):
+    folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
+    wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
+    config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
+    fit(config, tmp_path / "net.safetensors", folder, architecture=wanted)
+    card, tensors = read(tmp_path / "net.safetensors")
+    assert card.config == wanted
+    assert {t.shape[1:] for name, t in tensors.items() if "stencil" in name} == {(5, 5)}
+    other = replace(config, epochs=2)
+    out = tmp_path / "other.safetensors"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(IndoorTask, "validate", lambda *_: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            fit(other, out, folder, architecture=wanted)
+    with pytest.raises(ValueError, match="belongs to another recipe: its architecture"):
+        fit(other, out, folder, resume=True)
+
+
+def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
+    """An epoch passes once over both; the scores are those of the photos of val."""
+    nyu = write_rooms([made_room(split, i) for i, split in enumerate(["train"] * 4 + ["val"])])
+    made = write_rooms([made_room("train", i) for i in range(10, 13)], "made")
+    config = replace(recipe("indoor-resnet", epochs=1), batch=7)
+    alone = IndoorTask(config, (120, 160), nyu)
+    both = IndoorTask(config, (120, 160), nyu, made)
+    only = IndoorTask(config, (120, 160), nyu, nyu)
+    assert (alone.images, both.images, only.images) == (4, 7, 8)
+    assert len(both.validation) == 1
+    assert torch.equal(both.weights, alone.weights)
+    for name in ("photos", "depth", "labels"):
+        values, photos = getattr(both, name), getattr(alone, name)
+        assert torch.equal(values[:4], photos) and len(values) == 7
+        assert not any(torch.equal(values[i], photo) for i in (4, 5, 6) for photo in photos)
+    seen = []
+    batch = IndoorTask.batch
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            IndoorTask, "batch", lambda s, e, i: seen.extend(i.tolist()) or batch(s, e, i)
+        )
+        metrics = fit(config, tmp_path / "net.safetensors", nyu, rendered=made)
+    assert sorted(seen) == list(range(7)) and metrics is not None and metrics["images"] == 1
+    command = read(tmp_path / "net.safetensors")[0].training["command"]
+    assert "--data NYU --rendered KITCHENS" in command and str(tmp_path) not in command
+
+
+def test_what_is_missing_is_said_before_anything_is_written(tmp_path):
+    out = tmp_path / "net.safetensors"
+    with pytest.raises(ValueError, match="need --data, the folder that prepare-nyu writes"):
+        fit(recipe("indoor-resnet"), out)
+    with pytest.raises(ValueError, match=r"has no index\.csv"):
+        fit(recipe("indoor-resnet"), out, tmp_path)
+    with pytest.raises(ValueError, match="12 images are less than one batch of 16"):
+        fit(recipe("qtips-resnet", images=12), out)
+    assert not any(tmp_path.iterdir())
+
+
+def run(*arguments: str, **options) -> subprocess.CompletedProcess:
+    """A command of ours to its end."""
+    command = [sys.executable, "-m", *arguments]
+    return subprocess.run(
+        command, env=ENVIRONMENT, cwd=ROOT, capture_output=True, text=True, timeout=240, **options
+    )
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run that was killed in the middle of its second epoch: the file that it should write."""
+    out = tmp_path_factory.mktemp("killed") / "net.safetensors"
+    log = out.with_name("log")
+    command = [sys.executable, "-m", "imexnet", *QTIPS, "--out", str(out)]
+    with log.open("w") as stderr:
+        process = subprocess.Popen(command, env=ENVIRONMENT, cwd=ROOT, stderr=stderr)
+    limit = time.monotonic() + 200
+    while not re.search(r"epoch 2/3: +(25|50|75)%", log.read_text()):
+        assert process.poll() is None and time.monotonic() < limit, log.read_text()
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() == -9
+    state = out.with_name("net.training.safetensors")
+    assert read_tensors(state)[0]["epoch"] == 1 and not out.exists()
+    return out
+
+
+def test_an_unfinished_run_is_not_overwritten(killed):
+    state = killed.with_name("net.training.safetensors")
+    before = state.read_bytes()
+    answer = run("imexnet", *QTIPS, "--out", str(killed))
+    assert answer.returncode == 2 and answer.stdout == ""
+    assert answer.stderr.count("\n") == 1
+    assert "net.training.safetensors is an unfinished run: use --resume" in answer.stderr
+    other = recipe("qtips-imexnet", seed=1, epochs=3, images=64)
+    with pytest.raises(ValueError, match="belongs to another recipe"):
+        fit(other, killed, resume=True)
+    with pytest.raises(ValueError, match="belongs to another recipe"):
+        fit(replace(other, seed=0, model="qtips-resnet"), killed, resume=True)
+    with pytest.MonkeyPatch.context() as patch:  # the same recipe on a data set of another size
+        patch.setattr(loop, "make_task", lambda *_: SimpleNamespace(images=32))
+        with pytest.raises(ValueError, match="another recipe: its images: 64"):
+            fit(replace(other, seed=0), killed, resume=True)
+    assert state.read_bytes() == before and not killed.exists()
+
+
+def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path):
+    whole, out = tmp_path / killed.name, tmp_path / "resumed" / killed.name
+    shutil.copytree(killed.parent, out.parent)
+    resumed = run("imexnet", *QTIPS, "--out", str(out), "--resume")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "epoch 1/3" not in resumed.stderr and "epoch 2/3" in resumed.stderr
+    uninterrupted = run("imexnet", *QTIPS, "--out", str(whole))
+    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    assert tensors_equal(out, whole)
+    assert json.loads(resumed.stdout) == json.loads(uninterrupted.stdout)
+    assert read(out)[0] == read(whole)[0]
+    assert not out.with_name("net.training.safetensors").exists()
+
+
+def test_two_processes_share_each_batch(tmp_path):
+    """`accelerate launch` trains as two processes of torchrun do, and only the first reports."""
+    launchers = {
+        "accelerate": (
+            "accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1 "
+            "--mixed_precision no --dynamo_backend no"
+        ),
+        "torchrun": (
+            "torch.distributed.run --standalone --nproc_per_node 2 "
+            f"--redirects 3 --log-dir {tmp_path / 'logs'}"
+        ),
+    }
+    trained = {}
+    for name, launcher in launchers.items():
+        out = tmp_path / name / "net.safetensors"
+        answer = run(
+            *f"{launcher} -m imexnet train qtips --model imexnet --images 32".split(),
+            *("--epochs", "1", "--out", str(out)),
+        )
+        assert answer.returncode == 0, answer.stderr
+        if name == "accelerate":
+            assert json.loads(answer.stdout)["images"] == 256
+        assert os.listdir(out.parent) == [out.name]
+        trained[name] = load(out, "cpu").state_dict()
+    printed = [path.read_text() for path in sorted((tmp_path / "logs").rglob("stdout.log"))]
+    assert len(printed) == 2
+    assert json.loads(printed[0])["images"] == 256
+    assert printed[1] == ""
+    torch.manual_seed(0)
+    fresh = build(MODELS["qtips-imexnet"]).state_dict()
+    for key, value in trained["accelerate"].items():
+        assert torch.equal(value, trained["torchrun"][key])
+        assert value.isfinite().all()
+        assert not torch.equal(value, fresh[key])

@@ -1,0 +1,143 @@
+"""The tab "Compare": its answers, called as the page calls them."""
+
+import base64
+import json
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+
+from imexnet.inference import predict, to_input
+from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.models.tasks import KINDS, TRUNKS, family
+from imexnet.ui.compare.history import MOST, History, thumb
+from imexnet.ui.compare.tab import Compare
+from imexnet.ui.components.answers import COLOURS, pointer_values
+from imexnet.ui.components.inputs import example
+from imexnet.ui.components.parts import Folder
+from imexnet.ui.components.words import GLOSSARY, explain
+
+pytestmark = [
+    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
+    pytest.mark.filterwarnings("ignore"),  # of Gradio's packages
+    pytest.mark.usefixtures("no_open_event_loops"),
+]
+
+
+@pytest.fixture(scope="module")
+def tab() -> Compare:
+    families = {*TRUNKS.values(), "qtips"}
+    names = [f"{family}-{kind}" for family in families for kind in KINDS]
+    with gr.Blocks() as demo:
+        return Compare(demo, {name: load_pretrained(name, "cpu") for name in names})
+
+
+@pytest.fixture
+def room() -> Image.Image:
+    pixels = np.full((120, 160, 3), (200, 190, 170), np.uint8)
+    pixels[80:] = (120, 80, 50)
+    return Image.fromarray(pixels)
+
+
+def test_slow_networks_show_the_first_answer_before_the_second(tab, room, monkeypatch):
+    monkeypatch.setattr("imexnet.ui.compare.tab.SOON", 0)
+    first, second = tab.predict(room, "depth")
+    assert first[0] is not None and first[1] is None and first[5] is None
+    assert "IMEXNet is still computing" in first[7]
+    assert second[0] is not None and second[1] is not None and second[5] is not None
+    assert "still" not in second[7]
+    assert set(json.loads(first[-1])["grids"]) == {"resnet"}
+    assert set(json.loads(second[-1])["grids"]) == {"resnet", "imexnet"}
+    monkeypatch.setattr("imexnet.ui.compare.tab.SOON", 1e9)
+    assert len(list(tab.predict(room, "depth"))) == 1  # nothing flickers on a fast machine
+
+
+@pytest.mark.parametrize("task", ["depth", "segmentation", "qtips"])
+def test_values_for_the_pointer_are_the_networks_own(tab, room, task):
+    outputs, expected = {}, {}
+    for kind in KINDS:
+        network = tab.networks[f"{family(task)}-{kind}"]
+        x = to_input(room, network.config, "cpu")
+        outputs[kind] = network(x)
+        expected[kind] = predict(network, task, x, outputs[kind][task].shape[-2:]).values
+    told = json.loads(pointer_values(task, outputs, None, room.size))
+    assert told["size"] == [160, 120]
+    for kind, grid in told["grids"].items():
+        values = np.frombuffer(base64.b64decode(grid["data"]), "<u2")
+        values = values.reshape(grid["height"], grid["width"])
+        wanted = 1000 * expected[kind] if task == "depth" else expected[kind]
+        np.testing.assert_allclose(values, wanted, atol=0.51 if task == "depth" else 0)
+    assert (told["classes"] is None) == (task == "depth")
+
+
+def test_one_scale_for_both_in_every_colour_map(tab, room):
+    shown = {}
+    for name in COLOURS.values():
+        (answered,) = list(tab.predict(room, "depth", colours=name))
+        shown[name] = answered[6]
+        with Image.open(answered[0]) as picture:
+            assert picture.size == (512, 384)
+    ticks = {html.split("bar-ticks")[1] for html in shown.values()}
+    assert len(ticks) == 1 and len(set(shown.values())) == len(COLOURS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"colours": "jet"}, "no such colour map"),
+        ({"trunk": "round"}, "no such trunk"),
+        ({"task": "smell"}, "no such task"),
+        ({"photo": None}, "Upload a photo first"),
+    ],
+)
+def test_wrong_parameters_get_a_sentence(tab, room, wrong, words):
+    with pytest.raises(gr.Error, match=words):
+        list(tab.predict(**{"photo": room, "task": "depth", **wrong}))
+
+
+@pytest.fixture
+def history(monkeypatch, tmp_path) -> History:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with gr.Blocks():
+        return History(Folder())
+
+
+def test_history_is_short_and_holds_each_photo_once(history, room):
+    kept, _ = history.remember(room, [])
+    kept, strip = history.remember(room, kept)
+    assert len(kept) == 1 and not strip["visible"]
+    for shade in range(20):
+        kept, _ = history.remember(Image.new("RGB", (900, 600), (shade, 0, 0)), kept)
+    kept, strip = history.remember(room, kept)
+    assert len(kept) == MOST == len(strip["value"]) and strip["visible"]
+    assert len(json.dumps(kept)) < 3000  # all that stays in memory: the copies are files
+    assert sum(Path(path).stat().st_size for path in kept) < 200_000
+    assert max(thumb(kept[0]).size) <= 120
+
+
+def test_history_keeps_pixels_that_tell_the_truth(history):
+    kept, _ = history.remember(example(0), [])
+    event = gr.SelectData(None, {"index": 0, "value": None})
+    assert np.array_equal(
+        np.asarray(history.recall(kept, event)), np.asarray(example(0).convert("RGB"))
+    )
+
+
+def test_history_forgets_copies_that_were_swept(history, room):
+    kept, _ = history.remember(example(0), [])
+    Path(kept[0]).unlink()
+    for left in (kept, []):  # the copies go after an hour, the state of a closed page as well
+        with pytest.raises(gr.Error, match="for an hour"):
+            history.recall(left, gr.SelectData(None, {"index": 0, "value": None}))
+    kept, strip = history.remember(room, kept)
+    assert len(kept) == len(strip["value"]) == 1
+
+
+def test_words_are_explained_and_escaped():
+    html = explain("<b>AbsRel ↓")
+    assert html.startswith('<span class="term" tabindex="0">&lt;b&gt;<u>AbsRel</u> ↓')
+    assert GLOSSARY["AbsRel"].split(".")[0] in html.replace("&lt;", "<")
+    assert "mIoU</u>" in explain("mIoU ↑")  # not the IoU in it
+    assert explain("nothing < here") == "nothing &lt; here"

@@ -1,0 +1,88 @@
+"""The page's examples: the shipped kitchens, how they are recognised, and their scores."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from imexnet.data import nyu, qtips
+from imexnet.kitchens.objects.furniture import COUNTER, FLOOR
+from imexnet.metrics import depth_scores
+from imexnet.ui.components import examples
+
+
+def kitchen(index: int) -> Image.Image:
+    with Image.open(examples.kitchens()[index]) as image:
+        return image.convert("RGB")
+
+
+def test_the_shipped_kitchens():
+    """Twelve JPEGs of 640 × 480 with their truth, under 3 MB in all."""
+    rooms = nyu.read_rooms(examples.KITCHENS, "test")
+    assert len(rooms) == 12
+    assert sum(path.stat().st_size for path in examples.KITCHENS.rglob("*")) < 3e6
+    assert [kitchen(i).size for i in range(len(examples.kitchens()))] == [(640, 480)] * 12
+    for number, room in enumerate(rooms, start=1):
+        assert room.depth.shape == room.labels.shape == (240, 320)
+        assert room.depth.min() >= 0.3 and room.depth.max() <= 10 and room.labels.min() >= 1
+        with Image.open(examples.KITCHENS / "label40" / f"{number:04d}.png") as image:
+            assert np.isin(np.asarray(image), (FLOOR, COUNTER)).any()
+
+
+def test_kitchens_are_known_by_their_pixels_alone(tmp_path: Path):
+    photo, room = kitchen(3), nyu.read_rooms(examples.KITCHENS, "test")[3]
+    depth = examples.true_values(photo, "depth")
+    labels = examples.true_values(photo, "segmentation")
+    assert depth is not None and np.array_equal(depth, room.depth)
+    assert labels is not None and np.array_equal(labels, room.labels)
+    photo.save(tmp_path / "copy.png")
+    with Image.open(tmp_path / "copy.png") as copy:
+        assert examples.true_values(copy.convert("RGB"), "depth") is not None
+    changed = np.array(photo)
+    changed[0, 0, 0] ^= 1
+    for other in (Image.fromarray(changed), photo.resize((320, 240)), photo.crop((0, 0, 480, 640))):
+        assert examples.true_values(other, "depth") is None
+        assert examples.true_values(other, "segmentation") is None
+    assert examples.true_values(photo, "qtips") is None and not examples.is_qtip(photo)
+
+
+def test_qtips_are_known_at_every_size():
+    for longest in (64, 512):
+        truth = examples.true_values(examples.qtip(2, longest), "qtips")
+        assert truth is not None
+        assert np.array_equal(truth, qtips.qtip(examples.QTIPS_SEED, 2)[1])
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.5])
+def test_scores_and_errors_of_depth(factor):
+    """A prediction 1.5 times too far: AbsRel 0.5, δ1 0, and one colour of error all over."""
+    truth = np.full((24, 32), 2.0, np.float32)
+    outputs = {"resnet": {"depth": torch.full((1, 1, 24, 32), 2.0 * factor)}}
+    answers = examples.answers_on(truth, "depth", outputs)
+    text = examples.verdict("depth", answers, truth)
+    expected = depth_scores(factor * truth, truth)
+    assert f"{expected['abs_rel']:.3f}" in text and f"{expected['delta1']:.3f}" in text
+    assert f"{expected['rmse']:.2f} m" in text
+    pixels = examples.error_pictures(answers, truth, 64)["resnet"].reshape(-1, 3)
+    assert (pixels == pixels[0]).all()
+    red, _, blue = pixels[0].astype(int)
+    assert abs(red - blue) < 5 if factor == 1 else blue > red + 40  # too far is blue
+
+
+def test_scores_of_classes_by_hand():
+    """Half of the wall taken for floor: IoU 1/2 of the wall and 2/3 of the floor, accuracy 3/4."""
+    truth = np.full((8, 8), 12, np.uint8)
+    truth[4:] = 5
+    logits = torch.zeros(1, 13, 8, 8)
+    logits[0, 11, :2], logits[0, 4, 2:] = 9, 9  # classes count from 1
+    outputs = {"imexnet": {"segmentation": logits}}
+    answers = examples.answers_on(truth, "segmentation", outputs)
+    text = examples.verdict("segmentation", answers, truth)
+    assert f"{(16 / 32 + 32 / 48) / 2:.3f}" in text and "0.750" in text
+
+
+def test_other_photos_get_no_verdict():
+    assert examples.verdict("depth", {"resnet": np.ones((4, 4))}, None) == ""
+    assert "This is no Q-tip" in examples.verdict("qtips", {}, None)

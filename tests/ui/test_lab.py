@@ -1,0 +1,288 @@
+"""The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
+
+import re
+from pathlib import Path
+
+import gradio as gr
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+
+from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.stability import severity_curves
+from imexnet.ui.components.inputs import example
+from imexnet.ui.solve.ode import Ode
+from imexnet.ui.solve.tab import FRAMES, Solve
+from imexnet.ui.stability.tab import OUTPUTS, Stability
+from imexnet.viz.ode_figures import PLANE_PIXELS, plane_point
+
+pytestmark = [
+    pytest.mark.skipif(not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="no weights"),
+    pytest.mark.filterwarnings("ignore"),  # of Gradio's and the browser driver's packages
+    pytest.mark.usefixtures("no_open_event_loops"),
+]
+
+
+@pytest.fixture(scope="module")
+def networks():
+    names = [f"{family}-{kind}" for family in ("qtips", "indoor") for kind in ("resnet", "imexnet")]
+    return {name: load_pretrained(name, "cpu") for name in names}
+
+
+@pytest.fixture(scope="module")
+def stability(networks) -> Stability:
+    with gr.Blocks(), gr.Tab("Stability") as tab:
+        return Stability(tab, networks)
+
+
+@pytest.fixture(scope="module")
+def solve(networks) -> Solve:
+    with gr.Blocks(), gr.Tab("Inside the solve") as tab:
+        return Solve(tab, networks)
+
+
+@pytest.fixture(scope="module")
+def ode(networks) -> Ode:
+    with gr.Blocks(), gr.Tab("Inside the solve") as tab:
+        return Solve(tab, networks).ode
+
+
+@pytest.fixture
+def room() -> Image.Image:
+    pixels = np.full((120, 160, 3), (200, 190, 170), np.uint8)
+    pixels[80:] = (120, 80, 50)
+    pixels[30:80, 100:130] = (40, 30, 20)
+    return Image.fromarray(pixels)
+
+
+def cells(html: str, label: str) -> list[str]:
+    """The texts of a table's row."""
+    rows = (row for row in html.split("<tr>") if "<th>" not in row)
+    row = next(row for row in rows if f"<td>{label}" in row)
+    return re.findall("<td>(.*?)</td>", row)[1:]
+
+
+def test_perturbed_qtip_is_scored_against_its_truth(stability):
+    answered = stability.perturb(example(0), "qtips", "gaussian", 0.02, 0, 10)
+    assert len(answered) == OUTPUTS
+    pictures, measures = answered[:8], answered[9]
+    assert all(image.shape == (512, 512, 3) for image in pictures)
+    np.testing.assert_array_equal(pictures[0], pictures[4])  # both are shown the same noise
+    assert float(cells(measures, "Score of the clean picture")[1]) > 0.95
+    resnet, imexnet = (float(v) for v in cells(measures, "Local Lipschitz constant"))
+    assert 0 < resnet < imexnet  # as measured; the README says so too
+    assert "rod's pixels" in measures
+
+
+def test_no_noise_changes_nothing(stability):
+    answered = stability.perturb(example(1), "qtips", "gaussian", 0, 0, 10)
+    for before, after in ((answered[1], answered[2]), (answered[5], answered[6])):
+        np.testing.assert_array_equal(before, after)
+    assert cells(answered[9], "Change of the answer") == ["0", "0"]
+    assert cells(answered[9], "Score of the clean") == cells(answered[9], "Score of what it is")
+
+
+@pytest.mark.parametrize("task", ["depth", "segmentation"])
+def test_attacked_room_comes_with_its_two_controls(stability, room, task):
+    answered = stability.perturb(room, task, "pgd", 2, 0, 3)
+    measures = answered[9]
+    assert np.abs(answered[0].astype(int) - answered[4]).max() > 0  # each has an attack of its own
+    clean = [float(v) for v in cells(measures, "Score of the clean picture")]
+    assert clean == [1, 1]
+    for label in ("… of random signs", "… of PGD made for the other"):
+        assert all(0 <= float(v) <= 1 for v in cells(measures, label))
+    attacked = [float(v) for v in cells(measures, "Score of what it is shown")]
+    random = [float(v) for v in cells(measures, "… of random signs")]
+    assert all(a < r for a, r in zip(attacked, random, strict=True))
+
+
+def test_bad_severity_and_missing_photo_are_told_in_a_sentence(stability):
+    with pytest.raises(gr.Error, match="from 1 to 100"):
+        stability.perturb(example(0), "qtips", "jpeg", 0, 0, 10)
+    with pytest.raises(gr.Error, match="Upload a photo first"):
+        stability.perturb(None, "qtips", "gaussian", 0.1, 0, 10)
+    with pytest.raises(gr.Error, match="above 0"):
+        stability.stretch.run(example(0), "qtips", 0, 1)
+    with pytest.raises(gr.Error, match="Choose one photo or more"):
+        stability.curves.draw("depth", None, "gaussian", 4, 0)
+
+
+def test_stretched_networks_say_whether_they_stay_finite(stability, room):
+    resnet, imexnet, legend, words, _ = stability.stretch.run(room, "depth", 1, 1)
+    assert resnet.shape == imexnet.shape == (384, 512, 3)
+    assert "Depth, one scale" in legend
+    assert words.count("finite: ") == 2
+    resnet, imexnet, legend, words, _ = stability.stretch.run(example(0), "qtips", 20, 8)
+    assert "blows up: " in words
+    assert (resnet is None) == ("not a number: there is no picture" in words)
+
+
+def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
+    pair = {kind: networks[f"qtips-{kind}"] for kind in ("resnet", "imexnet")}
+    config, device = pair["resnet"].config, pair["resnet"].mean.device
+    samples = severity_curves.fresh_qtips(3, 4, config, device)
+    expected = severity_curves.curves(
+        pair, "qtips", samples, "blur", severity_curves.severities("blur"), 3
+    )
+    _, words = stability.curves.draw("qtips", None, "blur", 4, 3)
+    for i, label in enumerate(("clean", "0.5", "1<", "1.5")):
+        got = cells(words, label)
+        wanted = [f"{points[i].mean:.3f} ± {points[i].std:.3f}" for points in expected.values()]
+        assert got == wanted
+    path = tmp_path / "room.png"
+    room.save(path)
+    _, words = stability.curves.draw("segmentation", [str(path)], "jpeg", 4, 0)
+    assert cells(words, "clean") == ["1.000 ± 0.000"] * 2
+    assert "1 pictures" in words
+
+
+@pytest.mark.parametrize("operator", ["learned", "laplacian", "identity"])
+@pytest.mark.parametrize("grid", ["photo", "features"])
+def test_recipe_shows_nine_stages_and_a_residual_of_rounding(solve, grid, operator):
+    stages, words = solve.recipe(
+        example(0), "qtips", "imexnet", 3, 2, grid, operator, 5, 1, "mirrored"
+    )
+    assert [caption[0] for _, caption in stages] == list("123456789")
+    assert all(image.ndim == 3 and image.dtype == np.uint8 for image, _ in stages)
+    residual = re.search(r"<b>(.*?)</b>", words)
+    assert residual is not None
+    assert float(residual[1]) < 1e-12
+    assert "grid 64 × 64" in words
+
+
+def test_recipe_asks_for_a_network_that_has_the_operator(solve):
+    with pytest.raises(gr.Error, match="no learned L"):
+        solve.recipe(example(0), "qtips", "resnet", 3, 2, "photo", "learned", 5, 1, "periodic")
+
+
+def test_propagation_shows_three_rows_of_feature_maps(solve, room):
+    maps, words = solve.propagation(example(0), "qtips", "imexnet", 3, 0, 1.5)
+    assert len(maps) == 15
+    explicit, few, implicit = (
+        float(re.search(f"{name}: ([0-9.e+]+)", words)[1].rstrip("."))  # pyright: ignore[reportOptionalSubscript]
+        for name in ("explicit × 20", "explicit × 5", "IMEX × 5")
+    )
+    assert explicit > 1e3 > few > 2 * implicit
+    np.testing.assert_array_equal(maps[0][0], maps[10][0])
+    assert len(solve.propagation(room, "depth", "resnet", 6, 999, 0.2)[0]) == 15
+
+
+@pytest.mark.parametrize(
+    ("setting", "start"), [("stripes", "photo"), ("spots", "noise"), ("layer", "photo")]
+)
+def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, setting, start):
+    path, words, _, animation, last = solve.play(room, "depth", "imexnet", 2, 0, setting, start, 0)
+    assert path == animation
+    with Image.open(path) as film, Image.open(last) as still:
+        assert getattr(film, "n_frames", 1) > FRAMES // 2
+        first = np.asarray(film.convert("RGB")).astype(int)
+        assert film.size == still.size == (512, 384)
+        assert np.abs(first - np.asarray(still.convert("RGB"))).mean() > 3
+    assert Path(last).suffix == ".png"
+    assert "steps of h" in words
+    assert setting == "layer" or "at rest" in words
+
+
+def test_plane_shows_the_factors_of_the_point(ode):
+    shown = ["forward-euler", "imex", "backward-euler"]
+    plane, _, words = ode.plane(example(0), "qtips", "imexnet", 3, 1, shown, 0.5, 3, -2.5, 0)
+    assert plane.shape == (PLANE_PIXELS[1], PLANE_PIXELS[0], 3)
+    assert cells(words, "|R(z)|") == ["1.5", "0.375", "0.286"]
+    assert cells(words, "</td>") == ["grows", "stable", "stable"]
+    assert "1024 eigenvalues" in words
+
+
+def test_clicks_on_the_plane_are_where_the_marks_are(ode):
+    """The cross that is drawn at z lies round the pixel that `plane_point` calls z."""
+    for z in (-10 + 5j, 3 - 6.5j):
+        plane = ode.plane(example(0), "qtips", "imexnet", 3, 0.1, [], 0.5, 3, z.real, z.imag)[0]
+        dark = np.argwhere(plane.max(-1) < 60)
+        points = [plane_point(column + 0.5, row + 0.5) for row, column in dark]
+        near = np.array([p for p in points if abs(p - z) < 0.6])
+        assert len(near) > 10
+        assert abs(near.mean() - z) < 0.05
+
+
+def test_tie_makes_the_spectrum_real_and_the_loose_one_is_not(ode):
+    _, words = ode.tie(example(0), "qtips", "imexnet", 3, 0)
+    tied, loose = (float(v) for v in cells(words, "largest |Im λ|"))
+    assert tied == 0 < loose
+    assert float(cells(words, "largest Re λ")[1]) > 0
+
+
+@pytest.mark.parametrize("solver", ["newton-krylov", "fixed-point"])
+def test_steppers_show_error_evaluations_and_the_factor(ode, solver):
+    _, words = ode.steppers(example(0), "qtips", "imexnet", 3, 0.3, solver)
+    rows = [cells(words, f"{n} steps") for n in (16, 32)]
+    assert [row[1].split()[1] for row in rows] == ["(16)", "(32)"]
+    coarse, fine = (float(row[1].split()[0]) for row in rows)
+    assert 1.6 < coarse / fine < 2.4  # first order
+    factor = re.search(r"<b>(\d+) times", words)
+    assert factor is not None
+    assert int(factor[1]) > 3
+
+
+def test_cost_is_reckoned_and_measured(ode):
+    words = ode.cost(4, 16, 2)
+    assert cells(words, "Parameters") == ["304", "376"]
+    assert cells(words, "Window") == ["9 pixels", "every pixel"]
+    assert all(float(v.split()[0]) > 0 for v in cells(words, "Measured here"))
+    with pytest.raises(gr.Error, match="at least 1"):
+        ode.cost(0, 16, 2)
+    with pytest.raises(gr.Error, match="too long"):
+        ode.cost(512, 512, 64)
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, url: str):
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened.goto(url)
+    yield opened
+    opened.close()
+
+
+@pytest.mark.browser
+def test_page_perturbs_when_the_tab_is_opened_and_on_request(page: Page):
+    page.get_by_role("tab", name="Stability").click()
+    expect(page.locator("#perturbation-growth img")).to_be_visible(timeout=60_000)
+    expect(page.locator("#stability-measures")).to_contain_text("Local Lipschitz")
+    before = page.locator("#imexnet-after img").get_attribute("src")
+    page.locator("#severity input[type=number]").fill("0.2")
+    page.locator("#perturb").click()
+    shown = expect(page.locator("#imexnet-after img"))
+    shown.not_to_have_attribute("src", before or "", timeout=30_000)
+    page.get_by_role("tab", name="Step size and depth").click()
+    page.locator("#stretch").click()
+    expect(page.locator("#stretched-words")).to_contain_text("finite: ", timeout=30_000)
+
+
+@pytest.mark.browser
+def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
+    page.get_by_role("tab", name="Inside the solve").click()  # shows the recipe by itself
+    expect(page.locator("#residual")).to_contain_text("e-1", timeout=30_000)
+    expect(page.locator("#stages img").first).to_be_visible(timeout=30_000)
+    page.get_by_role("tab", name="Diffusion-reaction").click()
+    page.locator("#play").click()
+    expect(page.locator("#rest")).to_contain_text("at rest", timeout=60_000)
+    assert (page.locator("#pattern img").get_attribute("src") or "").endswith(".webp")
+    page.locator("#stop").click()
+    expect(page.locator("#pattern img")).to_have_attribute(
+        "src", re.compile("png$"), timeout=10_000
+    )
+    page.get_by_role("tab", name="Model problem").click()
+    page.locator("#plane-run").click()
+    expect(page.locator("#factors")).to_contain_text("z = -2.50", timeout=60_000)
+    box = page.locator("#plane img").bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    expect(page.locator("#factors")).not_to_contain_text("z = -2.50", timeout=60_000)
+    words = re.search(r"z = (\S+)j,", page.locator("#factors").inner_text())
+    assert words is not None
+    middle = plane_point(PLANE_PIXELS[0] / 2, PLANE_PIXELS[1] / 2)
+    assert abs(complex(words[1] + "j") - middle) < 0.1  # a pixel or two
+    solution = page.locator("#stages img").last
+    before = solution.get_attribute("src") or ""
+    page.locator("#solve-fresh").click()  # another photo: nothing of the old one stays
+    expect(page.locator("#factors")).to_be_empty(timeout=30_000)
+    expect(solution).not_to_have_attribute("src", before, timeout=30_000)

@@ -1,0 +1,173 @@
+"""What the page tells beside the pictures: values, distances, the room, several photos, history."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import trimesh
+from conftest import IN_BROWSER
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+from playwright.sync_api import Page, expect
+
+from imexnet.inference import Depth, predict, to_input
+from imexnet.io import point_cloud
+from imexnet.io.photos import read_photo
+from imexnet.models.checkpoints import load_pretrained
+from imexnet.ui.components import examples
+
+KITCHEN = Path(examples.kitchens()[3])  # the one that is shown first
+pytestmark = IN_BROWSER
+
+
+def metres(name: str, path: Path = KITCHEN) -> np.ndarray:
+    network = load_pretrained(name, "cpu")
+    answered = predict(network, "depth", to_input(read_photo(path), network.config, "cpu"))
+    assert isinstance(answered, Depth)
+    return answered.metres
+
+
+@pytest.fixture
+def page(browser, url):
+    opened = browser.new_page(viewport={"width": 1440, "height": 900})
+    opened.goto(url)
+    expect(opened.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(opened.locator("#measures table")).to_be_visible(timeout=60_000)
+    yield opened
+    opened.close()
+
+
+def over(page: Page, picture: str, cell: tuple[int, int], grid: tuple[int, int]) -> None:
+    """Moves the mouse to the middle of a cell of the network's grid."""
+    box = page.locator(f"#{picture} img").bounding_box()
+    assert box is not None
+    (row, column), (height, width) = cell, grid
+    across, down = (column + 0.5) / width, (row + 0.5) / height
+    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+
+
+def test_metres_at_the_pointer_are_those_of_the_networks(page):
+    expected = {name: metres(f"indoor-{name}") for name in ("resnet", "imexnet")}
+    tip = page.locator(".pointer-tip")
+    for picture, cell in (("resnet", (60, 20)), ("imexnet", (100, 140)), ("truth", (5, 80))):
+        over(page, picture, cell, (120, 160))
+        expect(tip).to_be_visible()
+        found = dict(re.findall(r"(ResNet|IMEXNet|Truth) (\d+\.\d\d) m", tip.inner_text()))
+        # A pointer stands on whole pixels of the screen, and a cell is two of them: see around.
+        rows, columns = (slice(max(0, i - 1), i + 2) for i in cell)
+        for label, name in (("ResNet", "resnet"), ("IMEXNet", "imexnet")):
+            near = expected[name][rows, columns]
+            assert near.min() - 0.006 <= float(found[label]) <= near.max() + 0.006
+        assert 0.3 < float(found["Truth"]) < 10
+    page.mouse.move(5, 5)
+    expect(tip).not_to_be_visible()
+
+
+def test_distance_between_two_clicks(page):
+    a, b = (60, 20), (70, 120)
+    for cell in (a, b):
+        over(page, "imexnet", cell, (120, 160))
+        page.mouse.down()
+        page.mouse.up()
+    line = page.locator(".readout")
+    expect(line).to_contain_text("Between the last two clicks")
+    expect(line).to_contain_text("63°")
+    found = re.search(r"IMEXNet (\d+\.\d\d) m", line.inner_text())
+    assert found is not None
+    expected = point_cloud.distance(metres("indoor-imexnet"), a, b)
+    assert float(found[1]) == pytest.approx(expected, rel=0.03)  # a cell is 1 % of the way
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(page.locator("#legend .chip").first).to_be_visible(timeout=30_000)
+    over(page, "truth", (60, 80), (120, 160))
+    names = set(examples.CLASS_NAMES["segmentation"])
+    tip = page.locator(".pointer-tip").inner_text()
+    assert {line.split(" ", 1)[1] for line in tip.splitlines()} <= names
+
+
+def test_another_trunk_and_other_colours_answer_anew(page):
+    page.locator("#settings > button").click()
+    before = {name: page.locator(f"#{name} img").get_attribute("src") for name in ("resnet",)}
+    bar = page.locator("#legend .bar-colours").get_attribute("style")
+    page.locator("#colours input").click()
+    page.get_by_role("option", name="Even steps").click()
+    expect(page.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
+    expect(page.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
+    page.locator("#trunk label", has_text="Pyramid").click()
+    expect(page.locator("#measures")).to_contain_text("383 px", timeout=60_000)
+
+
+def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url):
+    page.locator("#qtip .gallery-item").first.click()
+    expect(page.locator("#history")).to_be_visible(timeout=60_000)
+    expect(page.locator("#history .thumbnail-lg")).to_have_count(2)
+    other = browser.new_page()
+    other.goto(url)
+    expect(other.locator("#measures table")).to_be_visible(timeout=60_000)
+    other.locator("#kitchen .gallery-item").nth(7).click()
+    expect(other.locator("#history .thumbnail-lg")).to_have_count(2, timeout=60_000)
+    other.locator("#history .thumbnail-lg").nth(1).click()  # its own first one: a kitchen
+    expect(other.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
+    other.close()
+    page.locator("#history .thumbnail-lg").nth(1).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+
+
+def test_several_photos_in_a_table(page, tmp_path):
+    Image.new("RGB", (90, 160), "teal").save(tmp_path / "upright.png")
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    page.locator("#several > button").click()
+    files = [KITCHEN, tmp_path / "upright.png", tmp_path / "broken.png"]
+    page.locator("#several-files input[type=file]").set_input_files(files)
+    expect(page.locator("#several-files")).to_contain_text("broken", timeout=30_000)
+    page.locator("#several-run").click()
+    rows = page.locator("#several-rows tr")
+    expect(rows).to_have_count(4, timeout=60_000)
+    expect(rows.nth(1)).to_contain_text(f"{metres('indoor-resnet').mean():.2f} m")
+    expect(rows.nth(3)).to_contain_text("not a picture")
+    expect(page.locator("#several-pictures img")).to_have_count(2)
+
+
+def test_the_room_turns_and_nothing_is_fetched_elsewhere(page):
+    hosts = set()
+    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
+    page.get_by_role("tab", name="In 3-D").click()
+    page.locator("#build").click()
+    expect(page.locator("#room canvas")).to_be_visible(timeout=60_000)
+    page.wait_for_timeout(1500)
+    assert {host for host in hosts if not host.startswith("127.0.0.1")} <= {""}
+
+
+@pytest.fixture(scope="module")
+def client(url, tmp_path_factory) -> Client:
+    return Client(url, verbose=False, download_files=tmp_path_factory.mktemp("client"))
+
+
+def test_room_as_a_file(client):
+    given = {"photo": handle_file(KITCHEN), "api_name": "/room"}
+    path = client.predict(source="truth", angle=70, trunk="plain", **given)
+    (room,) = trimesh.load_scene(path).geometry.values()
+    truth = examples.true_values(read_photo(KITCHEN), "depth")
+    assert truth is not None
+    assert room.vertices[:, 2].min() == pytest.approx(-truth.max(), rel=1e-3)
+    for wrong, words in (
+        ({"source": "nobody"}, "Choose one of .*truth"),
+        ({"angle": 180}, "maximum value 120"),
+        ({"trunk": "round"}, "Choose one of .*pyramid"),
+    ):
+        with pytest.raises(AppError, match=words):
+            client.predict(**{"source": "imexnet", "angle": 63, "trunk": "plain", **wrong}, **given)
+
+
+def test_trunk_and_colours_are_optional_for_programs(client):
+    plain = client.predict(photo=handle_file(KITCHEN), task="depth", api_name="/predict")
+    pyramid = client.predict(
+        photo=handle_file(KITCHEN), task="depth", trunk="pyramid", api_name="/predict"
+    )
+    pictures = []
+    for answered in (plain, pyramid):
+        with Image.open(answered[0]) as picture:
+            pictures.append(np.asarray(picture))
+    assert pictures[0].shape == pictures[1].shape
+    assert (pictures[0] != pictures[1]).any()

@@ -1,0 +1,127 @@
+"""The page in browsers: whom it calls, what visitors see of each other, what it says in trouble."""
+
+import io
+import json
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import IN_BROWSER, free_port, serving
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from imexnet.ui.server.guard import TOO_FAST
+
+pytestmark = IN_BROWSER
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    """A visitor with a browser of their own."""
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context
+    context.close()
+
+
+def opened(context: BrowserContext, url: str) -> Page:
+    """The page with its first answer."""
+    page = context.new_page()
+    page.goto(url)
+    expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+    expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
+    return page
+
+
+def upload(page: Page, name: str) -> None:
+    """A photo that nobody has had before; waits for its answer."""
+    blocks = np.random.default_rng(time.time_ns()).integers(0, 256, (6, 8, 3), np.uint8)
+    content = io.BytesIO()
+    Image.fromarray(blocks).resize((320, 240)).save(content, "JPEG")
+    file = {"name": name, "mimeType": "image/jpeg", "buffer": content.getvalue()}
+    page.locator("#photo input[type=file]").first.set_input_files(file)  # pyright: ignore
+    expect(page.locator("#summary")).not_to_contain_text("Off from", timeout=60_000)
+
+
+def test_a_visit_calls_no_other_host_and_breaks_no_policy(context, url):
+    elsewhere, complaints = [], []
+
+    def decide(route) -> None:
+        here = route.request.url.startswith((url, "data:", "blob:"))
+        if not here:
+            elsewhere.append(route.request.url)
+        route.continue_() if here else route.abort()
+
+    context.route("**/*", decide)
+    context.on("console", lambda said: complaints.append(said.text))
+    page = opened(context, url)
+    upload(page, "mine.jpg")
+    for tab in ("Stability", "Inside the solve", "Compare"):
+        page.get_by_role("tab", name=tab).click()
+        page.wait_for_timeout(1500)
+    page.get_by_role("button", name="Use via API").click()
+    page.wait_for_timeout(1000)
+    assert page.evaluate("fetch('http://192.0.2.1/').then(() => 1, () => 0)") == 0
+    assert not [address for address in elsewhere if "192.0.2.1" not in address]
+    policy = [text for text in complaints if "Content Security Policy" in text]
+    assert len(policy) >= 1  # of that last call alone
+    assert all("192.0.2.1" in text for text in policy), policy
+
+
+def test_two_visitors_see_nothing_of_each_other(context, browser, url):
+    theirs = browser.new_context()
+    try:
+        mine, other = opened(context, url), opened(theirs, url)
+        heard: list[str] = []
+        other.on("response", lambda response: heard.append(response.url))
+        first = other.locator("#imexnet img").get_attribute("src")
+        upload(mine, "secret-of-mine.jpg")
+        answer = mine.locator("#imexnet img").get_attribute("src") or ""
+        assert answer and answer != first
+        other.locator("#task label", has_text="Segmentation").click()
+        expect(other.locator("#summary")).to_contain_text("Right class", timeout=60_000)
+        assert "secret-of-mine" not in other.content()
+        assert answer not in other.content()
+        assert not [address for address in heard if "secret-of-mine" in address]
+        assert other.locator("#photo img").get_attribute("src") != mine.locator(
+            "#photo img"
+        ).get_attribute("src")
+        other.wait_for_url("**task=segmentation*", timeout=60_000)  # else the reload is too early
+        other.reload()
+        expect(other.locator("#summary")).to_contain_text("Right class", timeout=60_000)
+        assert "secret-of-mine" not in other.content()
+    finally:
+        theirs.close()
+
+
+def test_a_refusal_is_shown_as_it_is_said(context, url):
+    page = opened(context, url)
+    body = json.dumps({"detail": TOO_FAST, "error": TOO_FAST})
+    context.route(
+        "**/gradio_api/queue/join*",
+        lambda route: route.fulfill(status=429, body=body, content_type="application/json"),
+    )
+    page.locator("#look").click()
+    toast = page.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text(TOO_FAST, timeout=10_000)
+
+
+@pytest.mark.slow
+def test_a_killed_server_is_told_of_and_the_page_comes_back(context, tmp_path: Path):
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with serving(port, tmp_path) as server:
+        page = opened(context, url)
+        server.kill()
+        page.locator("#look").click()
+        toast = page.locator("[data-testid=toast-body]").first
+        expect(toast).to_contain_text("Connection", timeout=20_000)
+    with serving(port, tmp_path):
+        expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+        expect(page.locator("[data-testid=toast-body]")).to_have_count(0, timeout=60_000)
+        page.locator("#look").click()
+        expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
+        with urllib.request.urlopen(f"{url}/healthz") as response:
+            assert response.status == 200
