@@ -24,7 +24,8 @@ load: .venv/run
 check: .venv/test
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
-	rm -f imexnet/ui/*.pyi  # Gradio writes one beside every component that is subclassed
+	$(BIN)/lint-imports --no-cache
+	find imexnet -name '*.pyi' -delete  # Gradio writes one beside every component that is subclassed
 	$(BIN)/pyright
 
 format: .venv/test

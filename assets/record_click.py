@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
-from imexnet.cli.program import run
 from imexnet.io.files import write_bytes
+from imexnet.program import run
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from browser import find

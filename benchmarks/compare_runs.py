@@ -10,7 +10,7 @@ from pathlib import Path
 
 from record_run import RUNS, SCORES, number, read_runs
 
-from imexnet.cli.program import run
+from imexnet.program import run
 
 
 def groups(runs: Path = RUNS) -> dict[str, list[dict[str, str]]]:

@@ -24,8 +24,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from imexnet import program
 from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
-from imexnet.cli import program
 from imexnet.models.tasks import FAMILIES
 from imexnet.places import KITCHENS
 

@@ -8,9 +8,9 @@ both are black.
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from imexnet.cli.program import run
 from imexnet.data.qtips import BLACK, CLASSES, WHITE, qtips
 from imexnet.metrics import confusion_matrix, iou
+from imexnet.program import run
 
 
 def seen(marker: np.ndarray, width: int) -> np.ndarray:

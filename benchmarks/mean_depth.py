@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from imexnet.cli.program import run
 from imexnet.data.nyu import read_rooms
 from imexnet.metrics import depth_scores, eigen_crop, mean_depth_scores
+from imexnet.program import run
 
 
 def main(arguments: list[str]) -> None:

@@ -10,10 +10,10 @@ import sys
 from datetime import date
 from pathlib import Path
 
-from imexnet.cli.program import run
 from imexnet.io.files import write_bytes
 from imexnet.io.tables import read_table
 from imexnet.models.checkpoints import read
+from imexnet.program import run
 
 RUNS = Path(__file__).with_name("runs.csv")
 SCORES = ("abs_rel", "rmse", "delta1", "mean_iou", "pixel_accuracy", "kitchens_abs_rel")

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from imexnet.cli.program import run
 from imexnet.data.nyu import CLASSES, Room, read_rooms
+from imexnet.program import run
 
 
 def statistics(rooms: list[Room]) -> dict:

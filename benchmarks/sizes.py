@@ -3,9 +3,9 @@
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from imexnet.cli.program import run
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.networks import build, parameter_count
+from imexnet.program import run
 from imexnet.sensitivity.window import window_width
 
 

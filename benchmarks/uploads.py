@@ -14,13 +14,13 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import map_coordinates
 
-from imexnet.cli.program import run
 from imexnet.data.nyu import Room, read_rooms
 from imexnet.evaluation import predict_room
 from imexnet.io.files import write_bytes
 from imexnet.metrics import depth_scores, mean_depth_scores
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.places import KITCHENS
+from imexnet.program import run
 from imexnet.viz import colours
 
 NETWORKS = {

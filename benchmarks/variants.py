@@ -21,9 +21,9 @@ from compare_runs import deviation, groups, summary
 from record_run import append, row
 from sizes import multiply_adds
 
-from imexnet.cli.program import run
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.networks import build, parameter_count
+from imexnet.program import run
 from imexnet.sensitivity.window import window_width
 
 EPOCHS = 16

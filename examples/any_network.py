@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imexnet.cli.program import run
 from imexnet.io import files
+from imexnet.program import run
 from imexnet.sensitivity.field_of_view import input_sensitivity
 from imexnet.sensitivity.measures import measure, region
 from imexnet.viz import colours

@@ -24,13 +24,13 @@ from torch import Tensor
 from webdataset.compat import WebDataset
 from webdataset.writer import TarWriter
 
-from imexnet.cli.program import run
 from imexnet.inference import answer, forward, to_input
 from imexnet.io.files import replacing
 from imexnet.io.photos import endings, full_size, read_photo
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.folding import fold
 from imexnet.models.networks import Network
+from imexnet.program import run
 
 PHOTOS = [ending.removeprefix(".") for ending in sorted(endings())]
 BATCH = 16

@@ -22,6 +22,8 @@ from offline import OUTGOING
 from PIL import Image
 
 torch.set_num_threads(1)
+# A shell ignores Ctrl-C for what it runs in the background, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = browsers.find()

@@ -10,7 +10,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from imexnet.cli import program
+from imexnet import program
 
 UsageError: Any = typer.BadParameter.__base__  # typer carries its own click, privately
 

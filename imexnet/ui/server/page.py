@@ -20,9 +20,9 @@ from fastapi.routing import APIRoute
 from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
-from imexnet.cli.program import INTERRUPTED
 from imexnet.memory import return_freed_memory
 from imexnet.models.tasks import FAMILIES
+from imexnet.program import INTERRUPTED
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import ON_DEVICE, decoded, fault, forget_photos
