@@ -4,6 +4,7 @@ import asyncio
 import csv
 import gc
 import os
+import signal
 import socket
 import subprocess
 import sys
