@@ -4,11 +4,13 @@ import asyncio
 import csv
 import gc
 import os
+import signal
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +24,8 @@ from offline import OUTGOING
 from PIL import Image
 
 torch.set_num_threads(1)
+# A shell ignores Ctrl-C for what it runs in the background, and every child inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).parents[1]
 CHROMIUM = browsers.find()
@@ -85,6 +89,16 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_garbage_of_others():
+    """What Gradio and its test clients leave open is collected here, where it fails no test."""
+    yield
+    if "gradio" in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture(scope="module")

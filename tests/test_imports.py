@@ -18,6 +18,7 @@ HEIGHTS = {
     "spectral": -1,
     "steps": 0,
     "trunk": 1,
+    "backbone": 1,
     "models": 2,
     "inference": 3,
     "integrators": 2,

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -41,14 +42,18 @@ def interrupted(command: list[str], begun, **environment: str) -> tuple[int, str
         text=True,
         start_new_session=True,
     )
-    for _ in range(600):
-        if begun():
-            break
-        assert process.poll() is None
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    _, told = process.communicate(timeout=60)
-    return process.returncode, told
+    try:
+        for _ in range(600):
+            if begun():
+                break
+            assert process.poll() is None
+            time.sleep(0.1)
+        os.killpg(process.pid, signal.SIGINT)
+        _, told = process.communicate(timeout=60)
+        return process.returncode, told
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def left(folder: Path) -> list[str]:
