@@ -106,7 +106,7 @@ def photos() -> list[tuple[bytes, str]]:
         photo = Image.fromarray(blocks).resize(size, Image.Resampling.BICUBIC)
         if kind == "PNG":
             photo.putalpha(200)
-        photo.save(content, kind)
+        photo.save(content, kind, method=0, compress_level=1)  # soon done, whatever the size
         made.append((content.getvalue(), f"photo.{kind.lower()}"))
     return made
 

@@ -30,6 +30,7 @@ from PIL import Image
 
 from imexnet.benchmark_page import RefusedError, Visitor
 from imexnet.models import MODELS, build
+from imexnet.predict import MAX_MEGAPIXELS
 from imexnet.ui import fallback, inputs, parts
 from imexnet.ui.curves import Curves
 from imexnet.ui.fallback import patient
@@ -514,6 +515,7 @@ def GPU(duration):
 """
 ON_A_SPACE = """
 import json, app, spaces
+from PIL import Image
 from imexnet.ui import examples, parts
 
 functions = app.demo.fns.values()
@@ -528,6 +530,7 @@ print(json.dumps({
     "decorated": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id == "device"}),
     "others": sorted({bool(borrowed(f.fn)) for f in functions if f.concurrency_id != "device"}),
     "answered": str(view),
+    "block": Image.core.get_block_size(),
     "ids": [block.elem_id for block in app.demo.blocks.values() if block.elem_id],
 }))
 """
@@ -540,6 +543,7 @@ def test_on_a_zero_gpu_space_every_handler_of_the_networks_borrows_the_gpu(tmp_p
     assert report["borrowed"] == ["predict", "field_of_view"]
     assert (report["decorated"], report["others"]) == ([True], [False])
     assert "RMS radius" in report["answered"]
+    assert report["block"] >= 4e6 * MAX_MEGAPIXELS  # every photo in one, which is freed as a whole
     assert len(report["ids"]) == len(set(report["ids"])) > 20  # styles and scripts find parts by it
     assert said == ""
 
