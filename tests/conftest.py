@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 import urllib.request
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -88,6 +89,16 @@ def write_rooms(tmp_path: Path) -> Callable[[Sequence[Made]], Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_garbage_of_others():
+    """What Gradio and its test clients leave open is collected here, where it fails no test."""
+    yield
+    if "gradio" in sys.modules:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ResourceWarning)
+            gc.collect()
 
 
 @pytest.fixture(scope="module")
