@@ -1,6 +1,7 @@
 """Every command and every piece of Python in the documentation does what it says."""
 
 import ast
+import pkgutil
 import re
 import runpy
 import shlex
@@ -62,6 +63,7 @@ TESTED = {
 NOT_RUN = {
     r"(\.venv/bin/)?pip install .*": "the Makefile does it",
     r"accelerate launch": "a name",
+    r"git tag .*": "it changes the repository",
     r"python assets/record_click\.py .*": "it needs a running page",
 }
 FEWER = {
@@ -194,3 +196,14 @@ def test_links_and_pictures_of_a_page_exist(page):
             there = page.parent / path if path else page
             assert there.exists(), target
             assert not anchor or anchor in headings(there), target
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+    assert sorted(listed) == sorted(page.relative_to(ROOT).as_posix() for page in PAGES)
+
+
+def test_the_reference_names_what_exists_and_has_a_docstring():
+    pages = ROOT.glob("docs/reference/*.md")
+    names = re.findall(r"^::: (\S+)$", "\n".join(p.read_text("utf-8") for p in pages), re.M)
+    assert names and all(pkgutil.resolve_name(name).__doc__ for name in names)
