@@ -11,7 +11,7 @@ SHOWN = ("*.md", "docs/**/*.md", "weights/*.md", "assets/**/*.*", "examples/*.py
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Replaces what lies in `docs/` by what the repository shows, under its path from the root."""
-    for file in files.documentation_pages():
+    for file in [file for file in files if file.src_dir == config.docs_dir]:
         files.remove(file)
     for path in sorted(found for pattern in SHOWN for found in ROOT.glob(pattern)):
         name = path.relative_to(ROOT).as_posix()
