@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow bench load check format clean
+.PHONY: run test slow bench load check format docs clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -32,6 +32,10 @@ format: .venv/test
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+# The documentation as a site in site/; a link that leads nowhere is an error.
+docs: .venv/docs
+	$(BIN)/python -m mkdocs build --strict
+
 .venv/bin/python:
 	$(PYTHON) -m venv .venv
 
@@ -47,5 +51,9 @@ format: .venv/test
 	$(BIN)/python -m pip install -q -e '.[bench]'
 	touch $@ .venv/run
 
+.venv/docs: .venv/bin/python requirements.txt pyproject.toml
+	$(BIN)/python -m pip install -q -e '.[docs]'
+	touch $@ .venv/run
+
 clean:
-	rm -rf .venv
+	rm -rf .venv site

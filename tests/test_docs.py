@@ -1,8 +1,11 @@
 """Every command and every piece of Python in the documentation does what it says."""
 
+import ast
+import pkgutil
 import re
 import runpy
 import shlex
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,34 +18,53 @@ from typer.testing import CliRunner
 
 from imexnet.cli.main import app
 from imexnet.cli.main import main as command_line
-from imexnet.models.checkpoints import WEIGHTS
+from imexnet.places import KITCHENS, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), WEIGHTS / "README.md"])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), WEIGHTS / "README.md"])
 OF_A_SERVER = "gradio_client"  # Python that asks a running page: test_api_examples.py
 PROGRAMS = re.compile(
     r"(\.venv/bin/)?(python3?|imexnet|make|pip|accelerate|torchrun|for|curl|git|hf) "
 )
-ELSEWHERE = {
-    r"make \w+": "the Makefile, which runs these tests",
+MAKE = r"make ([\w-]+)"
+TESTED = {
+    r"imexnet serve": "test_wheel.py::test_it_serves_the_page",
+    r"pip (wheel|install) .*\.": "test_wheel.py::test_it_predicts",
+    r"accelerate launch .*": "training/test_training.py::test_two_processes_share_each_batch",
+    r"(for i in|torchrun) .*": (
+        "test_examples.py::test_two_processes_predict_shards_as_one_photo_at_a_time_does"
+    ),
+    r"(python -m )?imexnet prepare-nyu .*": "data/test_nyu_mat.py::test_index",
+    r"(python -m )?imexnet benchmark.*": (
+        "test_benchmark.py::test_the_command_prints_one_json_object"
+    ),
+    r"imexnet (evaluate|train) .*": "cli/test_cli.py::test_help_of_every_command",
+    r"(python -m )?imexnet render .*": "kitchens/test_kitchens.py::test_index_and_split",
+    r"python -m imexnet train .*": (
+        "training/test_training.py::test_a_pyramid_is_trained_and_evaluated_from_the_command_line"
+    ),
+    r"python benchmarks/load\.py.*": (
+        "benchmarks/test_load.py::test_a_minute_of_visitors_who_do_everything"
+    ),
+    r"python benchmarks/variants\.py .*": (
+        "benchmarks/test_runs.py::test_a_variant_is_trained_and_stands_in_the_tables"
+    ),
+    r"python benchmarks/rooms\.py COMPARED train": (
+        "kitchens/test_kitchens.py::test_depths_and_classes_resemble_those_of_nyu"
+    ),
+    r"python benchmarks/uploads\.py": (
+        "benchmarks/test_uploads.py::test_table_has_a_line_a_kind_and_a_column_a_network"
+    ),
+    r"python benchmarks/locality\.py": (
+        "benchmarks/test_locality.py::test_a_wider_window_is_never_worse_and_the_widest_knows_all"
+    ),
+}
+"""Commands that take too long here, or change the machine, and the test that runs them."""
+NOT_RUN = {
     r"(\.venv/bin/)?pip install .*": "the Makefile does it",
-    r"pip wheel .*": "test_wheel.py",
-    r"python3 -m venv \.venv": "the Makefile does it",
-    r"(\.venv/bin/)?python app\.py|imexnet serve": "test_page.py and test_wheel.py start it",
-    r"accelerate launch .*": "test_training.py",
-    r"(for i in|torchrun) .*": "test_examples.py",
-    r"python -m imexnet prepare-nyu .*": "test_nyu_mat.py, from a made file",
-    r"(python -m )?imexnet benchmark.*": "test_benchmark.py, a short form",
-    r"imexnet (evaluate|train|render|prepare-nyu) .*": "test_cli.py; letters stand for numbers",
     r"accelerate launch": "a name",
+    r"git tag .*": "it changes the repository",
     r"python assets/record_click\.py .*": "it needs a running page",
-    r"python benchmarks/load\.py.*": "test_server.py, a short form",
-    r"python -m imexnet render .*": "test_kitchens.py, fewer of them",
-    r"python -m imexnet train .*": "test_training.py, on pictures of its own",
-    r"python benchmarks/variants\.py .*": "test_runs.py",
-    r"python benchmarks/rooms\.py COMPARED train": "test_kitchens.py",
-    r"python benchmarks/uploads\.py": "test_uploads.py",
-    r"python benchmarks/locality\.py": "test_qtips.py; it takes minutes",
 }
 FEWER = {
     r"--images \d+": "--images 2",
@@ -70,7 +92,8 @@ def documented() -> list[str]:
 
 
 def elsewhere(command: str) -> bool:
-    return any(re.fullmatch(pattern, command) for pattern in ELSEWHERE)
+    """Whether it is run by another test, or not at all and for a reason."""
+    return any(re.fullmatch(pattern, command) for pattern in (MAKE, *TESTED, *NOT_RUN))
 
 
 @pytest.fixture
@@ -129,22 +152,58 @@ def test_command_and_all_its_options_exist(command):
 
 
 def test_every_reason_is_still_needed():
-    unused = [p for p in ELSEWHERE if not any(re.fullmatch(p, c) for c in documented())]
+    unused = [p for p in (*TESTED, *NOT_RUN) if not any(re.fullmatch(p, c) for c in documented())]
     assert unused == []
+
+
+@pytest.mark.parametrize("named", TESTED.values())
+def test_the_tests_named_here_exist(named):
+    file, name = named.split("::")
+    tree = ast.parse((ROOT / "tests" / file).read_text("utf-8"))
+    functions = [node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    assert functions.count(name) == 1
+
+
+def test_the_makefile_has_every_target_that_is_named():
+    asked = {made[1] for c in documented() if (made := re.fullmatch(MAKE, c))}
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert asked - set(re.findall(r"^([\w-]+):", makefile, re.M)) == set()
 
 
 @pytest.mark.parametrize("page", [p for p in PAGES if "```python" in p.read_text("utf-8")], ids=str)
 def test_python_of_a_page_runs_from_top_to_bottom(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    shutil.copy(KITCHENS / "rgb" / "0001.jpg", "room.jpg")  # the reader's own photo
     names: dict[str, object] = {}
     for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.S):
         if OF_A_SERVER not in block:
             exec(block, names)
 
 
-def test_links_and_pictures_of_the_pages_exist():
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#\s]+)|src=\"([^\"]+)\"", page.read_text("utf-8")):
-            path = target[0] or target[1]
-            if not re.match(r"\w+:", path):
-                assert (page.parent / path).exists(), f"{page.name}: {path}"
+def headings(page: Path) -> set[str]:
+    """The anchors of a page's headings."""
+    text = re.sub(r"```.*?```", "", page.read_text("utf-8"), flags=re.S)
+    titles = re.findall(r"^#+ (.*)$", text, re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=str)
+def test_links_and_pictures_of_a_page_exist(page):
+    for link in re.findall(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"", page.read_text("utf-8")):
+        target = "".join(link)
+        if not re.match(r"\w+:", target):
+            path, _, anchor = target.partition("#")
+            there = page.parent / path if path else page
+            assert there.exists(), target
+            assert not anchor or anchor in headings(there), target
+
+
+def test_every_page_is_in_the_navigation_of_the_site():
+    listed = re.findall(r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text("utf-8"), re.M)
+    assert sorted(listed) == sorted(page.relative_to(ROOT).as_posix() for page in PAGES)
+
+
+def test_the_reference_names_what_exists_and_has_a_docstring():
+    pages = ROOT.glob("docs/reference/*.md")
+    names = re.findall(r"^::: (\S+)$", "\n".join(p.read_text("utf-8") for p in pages), re.M)
+    assert names and all(pkgutil.resolve_name(name).__doc__ for name in names)

@@ -1,4 +1,4 @@
-"""The shipped networks keep what the README says of them."""
+"""The shipped networks keep what docs/results.md says of them."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""The examples of the README's section on the API, run as they stand there."""
+"""The examples of docs/api.md, run as they stand there."""
 
 import json
 import re
@@ -13,12 +13,12 @@ from conftest import ROOT
 from imexnet.benchmark_page import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
-SECTION = (ROOT / "README.md").read_text("utf-8").partition("\n## API\n")[2].partition("\n## ")[0]
+PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")
 
 
 def example(language: str, url: str) -> str:
-    """The section's one block in that language, for another address of the page."""
-    (block,) = re.findall(rf"```{language}\n(.*?)```", SECTION, re.DOTALL)
+    """The page's one block in that language, for a server at another address."""
+    (block,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
     assert "http://127.0.0.1:7860" in block
     return block.replace("http://127.0.0.1:7860", url)
 
@@ -47,7 +47,7 @@ def test_curl(url, folder):
 
 
 def test_the_table_has_every_endpoint_and_what_it_takes(url):
-    rows = dict(re.findall(r"^\| `(/\w+)` \| ([^|]+) \|", SECTION, re.MULTILINE))
+    rows = dict(re.findall(r"^\| `(/\w+)` \| ([^|]+) \|", PAGE, re.MULTILINE))
     info = Visitor(url).get("/gradio_api/info").decode()
 
     for name, endpoint in json.loads(info)["named_endpoints"].items():

@@ -1,4 +1,4 @@
-"""The page under a path of its own: by itself, and behind nginx as the README has it."""
+"""The page under a path of its own: by itself, and behind nginx as docs/hosting.md has it."""
 
 import http.client
 import json
@@ -55,7 +55,8 @@ def proxied(page: str, tmp_path_factory) -> Iterator[str]:
     if nginx is None:
         pytest.skip("there is no nginx")
     folder, port = tmp_path_factory.mktemp("nginx"), free_port()
-    location = re.findall(r"```nginx\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[0]
+    page_of_docs = (ROOT / "docs" / "hosting.md").read_text("utf-8")
+    (location,) = re.findall(r"```nginx\n(.*?)```", page_of_docs, re.DOTALL)
     assert "http://127.0.0.1:7860" in location
     text = CONFIGURATION.format(
         folder=folder, port=port, location=location.replace("http://127.0.0.1:7860", page)

@@ -71,7 +71,7 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
     np.testing.assert_array_equal(pictures[0], pictures[4])  # both are shown the same noise
     assert float(cells(measures, "Score of the clean picture")[1]) > 0.95
     resnet, imexnet = (float(v) for v in cells(measures, "Local Lipschitz constant"))
-    assert 0 < resnet < imexnet  # as measured; the README says so too
+    assert 0 < resnet < imexnet  # as measured; see docs/results.md
     assert "rod's pixels" in measures
 
 
