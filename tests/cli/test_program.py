@@ -12,7 +12,8 @@ import pytest
 import typer
 from conftest import ROOT, free_port, made_room, serving
 
-from imexnet.cli import main, program
+from imexnet import program
+from imexnet.cli import main
 from imexnet.models.checkpoints import WEIGHTS
 
 pytestmark = pytest.mark.skipif(
