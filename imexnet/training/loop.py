@@ -7,11 +7,12 @@ at the very weights of an uninterrupted one. Several processes share a batch und
 
 import json
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 import torch
+from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from imexnet.io.files import check_new
@@ -22,7 +23,10 @@ from imexnet.models.networks import Network, build
 from imexnet.training.optimisation import one_cycle, parameter_groups
 from imexnet.training.recipes import TrainConfig
 from imexnet.training.state import _load_state, _save_state, begin_with
-from imexnet.training.tasks import make_task
+from imexnet.training.tasks import Task, make_task
+
+if TYPE_CHECKING:
+    from accelerate import Accelerator
 
 
 def fit(
@@ -56,91 +60,145 @@ def fit(
         ValueError: if data are missing, `out` is there already or cannot be written, or a state is
             there that does not fit.
     """
-    from accelerate import Accelerator
-    from tqdm import tqdm
+    state_file = out.with_name(f"{out.stem}.training.safetensors")
+    _check_files(out, state_file, resume)
+    keep_freed_memory()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    training = _begin(config, data, rendered, architecture, start_from)
+    first_epoch = 0
+    if resume and state_file.exists():
+        first_epoch = _load_state(state_file, *training.state())
+    training.prepare(first_epoch)
+    for epoch in range(first_epoch, config.epochs):
+        training.run_epoch(epoch)
+        if training.accelerator.is_main_process:
+            _save_state(state_file, epoch + 1, *training.state())
+    training.accelerator.wait_for_everyone()
+    if not training.accelerator.is_main_process:
+        return None
+    averaged = training.averaged()
+    metrics = training.task.validate(averaged)
+    command = command or _command(config, out, data, rendered, start_from)
+    save(averaged, out, {"command": command, **asdict(config)}, metrics)
+    state_file.unlink(missing_ok=True)
+    return metrics
 
+
+def _check_files(out: Path, state_file: Path, resume: bool) -> None:
+    """Before hours of work, not after."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder; give the name of a file to write")
-    state_file = out.with_name(f"{out.stem}.training.safetensors")
     if state_file.exists() and not resume:
         raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
     if resume and out.exists() and not state_file.exists():
         raise ValueError(f"{out.name} is finished: there is nothing to resume")
-    check_new(out)  # before hours of work, not after
-    keep_freed_memory()
-    out.parent.mkdir(parents=True, exist_ok=True)
+    check_new(out)
+
+
+@dataclass
+class _Training:
+    """A training under way."""
+
+    config: TrainConfig
+    task: Task
+    network: Network
+    average: AveragedModel
+    optimizer: torch.optim.Optimizer
+    accelerator: "Accelerator"
+
+    @property
+    def steps(self) -> int:
+        """Batches per epoch."""
+        return self.task.images // self.config.batch
+
+    def state(self) -> tuple[dict, Network, AveragedModel, torch.optim.Optimizer]:
+        """What identifies the training, and what changes in its course."""
+        identity = {
+            "config": asdict(self.config),
+            "architecture": json.loads(json.dumps(self.network.config.to_dict())),
+            "images": self.task.images,
+        }
+        return identity, self.network, self.average, self.optimizer
+
+    def prepare(self, first_epoch: int) -> None:
+        """Places everything on its device, and sets the learning rate of the first epoch."""
+        total, done = self.config.epochs * self.steps, first_epoch * self.steps
+        network = self.network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+        self.model, self.optimizer = self.accelerator.prepare(network, self.optimizer)
+        self.schedule = one_cycle(self.optimizer, total, self.config.learning_rate, done)
+
+    def run_epoch(self, epoch: int) -> None:
+        """One pass over the data set, in an order that follows from seed and epoch alone."""
+        from tqdm import tqdm
+
+        config, rank = self.config, self.accelerator.process_index
+        self.model.train()
+        torch.manual_seed(_epoch_seed(config.seed, epoch))
+        order = torch.randperm(self.task.images)  # the same in all processes
+        torch.manual_seed(_epoch_seed(config.seed, epoch) + 1 + rank)
+        with tqdm(
+            total=self.steps * config.batch,
+            desc=f"{config.model} epoch {epoch + 1}/{config.epochs}",
+            unit="images",
+            disable=rank != 0,
+            file=sys.stderr,
+        ) as bar:
+            for batch in order.split(config.batch)[: self.steps]:
+                pictures, targets = self.task.batch(
+                    epoch, batch[rank :: self.accelerator.num_processes]
+                )
+                loss = self._step(pictures, targets)
+                bar.update(config.batch)
+                bar.set_postfix(loss=f"{loss:.4f}")
+
+    def _step(self, pictures: Tensor, targets: dict[str, Tensor]) -> float:
+        """One step of the optimizer; the loss before it."""
+        device = self.accelerator.device
+        targets = {name: target.to(device) for name, target in targets.items()}
+        pictures = pictures.to(device, memory_format=torch.channels_last)
+        loss = self.task.loss(self.model(pictures), targets)
+        self.accelerator.backward(loss)
+        self.optimizer.step()
+        self.schedule.step()
+        self.optimizer.zero_grad()
+        self.average.update_parameters(self.network)
+        return loss.item()
+
+    def averaged(self) -> Network:
+        """The network of averaged weights, its norms' statistics taken without augmentation."""
+        network = cast(Network, self.average.module)
+        if batches := list(self.task.unaugmented()):
+            update_bn(batches, network, self.accelerator.device)
+        return network.eval()
+
+
+def _begin(
+    config: TrainConfig,
+    data: Path | None,
+    rendered: Path | None,
+    architecture: ModelConfig | None,
+    start_from: Path | None,
+) -> _Training:
+    """The training before its first step; arguments as of `fit`."""
+    from accelerate import Accelerator
+
     accelerator = Accelerator(
         cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bfloat16() else "no"
     )
-    rank, processes = accelerator.process_index, accelerator.num_processes
     torch.manual_seed(config.seed)
     shape = architecture or MODELS[config.model]
     network = build(replace(shape, size=config.size or shape.size))
     if start_from is not None:
         begin_with(network, start_from)
     task = make_task(config, network.config, data, rendered)
+    if task.images < config.batch:
+        raise ValueError(f"{task.images} images are less than one batch of {config.batch}")
     decays = config.weight_decay, config.stencil_decay
     optimizer = torch.optim.AdamW(parameter_groups(network, *decays, config.encoder_rate))
     average = AveragedModel(
         network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
     ).to(accelerator.device)
-    identity = {
-        "config": asdict(config),
-        "architecture": json.loads(json.dumps(network.config.to_dict())),
-        "images": task.images,
-    }
-    first_epoch = 0
-    if resume and state_file.exists():
-        first_epoch = _load_state(state_file, identity, network, average, optimizer)
-    network = network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
-    model, optimizer = accelerator.prepare(network, optimizer)
-
-    steps = task.images // config.batch
-    if steps == 0:
-        raise ValueError(f"{task.images} images are less than one batch of {config.batch}")
-    for epoch in range(first_epoch, config.epochs):
-        model.train()
-        torch.manual_seed(_epoch_seed(config.seed, epoch))
-        order = torch.randperm(task.images)  # the same in all processes
-        torch.manual_seed(_epoch_seed(config.seed, epoch) + 1 + rank)
-        bar = tqdm(
-            total=steps * config.batch,
-            desc=f"{config.model} epoch {epoch + 1}/{config.epochs}",
-            unit="images",
-            disable=rank != 0,
-            file=sys.stderr,
-        )
-        for i in range(steps):
-            for group in optimizer.param_groups:
-                group["lr"] = group["rate"] * one_cycle(
-                    epoch * steps + i, config.epochs * steps, config.learning_rate
-                )
-            indices = order[i * config.batch : (i + 1) * config.batch][rank::processes]
-            pictures, targets = task.batch(epoch, indices)
-            targets = {name: target.to(accelerator.device) for name, target in targets.items()}
-            pictures = pictures.to(accelerator.device, memory_format=torch.channels_last)
-            loss = task.loss(model(pictures), targets)
-            accelerator.backward(loss)
-            optimizer.step()
-            optimizer.zero_grad()
-            average.update_parameters(network)
-            bar.update(config.batch)
-            bar.set_postfix(loss=f"{loss.item():.4f}")
-        bar.close()
-        if rank == 0:
-            _save_state(state_file, identity, epoch + 1, network, average, optimizer)
-    accelerator.wait_for_everyone()
-    if rank != 0:
-        return None
-    averaged = cast(Network, average.module)
-    if batches := list(task.unaugmented()):
-        update_bn(batches, averaged, accelerator.device)
-    averaged.eval()
-    metrics = task.validate(averaged)
-    command = command or _command(config, out, data, rendered, start_from)
-    save(averaged, out, {"command": command, **asdict(config)}, metrics)
-    state_file.unlink(missing_ok=True)
-    return metrics
+    return _Training(config, task, network, average, optimizer, accelerator)
 
 
 def _command(

@@ -1,22 +1,41 @@
 """Parameter groups and the learning rate."""
 
-import math
 from typing import Any
 
+import torch
 from torch import nn
+from torch.optim.lr_scheduler import OneCycleLR
 
 from imexnet.models.backbone import ConvNorm
 from imexnet.models.steps import IMEXStep
 
 
-def one_cycle(step: int, total: int, peak: float) -> float:
-    """Learning rate: cosine from peak/25 up over the first 30 %, then down to peak/10⁴."""
-    rise = max(1, round(0.3 * total))
-    if step < rise:
-        low, fraction = peak / 25, 1 - step / rise
-    else:
-        low, fraction = peak / 1e4, (step - rise) / max(1, total - rise)
-    return low + (peak - low) * (1 + math.cos(math.pi * fraction)) / 2
+def one_cycle(
+    optimizer: torch.optim.Optimizer, steps: int, peak: float, done: int = 0
+) -> OneCycleLR:
+    """Learning rate: cosine from peak/25 up over the first 30 %, then down to peak/10⁴.
+
+    Args:
+        optimizer: with the groups of `parameter_groups`; a group's peak is its "rate" times `peak`.
+        steps: of the whole training.
+        peak: highest learning rate.
+        done: steps taken before, of a training that is resumed.
+    """
+
+    def cycle(last: int) -> OneCycleLR:
+        return OneCycleLR(
+            optimizer,
+            [peak * group["rate"] for group in optimizer.param_groups],
+            total_steps=steps + 1,  # the lowest rate comes after the last step
+            pct_start=(max(1, round(0.3 * steps)) + 1) / (steps + 1),
+            div_factor=25,
+            final_div_factor=1e4 / 25,
+            cycle_momentum=False,
+            last_epoch=last,
+        )
+
+    fresh = cycle(-1)  # also notes in the groups between which rates they move
+    return cycle(done - 1) if done else fresh
 
 
 def parameter_groups(

@@ -33,8 +33,8 @@ def begin_with(network: Network, path: Path) -> None:
 
 def _save_state(
     path: Path,
-    identity: dict,
     epoch: int,
+    identity: dict,
     network: Network,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,

@@ -492,13 +492,13 @@ def test_readable_endings():
 
 
 def test_folders_of_photos_know_all_endings(tmp_path: Path, capsys):
-    from imexnet.cli.main import _photos
+    from imexnet.cli.options import photo_files
 
     names = ["a.JPG", "b.jpeg", "c.PNG", "d.heic", "e.TIFF", "f.webp", "g.avif", "h.gif", "i.bmp"]
     for name in [*names, "notes.txt", ".DS_Store", "z.mov"]:
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "more.jpg").mkdir()
-    assert [path.name for path in _photos(tmp_path)] == names
+    assert [path.name for path in photo_files(tmp_path)] == names
     (line,) = capsys.readouterr().err.splitlines()
     assert line.endswith("passed over, not photos: more.jpg, notes.txt, z.mov")
-    assert _photos(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]
+    assert photo_files(tmp_path / "notes.txt") == [tmp_path / "notes.txt"]

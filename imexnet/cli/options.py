@@ -1,0 +1,158 @@
+"""What commands share: types of their options, checks of their words, printing of results."""
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from imexnet import program
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the shipped one.")]
+Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
+Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
+Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
+Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
+StartFrom = Annotated[
+    Path | None,
+    typer.Option(help="Weights to begin with: of the same network, or of its encoder."),
+]
+Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
+Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
+Task = Annotated[str, typer.Option(help="depth, segmentation or qtips")]
+Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
+Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+Noise = Annotated[
+    str,
+    typer.Option(
+        help="gaussian, salt-and-pepper, blur, jpeg, brightness, fgsm, pgd, transfer (PGD made for "
+        "the other network) or random-signs"
+    ),
+]
+SEVERITY = (
+    "σ on the [0, 1] image; share of pixels; σ in pixels of the network's input; JPEG quality; "
+    "added brightness; ε in 1/255 for fgsm, pgd, transfer and random-signs."
+)
+NAMED = 5  # files that are passed over, by name
+Number = TypeVar("Number", int, float)
+
+
+def open_photo(path: Path):
+    from imexnet.io.photos import read_photo
+
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; name one photo in it")
+    return read_photo(path)
+
+
+def photo_files(path: Path) -> list[Path]:
+    """The photo, or those in a folder, by their names; what else lies there is named on stderr."""
+    from imexnet.io.photos import endings
+
+    if not path.is_dir():
+        return [path]
+    there = sorted(found for found in path.iterdir() if not found.name.startswith("."))
+    photos = [f for f in there if f.suffix.lower() in endings() and f.is_file()]
+    others = [found.name for found in there if found not in photos]
+    if others:
+        named = ", ".join(others[:NAMED]) + (", …" if len(others) > NAMED else "")
+        program.tell(f"{len(others)} in {path} passed over, not photos: {named}")
+    return photos
+
+
+def corner(text: str) -> tuple[int, int]:
+    """(row, column) of "320,240", which is column, row."""
+    found = numbers(text, "--to", int)
+    if len(found) != 2:
+        raise ValueError(f"--to takes a column and a row, as 320,240, got {text!r}")
+    return found[1], found[0]
+
+
+def size_of(text: str) -> tuple[int, int]:
+    """(H, W) of "320x240"."""
+    width, _, height = text.partition("x")
+    if not (width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"a size is given as 320x240, got {text!r}")
+    return int(height), int(width)
+
+
+def numbers(words: str, option: str, number: Callable[[str], Number]) -> list[Number]:
+    try:
+        return [number(word) for word in words.split(",")]
+    except ValueError:
+        kind = "whole numbers" if number is int else "numbers"
+        raise ValueError(f"{option} takes {kind} with commas, got {words!r}") from None
+
+
+def model_kinds(model: str) -> tuple[str, ...]:
+    from imexnet.models.tasks import KINDS
+
+    if model not in (*KINDS, "both"):
+        raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
+    return KINDS if model == "both" else (model,)
+
+
+def trunk_family(trunk: str) -> str:
+    from imexnet.models.tasks import TRUNKS
+
+    if trunk not in TRUNKS:
+        raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
+    return TRUNKS[trunk]
+
+
+def load_networks(task: str, model: str, trunk: str = "plain") -> dict:
+    from imexnet.models.checkpoints import load_pretrained
+    from imexnet.models.tasks import FAMILIES
+
+    if task not in FAMILIES:
+        raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
+    kinds = model_kinds(model)
+    family = trunk_family(trunk) if FAMILIES[task] == "indoor" else FAMILIES[task]
+    return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
+
+
+def load_network(name: str, weights: Path | None):
+    from imexnet.models.checkpoints import load, load_pretrained
+    from imexnet.models.config import MODELS
+
+    if not weights:
+        return load_pretrained(name)
+    network = load(weights)
+    if network.config != MODELS.get(name):
+        raise ValueError(f"{weights.name} holds no network of the kind {name}")
+    return network
+
+
+def parameters(network) -> dict:
+    from imexnet.models.networks import parameter_count
+
+    return {"parameters": parameter_count(network)}
+
+
+def progress(done: int, of: int, what: str = "batches") -> None:
+    if sys.stderr.isatty():
+        print(f"\r{done}/{of} {what}", end="\n" if done == of else "", file=sys.stderr)
+
+
+def print_metrics(metrics: dict | None) -> None:
+    if metrics is not None:
+        print(json.dumps(metrics))
+
+
+def print_result(result: dict, as_json: bool, indent: str = "") -> None:
+    if as_json:
+        print(json.dumps(result))
+        return
+    for name, value in result.items():
+        if isinstance(value, dict):
+            print(f"{indent}{name}")
+            print_result(value, False, indent + "  ")
+        else:
+            print(
+                f"{indent}{name}: {value:.4f}"
+                if isinstance(value, float)
+                else f"{indent}{name}: {value}"
+            )

@@ -1,0 +1,142 @@
+"""Commands about one network and its photos: predict, field-of-view, receptive-field."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imexnet.cli.options import (
+    AsJson,
+    Folder,
+    Kind,
+    Picture,
+    Seed,
+    Task,
+    Trunk,
+    corner,
+    load_networks,
+    numbers,
+    open_photo,
+    photo_files,
+    print_result,
+    progress,
+)
+
+
+def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both") -> None:
+    """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
+    from imexnet import inference
+    from imexnet.io import files
+    from imexnet.viz import colours
+
+    photo = open_photo(image)
+    size = (photo.height, photo.width)
+    networks = load_networks(task, model)
+    pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
+    for path in pictures.values():
+        files.check_source(path, image)
+    values = {}
+    for kind, network in networks.items():
+        x = inference.to_input(photo, network.config, network.mean.device)
+        values[kind] = inference.predict(network, task, x, size).values
+    for kind, picture in colours.pictures(task, values).items():
+        path = pictures[kind]
+        print(files.write_picture(picture, path, image))
+        print(*files.write_raw(task, values[kind], path.with_suffix("")), sep="\n")
+
+
+def field_of_view_command(
+    image: Picture,
+    task: Task,
+    x: Annotated[int, typer.Option(help="Column of the pixel in the picture, from 0.")],
+    y: Annotated[int, typer.Option(help="Row of the pixel in the picture, from 0.")],
+    out: Folder,
+    model: Kind = "both",
+    to: Annotated[
+        str | None, typer.Option(metavar="X,Y", help="The opposite corner: the mean over a box.")
+    ] = None,
+    about: Annotated[
+        str, typer.Option(help="answer (depth; winner minus runner-up), or a class: its logit")
+    ] = "answer",
+    direction: Annotated[
+        str, typer.Option(help="inputs that decide this output; outputs that this input moves")
+    ] = "inputs",
+    boundary: Annotated[
+        str, typer.Option(help="Of the implicit solves: trained, periodic or mirrored.")
+    ] = "trained",
+    scale: Annotated[str, typer.Option(help="logarithmic or linear")] = "logarithmic",
+    part: Annotated[str, typer.Option(help="absolute, signed, red, green or blue")] = "absolute",
+    opacity: Annotated[float, typer.Option(help="Of the heat over the picture.")] = 0.85,
+    contours: Annotated[
+        str | None, typer.Option(help="Per cent held inside a line, as 50,95,99.")
+    ] = None,
+    figure: Annotated[
+        str | None, typer.Option(help="Also a figure to print and an .npz: png, svg or pdf.")
+    ] = None,
+    trunk: Trunk = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
+    from imexnet import inference
+    from imexnet.io import files
+    from imexnet.sensitivity import questions
+    from imexnet.viz import field_of_view_figures
+    from imexnet.viz.heat_maps import Look, heat_maps
+
+    shares = tuple(numbers(contours, "--contours", int)) if contours else ()
+    look = Look(scale, part, opacity, shares)
+    other = corner(to) if to else None
+    photo = open_photo(image)
+    question = questions.Question(task, (y, x), other, about, direction)
+    networks = {
+        kind: questions.with_edges(network, boundary)
+        for kind, network in load_networks(task, model, trunk).items()
+    }
+    stem = f"{task}-field-of-view"
+    heats = {kind: out / f"{image.stem}-{kind}-{stem}.png" for kind in networks}
+    for path in heats.values():
+        files.check_source(path, image)
+    first = next(iter(networks.values()))
+    shown = inference.to_input(photo, first.config, first.mean.device)
+    views = questions.ask_all(networks, photo, shown, question)
+    printed = None
+    if figure:
+        drawn = field_of_view_figures.printed_figure(photo, views, question, look)
+        printed = field_of_view_figures.encode(drawn, figure)
+    for kind, picture in heat_maps(photo, views, question, look).items():
+        files.write_picture(picture, heats[kind], image)
+        files.write_array(views[kind].sensitivity, heats[kind].with_suffix(".npy"))
+    if printed:
+        files.write_bytes(out / f"{image.stem}-{stem}-figure.{figure}", printed)
+        found = questions.arrays(question, views)
+        files.write_arrays(found, out / f"{image.stem}-{stem}.npz")
+    print_result({kind: view.to_dict() for kind, view in views.items()}, as_json)
+
+
+def receptive_field_command(
+    task: Task,
+    images: Annotated[
+        list[Path] | None, typer.Argument(help="Photos of one shape, or a folder.")
+    ] = None,
+    model: Kind = "both",
+    count: Annotated[int, typer.Option("--images", min=1, help="Fresh Q-tips to draw.")] = 12,
+    pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
+    seed: Seed = 0,
+    trunk: Trunk = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """Measures of the field of view, mean and standard deviation over pixels and pictures."""
+    from imexnet.sensitivity import receptive_field
+
+    photos = [file for path in images or [] for file in photo_files(path)]
+    if task != "qtips" and not photos:
+        raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
+    number = len(photos) if task != "qtips" else count
+    result = {}
+    for kind, network in load_networks(task, model, trunk).items():
+        shown = receptive_field.pictures(network, task, photos, number)
+        running = receptive_field.effective(network, task, shown, pixels, seed)
+        for done, average in enumerate(running, 1):
+            progress(done, number, "pictures")
+            result[kind] = average.to_dict()
+    print_result(result, as_json)

@@ -1,0 +1,105 @@
+"""Commands about perturbed pictures: stability, robustness."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imexnet.cli.options import (
+    SEVERITY,
+    AsJson,
+    Kind,
+    Noise,
+    Picture,
+    Seed,
+    Task,
+    Weights,
+    load_network,
+    load_networks,
+    model_kinds,
+    numbers,
+    open_photo,
+    print_result,
+    progress,
+)
+
+
+def stability_command(
+    image: Picture,
+    task: Task,
+    severity: Annotated[float, typer.Option(help=SEVERITY)],
+    model: Kind = "both",
+    noise: Noise = "gaussian",
+    seed: Seed = 0,
+    as_json: AsJson = False,
+) -> None:
+    """How much a perturbation of the picture grows from step to step, and moves the answer.
+
+    Attacks are made for each network by itself, against its own clean answer.
+    """
+    from imexnet import inference
+    from imexnet.stability import growth, severity_curves
+
+    photo = open_photo(image)
+    result = {}
+    kinds, pair = model_kinds(model), load_networks(task, "both")
+    for kind in kinds:
+        network = pair[kind]
+        x = inference.to_input(photo, network.config, network.mean.device)
+        noisy = severity_curves.perturbed(pair, kind, task, x, noise, severity, seed)
+        result[kind] = asdict(growth.growth(network, task, x, noisy))
+    print_result(result, as_json)
+
+
+def robustness_command(
+    task: Task,
+    noise: Noise = "gaussian",
+    severities: Annotated[
+        str | None, typer.Option(help="With commas between them; 0 is the clean picture.")
+    ] = None,
+    images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips, without --data.")] = 64,
+    data: Annotated[Path | None, typer.Option(help="The folder that prepare-nyu writes.")] = None,
+    split: Annotated[str, typer.Option(help="val or test")] = "val",
+    seed: Seed = 0,
+    iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
+    resnet: Weights = None,
+    imexnet: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """Scores of both networks over a set of pictures, against the severity of a perturbation.
+
+    Mean and standard deviation over the pictures of the share of pixels that are right: of the
+    rod's pixels (qtips), within 25 % of the true depth (depth), of labelled pixels (segmentation).
+    """
+    from imexnet.data import nyu
+    from imexnet.models.tasks import FAMILIES
+    from imexnet.stability import severity_curves
+
+    values = (
+        numbers(severities, "--severities", float)
+        if severities
+        else severity_curves.severities(noise)
+    )
+    pair = load_networks(task, "both")
+    for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
+        if weights:
+            pair[kind] = load_network(f"{FAMILIES[task]}-{kind}", weights)
+    first = pair["resnet"]
+    if task == "qtips":
+        samples = severity_curves.fresh_qtips(seed, images, first.config, first.mean.device)
+    elif data:
+        rooms = nyu.read_rooms(data, split)
+        samples = severity_curves.rooms(rooms, task, first.config, first.mean.device)
+    else:
+        raise ValueError(f"--task {task} needs --data, the folder that prepare-nyu writes")
+    found = severity_curves.curves(pair, task, samples, noise, values, seed, iterations, progress)
+    points = {kind: [asdict(point) for point in curve] for kind, curve in found.items()}
+    facts = {"task": task, "noise": noise, "severity": severity_curves.meaning(noise)}
+    if as_json:
+        print_result({**facts, "images": len(samples), **points}, True)
+        return
+    print(f"{task}, {len(samples)} pictures, {noise}: {facts['severity']}")
+    for row in zip(*found.values(), strict=True):
+        cells = (f"{kind} {p.mean:.3f} ± {p.std:.3f}" for kind, p in zip(found, row, strict=True))
+        print(f"{row[0].severity:8g}  {'  '.join(cells)}")

@@ -1,0 +1,106 @@
+"""Commands that train a network and make its data: train, convert-encoder, prepare-nyu, render."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from imexnet.cli.options import (
+    Epochs,
+    Out,
+    Resume,
+    Seed,
+    StartFrom,
+    Trunk,
+    numbers,
+    print_metrics,
+    size_of,
+    trunk_family,
+)
+
+
+def train_qtips(
+    model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
+    out: Out,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    images: Annotated[int | None, typer.Option(help="Fresh Q-tips per epoch.")] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
+    ] = None,
+    start_from: StartFrom = None,
+    resume: Resume = False,
+) -> None:
+    """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
+    from imexnet.training import loop, recipes
+
+    if data is not None and images is not None:
+        raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
+    config = recipes.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
+    print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
+
+
+def train_indoor(
+    model: Annotated[str, typer.Option(help="resnet or imexnet")],
+    out: Out,
+    data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
+    rendered: Annotated[
+        Path | None, typer.Option(help="A folder that render wrote, seen besides.")
+    ] = None,
+    trunk: Trunk = "plain",
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
+    start_from: StartFrom = None,
+    resume: Resume = False,
+) -> None:
+    """Train depth and segmentation together on NYU Depth V2."""
+    from imexnet.training import loop, recipes
+
+    config = recipes.recipe(f"{trunk_family(trunk)}-{model}", seed=seed, epochs=epochs)
+    if size is not None:
+        width, height = numbers(size.replace("x", ","), "--size", int)
+        config = replace(config, size=(height, width))
+    print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))
+
+
+def convert_encoder(
+    out: Annotated[Path, typer.Argument(help="A safetensors file, for train --start-from.")],
+) -> None:
+    """Write the ImageNet weights of the backbone's encoder as a file of this library."""
+    from imexnet.models.backbone import imagenet_weights
+    from imexnet.models.checkpoints import write_tensors
+
+    tensors = {f"layers.{name}": t.contiguous() for name, t in imagenet_weights().items()}
+    write_tensors(out, {"encoder": "efficientnet-lite0"}, tensors)
+
+
+def prepare_nyu(
+    mat: Annotated[Path, typer.Argument(help="nyu_depth_v2_labeled.mat")],
+    splits: Annotated[Path, typer.Argument(help="splits.mat")],
+    out: Annotated[Path, typer.Argument(help="Folder to write.")],
+) -> None:
+    """Convert the official NYU Depth V2 files into a folder of pictures."""
+    from imexnet.data.nyu_mat import prepare_nyu
+
+    print(f"{prepare_nyu(mat, splits, out)} images written to {out}")
+
+
+def render_command(
+    count: Annotated[int, typer.Option(min=1, help="How many kitchens.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    seed: Seed = 0,
+    size: Annotated[str, typer.Option(help="WIDTHxHEIGHT of the photos.")] = "320x240",
+    quality: Annotated[str, typer.Option(help="low or high")] = "low",
+    truth_size: Annotated[
+        str | None, typer.Option(help="WIDTHxHEIGHT of depth and classes if not the photos'.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val or test, for index.csv")] = "train",
+) -> None:
+    """Render kitchens with exact depth and classes, in the layout of prepare-nyu."""
+    from imexnet.kitchens.dataset import render_kitchens
+
+    truth = size_of(truth_size) if truth_size else None
+    written = render_kitchens(out, count, seed, size_of(size), quality, truth, split)
+    print(f"{written} kitchens written to {out}")
