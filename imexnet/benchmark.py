@@ -128,7 +128,7 @@ def solve(timing: Timing) -> dict:
     }
 
 
-def growth(timing: Timing) -> dict:
+def scaling(timing: Timing) -> dict:
     """Exponent of the solve's time in the number of pixels, by a line through the logarithms."""
     pixels, medians = [], []
     for side in GROWTH_SIDES:
@@ -350,7 +350,7 @@ def _count(module: nn.Module) -> int:
 
 SECTIONS = {
     "solve": solve,
-    "growth": growth,
+    "growth": scaling,
     "steps": steps,
     "made global": made_global,
     "fields of view": fields_of_view,

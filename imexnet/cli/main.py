@@ -115,17 +115,18 @@ def field_of_view_command(
     """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
     from imexnet import inference
     from imexnet.io import files
+    from imexnet.models.networks import with_boundary
     from imexnet.sensitivity import questions
     from imexnet.viz import field_of_view_figures
-    from imexnet.viz.heat_maps import Look, heat_maps
+    from imexnet.viz.heat_maps import HeatMapStyle, heat_maps
 
     shares = tuple(_numbers(contours, "--contours", int)) if contours else ()
-    look = Look(scale, part, opacity, shares)
+    style = HeatMapStyle(scale, part, opacity, shares)
     other = _corner(to) if to else None
     photo = _photo(image)
     question = questions.Question(task, (y, x), other, about, direction)
     networks = {
-        kind: questions.with_edges(network, boundary)
+        kind: with_boundary(network, boundary)
         for kind, network in _networks(task, model, trunk).items()
     }
     stem = f"{task}-field-of-view"
@@ -137,9 +138,9 @@ def field_of_view_command(
     views = questions.ask_all(networks, photo, shown, question)
     printed = None
     if figure:
-        drawn = field_of_view_figures.printed_figure(photo, views, question, look)
+        drawn = field_of_view_figures.printed_figure(photo, views, question, style)
         printed = field_of_view_figures.encode(drawn, figure)
-    for kind, picture in heat_maps(photo, views, question, look).items():
+    for kind, picture in heat_maps(photo, views, question, style).items():
         files.write_picture(picture, heats[kind], image)
         files.write_array(views[kind].sensitivity, heats[kind].with_suffix(".npy"))
     if printed:
@@ -203,7 +204,7 @@ def stability_command(
         network = pair[kind]
         x = inference.to_input(photo, network.config, network.mean.device)
         noisy = severity_curves.perturbed(pair, kind, task, x, noise, severity, seed)
-        result[kind] = asdict(growth.growth(network, task, x, noisy))
+        result[kind] = asdict(growth.perturbation_growth(network, task, x, noisy))
     _print(result, as_json)
 
 

@@ -13,9 +13,11 @@ from torch import Tensor, nn
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
-from imexnet.models.trunk import Enlargement, Trunk
+from imexnet.models.trunk import Trunk, Upsampling
+from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.symbols import computing_type
 
+TRAINED = "trained"  # the boundary that the weights were trained with
 STEPS = {
     "explicit": ExplicitStep,
     "imex": IMEXStep,
@@ -24,7 +26,7 @@ STEPS = {
 
 
 class Network(nn.Module):
-    """Encoder, openings, time steps and enlargements, then a 1×1 convolution per task.
+    """Encoder, openings, time steps and upsamplings, then a 1×1 convolution per task.
 
     Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
     the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
@@ -62,9 +64,9 @@ class Network(nn.Module):
             channels = stage.channels
             layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
         if len(config.decoder) > len(finer):
-            raise ValueError(f"{len(config.decoder)} enlargements undo {len(finer)} strides")
+            raise ValueError(f"{len(config.decoder)} upsamplings undo {len(finer)} strides")
         for level in config.decoder:
-            layers.append(Enlargement(channels, finer.pop(), level.channels))
+            layers.append(Upsampling(channels, finer.pop(), level.channels))
             channels = level.channels
             layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
         self.layers = Trunk(*layers)
@@ -115,7 +117,19 @@ def build(config: ModelConfig) -> Network:
 
 
 def with_boundary(network: Network, boundary: str) -> Network:
-    """A copy whose implicit solves are "periodic" or "mirrored", with the same weights."""
+    """The network as it was trained, or a copy with another boundary and the same weights.
+
+    Args:
+        network: left as it is.
+        boundary: of its implicit solves: "trained", "periodic" or "mirrored".
+
+    Raises:
+        ValueError: for another boundary.
+    """
+    if boundary == TRAINED:
+        return network
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
     twin = copy.deepcopy(network)
     twin.config = replace(network.config, boundary=boundary)
     for module in twin.modules():

@@ -10,10 +10,9 @@ from torch import Tensor
 from imexnet.data import nyu, qtips
 from imexnet.inference import to_grid
 from imexnet.io.photos import full_size
-from imexnet.models.networks import Network, with_boundary
+from imexnet.models.networks import Network
 from imexnet.models.tasks import FAMILIES
 from imexnet.sensitivity.field_of_view import FieldOfView, field_of_view, influence
-from imexnet.spectral.operators import BOUNDARIES
 
 CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
     "segmentation": nyu.CLASSES,
@@ -21,7 +20,6 @@ CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
 }
 ANSWER = "answer"
 DIRECTIONS = ("inputs", "outputs")
-TRAINED = "trained"  # the boundary that the weights were trained with
 
 Pixel = tuple[int, int]
 
@@ -118,19 +116,6 @@ def ask_all(
             continue
         found[kind] = field_of_view(network, question.task, x, cell, other, question.class_number)
     return found
-
-
-def with_edges(network: Network, boundary: str) -> Network:
-    """The network as it is trained, or its twin with a periodic or mirrored boundary.
-
-    Raises:
-        ValueError: for another boundary.
-    """
-    if boundary == TRAINED:
-        return network
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
-    return with_boundary(network, boundary)
 
 
 def reading(question: Question, view: FieldOfView) -> str:

@@ -122,7 +122,7 @@ class Reach:
     area95: float
 
 
-def growth(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
+def reach_per_step(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
     """S of ½ ‖Y_j(p)‖² before the first time step and after each, by a backward pass each.
 
     Args:

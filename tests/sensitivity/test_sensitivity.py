@@ -12,7 +12,7 @@ from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build
 from imexnet.sensitivity.field_of_view import ask, field_of_view, influence, input_sensitivity
 from imexnet.sensitivity.measures import measure, region
-from imexnet.sensitivity.receptive_field import growth as reach
+from imexnet.sensitivity.receptive_field import reach_per_step
 from imexnet.sensitivity.window import explicit_window, window_width
 from imexnet.stability.growth import stretched
 
@@ -275,14 +275,14 @@ def test_the_mode_of_the_caller_changes_nothing(mode):
     question = ask("depth", region((32, 40), (5, 6)))
     expected = input_sensitivity(network, x, question)
     views = [ask_(network, "depth", x, (5, 6)) for ask_ in (field_of_view, influence)]
-    reached = reach(network, x, (5, 6))
+    reached = reach_per_step(network, x, (5, 6))
     with mode():
         for given in (x, x.clone()):  # the latter an inference tensor
             assert torch.equal(input_sensitivity(network, given, question), expected)
             for ask_, view in zip((field_of_view, influence), views, strict=True):
                 again = ask_(network, "depth", given, (5, 6))
                 np.testing.assert_array_equal(again.derivative, view.derivative)
-            for own, other in zip(reach(network, given, (5, 6)), reached, strict=True):
+            for own, other in zip(reach_per_step(network, given, (5, 6)), reached, strict=True):
                 np.testing.assert_array_equal(own.sensitivity, other.sensitivity)
 
 
@@ -333,7 +333,7 @@ def test_what_is_no_picture_is_refused(x, words):
         with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
             way(network, "depth", x, (3, 4))
     with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
-        reach(network, x, (3, 4))
+        reach_per_step(network, x, (3, 4))
 
 
 @pytest.mark.parametrize("part", ["layers.2.norm", "layers", "heads.depth", ""])
@@ -347,7 +347,7 @@ def test_any_part_left_in_training_is_noticed(part):
         lambda: input_sensitivity(network, x, lambda y: y["depth"][0, 0, 3, 4]),
         lambda: field_of_view(network, "depth", x, (3, 4)),
         lambda: influence(network, "depth", x, (3, 4)),
-        lambda: reach(network, x, (3, 4)),
+        lambda: reach_per_step(network, x, (3, 4)),
     ):
         with pytest.raises(ValueError, match=f"eval mode.*in training: {part or 'the whole'}$"):
             way()
@@ -426,7 +426,7 @@ def test_answers_that_are_not_finite_are_refused():
         with pytest.raises(ValueError, match="not a number"):
             way(network, "depth", x, (10, 10))
     with pytest.raises(ValueError, match="not a number"):
-        reach(network, x, (10, 10))
+        reach_per_step(network, x, (10, 10))
 
 
 @pytest.mark.parametrize("pixel", [(-1, 3), (3, -1), (32, 3), (3, 40)])
@@ -436,7 +436,7 @@ def test_pixels_outside_are_refused_by_every_question(pixel):
         with pytest.raises(ValueError, match="outside"):
             way(network, "depth", x, pixel)
     with pytest.raises(ValueError, match="outside"):
-        reach(network, x, pixel)
+        reach_per_step(network, x, pixel)
 
 
 @pytest.mark.parametrize(("kind", "most"), [(torch.float16, 0.05), (torch.bfloat16, 0.15)])
