@@ -30,7 +30,7 @@ Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the 
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
-Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
+Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
 NAMED = 5  # files that are passed over, by name
 StartFrom = Annotated[
     Path | None,
@@ -164,12 +164,14 @@ def receptive_field_command(
     as_json: AsJson = False,
 ) -> None:
     """Measures of the field of view, mean and standard deviation over pixels and pictures."""
+    from imexnet.models.tasks import task_named
     from imexnet.sensitivity import receptive_field
 
+    drawn = task_named(task, "--task").drawn
     photos = [file for path in images or [] for file in _photos(path)]
-    if task != "qtips" and not photos:
+    if not drawn and not photos:
         raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
-    number = len(photos) if task != "qtips" else count
+    number = count if drawn else len(photos)
     result = {}
     for kind, network in _networks(task, model, trunk).items():
         shown = receptive_field.pictures(network, task, photos, number)
@@ -230,7 +232,8 @@ def robustness_command(
     rod's pixels (qtips), within 25 % of the true depth (depth), of labelled pixels (segmentation).
     """
     from imexnet.data import nyu
-    from imexnet.models.tasks import FAMILIES
+    from imexnet.models.spec import ModelSpec
+    from imexnet.models.tasks import TASKS
     from imexnet.stability import severity_curves
 
     values = (
@@ -241,9 +244,9 @@ def robustness_command(
     pair = _networks(task, "both")
     for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
         if weights:
-            pair[kind] = _network(f"{FAMILIES[task]}-{kind}", weights)
+            pair[kind] = _network(ModelSpec.for_task(task, "plain", kind), weights)
     first = pair["resnet"]
-    if task == "qtips":
+    if TASKS[task].drawn:
         samples = severity_curves.fresh_qtips(seed, images, first.config, first.mean.device)
     elif data:
         rooms = nyu.read_rooms(data, split)
@@ -290,8 +293,9 @@ def evaluate_qtips(
     """IoU and accuracy on Q-tips: fresh ones, or those of a folder."""
     from imexnet import evaluation
     from imexnet.data import qtips
+    from imexnet.models.spec import ModelSpec
 
-    network = _network(f"qtips-{model}", weights)
+    network = _network(ModelSpec("qtips", "plain", model), weights)
     pairs = qtips.read_qtips(data) if data else qtips.qtips(seed, range(images))
     _print(
         {"model": model, **_size(network), **evaluation.evaluate_qtips(network, *pairs)}, as_json
@@ -310,8 +314,9 @@ def evaluate_indoor(
     """Depth and 13-class scores on NYU Depth V2, all rooms and kitchens apart."""
     from imexnet import evaluation
     from imexnet.data import nyu
+    from imexnet.models.spec import ModelSpec
 
-    network = _network(f"{_family(trunk)}-{model}", weights)
+    network = _network(ModelSpec("indoor", _trunk(trunk), model), weights)
     rooms = nyu.read_rooms(data, split)
     _print(
         {"model": model, **_size(network), **evaluation.evaluate_indoor(network, rooms)}, as_json
@@ -332,11 +337,14 @@ def train_qtips(
     resume: Resume = False,
 ) -> None:
     """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
+    from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
-    config = recipes.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
+    config = recipes.recipe(
+        ModelSpec("qtips", "plain", model).name, seed=seed, epochs=epochs, images=images
+    )
     _report(loop.fit(config, out, data, resume, start_from=start_from))
 
 
@@ -356,9 +364,12 @@ def train_indoor(
     resume: Resume = False,
 ) -> None:
     """Train depth and segmentation together on NYU Depth V2."""
+    from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
-    config = recipes.recipe(f"{_family(trunk)}-{model}", seed=seed, epochs=epochs)
+    config = recipes.recipe(
+        ModelSpec("indoor", _trunk(trunk), model).name, seed=seed, epochs=epochs
+    )
     if size is not None:
         width, height = _numbers(size.replace("x", ","), "--size", int)
         config = replace(config, size=(height, width))
@@ -425,12 +436,12 @@ def _size_of(text: str) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _family(trunk: str) -> str:
-    from imexnet.models.tasks import TRUNKS
+def _trunk(trunk: str) -> str:
+    from imexnet.models.spec import TRUNKS
 
     if trunk not in TRUNKS:
         raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
-    return TRUNKS[trunk]
+    return trunk
 
 
 def _photo(path: Path):
@@ -466,13 +477,12 @@ def _corner(text: str) -> tuple[int, int]:
 
 def _networks(task: str, model: str, trunk: str = "plain") -> dict:
     from imexnet.models.checkpoints import load_pretrained
-    from imexnet.models.tasks import FAMILIES
+    from imexnet.models.spec import ModelSpec
+    from imexnet.models.tasks import task_named
 
-    if task not in FAMILIES:
-        raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
-    kinds = _kinds(model)
-    family = _family(trunk) if FAMILIES[task] == "indoor" else FAMILIES[task]
-    return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
+    task_named(task, "--task")
+    specs = {kind: ModelSpec.for_task(task, _trunk(trunk), kind) for kind in _kinds(model)}
+    return {kind: load_pretrained(spec.name) for kind, spec in specs.items()}
 
 
 def _kinds(model: str) -> tuple[str, ...]:
@@ -496,15 +506,15 @@ def _progress(done: int, of: int, what: str = "batches") -> None:
         print(f"\r{done}/{of} {what}", end="\n" if done == of else "", file=sys.stderr)
 
 
-def _network(name: str, weights: Path | None):
+def _network(spec, weights: Path | None):
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.config import MODELS
 
     if not weights:
-        return load_pretrained(name)
+        return load_pretrained(spec.name)
     network = load(weights)
-    if network.config != MODELS.get(name):
-        raise ValueError(f"{weights.name} holds no network of the kind {name}")
+    if network.config != MODELS.get(spec.name):
+        raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")
     return network
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.models.tasks import TASKS, task_named
 from imexnet.models.trunk import Trunk, Upsampling
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.symbols import computing_type
@@ -70,7 +71,9 @@ class Network(nn.Module):
             channels = level.channels
             layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
         self.layers = Trunk(*layers)
-        self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
+        self.heads = nn.ModuleDict(
+            {task_named(task).name: _head(channels, n) for task, n in config.heads}
+        )
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         y = self.layers(self.normalised(picture))  # (B, C, H / stride, W / stride)
@@ -88,7 +91,7 @@ class Network(nn.Module):
         y = y.to(computing_type(y))
         if (y.shape[-2], y.shape[-1]) != size:
             y = F.interpolate(y, size, mode="bilinear", align_corners=False)
-        return y.clamp(*LOG_DEPTH_RANGE).exp() if task == "depth" else y
+        return y if TASKS[task].classes else y.clamp(*LOG_DEPTH_RANGE).exp()
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:

@@ -110,7 +110,7 @@ def printed_figure(
         shown = colours.heat_picture(backdrop, heats[kind], style.opacity, style.signed)
         axes.imshow(shown, extent=(0, size[1], size[0], 0), aspect="auto")
         _annotate(axes, photo, view, question, style, size)
-        axes.set_title(f"{LABELS[kind]}: {reading(question, view)}", fontsize=10)
+        axes.set_title(f"{LABELS[kind]}: {reading(view)}", fontsize=10)
         axes.set_axis_off()
     bar = place(GAP, below - 0.22, inches[0] - 2 * GAP, 0.09)
     figure.colorbar(_scale(style), cax=bar, orientation="horizontal")

@@ -7,11 +7,21 @@ import pytest
 import torch
 from torch import nn
 
+from imexnet.data import nyu, qtips
 from imexnet.models.config import MODELS
 from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build
-from imexnet.sensitivity.field_of_view import ask, field_of_view, influence, input_sensitivity
+from imexnet.sensitivity.field_of_view import (
+    ClassReading,
+    FieldOfView,
+    Metres,
+    ask,
+    field_of_view,
+    influence,
+    input_sensitivity,
+)
 from imexnet.sensitivity.measures import measure, region
+from imexnet.sensitivity.questions import Question, arrays, reading
 from imexnet.sensitivity.receptive_field import reach_per_step
 from imexnet.sensitivity.window import explicit_window, window_width
 from imexnet.stability.growth import stretched
@@ -145,12 +155,28 @@ def test_reading_is_the_prediction():
     with torch.no_grad():
         outputs = network(x)
     depth = field_of_view(network, "depth", x, (7, 9))
-    assert depth.value == pytest.approx(outputs["depth"][0, 0, 7, 9].item())
-    assert depth.probability is None
+    assert isinstance(depth.reading, Metres)
+    assert depth.reading.value == pytest.approx(outputs["depth"][0, 0, 7, 9].item())
     classes = field_of_view(network, "segmentation", x, (7, 9))
     logits = outputs["segmentation"][0, :, 7, 9]
-    assert classes.value == logits.argmax().item() + 1
-    assert classes.probability == pytest.approx(logits.softmax(0).max().item())
+    number = logits.argmax().item() + 1
+    assert isinstance(classes.reading, ClassReading)
+    assert (classes.reading.number, classes.reading.name) == (number, nyu.CLASSES[number])
+    assert classes.reading.probability == pytest.approx(logits.softmax(0).max().item())
+
+
+def test_files_hold_the_number_that_was_read_and_words_say_what_it_is():
+    rng = np.zeros((2, 2), np.float32)
+    sides = (slice(0, 1), slice(0, 1))
+    none = measure(rng, sides)
+    for task, read, value, words in (
+        ("depth", Metres(2.345), 2.345, "2.35 m"),
+        ("qtips", ClassReading(3, "black-black", 0.875), 3.0, "black-black, p = 0.88"),
+    ):
+        view = FieldOfView(read, rng, rng[None], sides, sides, none)
+        kept = arrays(Question(task, (0, 0)), {"resnet": view})["resnet_value"]
+        assert (kept.dtype, kept.shape, kept.item()) == (np.float64, (), value)
+        assert reading(view) == words
 
 
 @pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-resnet"])
@@ -185,8 +211,10 @@ def test_logit_of_a_class_and_margin():
     margin = field_of_view(network, "qtips", x, (5, 9))
     expected = views[first].derivative - views[second].derivative
     np.testing.assert_allclose(margin.derivative, expected, rtol=1e-9, atol=1e-14)
-    assert [view.value for view in views] == [0, 1, 2, 3]
-    assert sum(view.probability or 0 for view in views) == pytest.approx(1)
+    readings = [view.reading for view in views if isinstance(view.reading, ClassReading)]
+    assert [read.number for read in readings] == [0, 1, 2, 3]
+    assert [read.name for read in readings] == list(qtips.CLASSES)
+    assert sum(read.probability for read in readings) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -236,10 +264,14 @@ def test_nothing_depends_on_the_scale_of_the_gradient():
 
 def test_questions_that_make_no_sense():
     network, x = randomised("indoor-resnet"), picture((32, 40))
-    with pytest.raises(ValueError, match="depth has no classes"):
-        field_of_view(network, "depth", x, (3, 4), class_number=2)
-    with pytest.raises(ValueError, match="classes are 1 … 13, got 0"):
-        field_of_view(network, "segmentation", x, (3, 4), class_number=0)
+    for look in (field_of_view, influence):
+        with pytest.raises(ValueError, match="depth has no classes"):
+            look(network, "depth", x, (3, 4), class_number=2)
+        for number in (0, 14, -1):
+            with pytest.raises(ValueError, match=f"classes are 1 … 13, got {number}"):
+                look(network, "segmentation", x, (3, 4), class_number=number)
+        with pytest.raises(ValueError, match="the task must be one of depth, segmentation, qtips"):
+            look(network, "colour", x, (3, 4))
     with pytest.raises(ValueError, match="row 32, column 4"):
         field_of_view(network, "depth", x, (3, 4), other=(32, 4))
     with pytest.raises(ValueError, match="eval mode"):

@@ -10,7 +10,8 @@ from PIL import Image
 
 from imexnet.io import files
 from imexnet.models.networks import TRAINED, Network, with_boundary
-from imexnet.models.tasks import KINDS, family
+from imexnet.models.spec import ModelSpec
+from imexnet.models.tasks import KINDS
 from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.questions import ANSWER, Question
@@ -232,8 +233,10 @@ class Explorer:
                 return photo, question, questions.ask_all(twins, photo, x, question)
 
     def _measures(self, question: Question, views: Mapping[str, FieldOfView], trunk: str) -> str:
-        width = window_width(self.networks[f"{family(question.task, trunk)}-resnet"].config)
-        readings = {kind: questions.reading(question, view) for kind, view in views.items()}
+        width = window_width(
+            self.networks[ModelSpec.for_task(question.task, trunk, "resnet").name].config
+        )
+        readings = {kind: questions.reading(view) for kind, view in views.items()}
         rows = [
             (f"Answer at {question.place}", readings),
             *field_of_view_figures.measure_rows(views),

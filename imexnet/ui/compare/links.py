@@ -13,7 +13,7 @@ from PIL import Image
 
 from imexnet.io.photos import full_size
 from imexnet.models.networks import TRAINED
-from imexnet.models.tasks import TRUNKS
+from imexnet.models.spec import SHIPPED_TRUNKS
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.questions import ANSWER, DIRECTIONS, Question
 from imexnet.spectral.operators import BOUNDARIES
@@ -86,7 +86,7 @@ def restore(query: Mapping[str, str]) -> View | None:
         return None
     width, height = full_size(decoded(photo) if isinstance(photo, str) else photo)
     inside = all(0 <= r < height and 0 <= c < width for r, c in (pixel, other or pixel))
-    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in TRUNKS:
+    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in SHIPPED_TRUNKS:
         return None
     return View(photo, question, trunk, boundary, look)
 
