@@ -26,7 +26,7 @@ from PIL import Image
 
 from imexnet import program
 from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
-from imexnet.models.tasks import FAMILIES
+from imexnet.models.tasks import TASKS
 from imexnet.places import KITCHENS
 
 PHOTOS = sorted((KITCHENS / "rgb").glob("*.jpg"))[:4]
@@ -130,7 +130,7 @@ def given(component: dict[str, Any], photo: dict, chance: random.Random) -> obje
     if kind in PHOTO_KINDS or kind == "file":
         return photo if kind in PHOTO_KINDS else [photo, photo]
     if str(props.get("elem_id")).endswith("task"):
-        return chance.choice(list(FAMILIES))
+        return chance.choice(list(TASKS))
     return 7 if kind == "number" and props.get("value") is None else props.get("value")
 
 

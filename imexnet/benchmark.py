@@ -21,8 +21,8 @@ from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.config import MODELS
 from imexnet.models.folding import FOLDED, autocast, fold
 from imexnet.models.networks import Network, build
+from imexnet.models.spec import ModelSpec
 from imexnet.models.steps import ExplicitStep, IMEXStep
-from imexnet.models.tasks import FIRST_CLASS
 from imexnet.places import install_command
 from imexnet.sensitivity.field_of_view import field_of_view
 from imexnet.spectral.solve import apply_filter, implicit_solve, resolvent
@@ -128,7 +128,7 @@ def solve(timing: Timing) -> dict:
     }
 
 
-def growth(timing: Timing) -> dict:
+def scaling(timing: Timing) -> dict:
     """Exponent of the solve's time in the number of pixels, by a line through the logarithms."""
     pixels, medians = [], []
     for side in GROWTH_SIDES:
@@ -222,7 +222,7 @@ def fields_of_view(timing: Timing) -> dict:
     result = {}
     for name in SHIPPED:
         network = fold(load_pretrained(name, timing.device))
-        task = next(task for task in network.heads if task in ("depth", *FIRST_CLASS))
+        task = network.config.heads[0][0]
         x = torch.rand(1, network.config.channels, *network.config.size, device=timing.device)
         pixel = (network.config.size[0] // 2, network.config.size[1] // 3)
 
@@ -250,7 +250,7 @@ def training(timing: Timing) -> dict:
     for family in ("qtips", "indoor"):
         runs = {}
         for kind in ("resnet", "imexnet"):
-            config = MODELS[f"{family}-{kind}"]
+            config = MODELS[ModelSpec(family, "plain", kind).name]
             network = build(config).to(timing.device)
             network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
             x = torch.rand(16, config.channels, *config.size, device=timing.device)
@@ -287,7 +287,7 @@ def page(timing: Timing) -> dict:
     bare = sum(
         value["forward, ms"]
         for name, value in fields_of_view(timing).items()
-        if name.startswith("indoor")
+        if ModelSpec.from_name(name).family == "indoor"
     )
     torch_alone, library = benchmark_page.seconds_to_run("import torch", "from imexnet import *")
     return {
@@ -350,7 +350,7 @@ def _count(module: nn.Module) -> int:
 
 SECTIONS = {
     "solve": solve,
-    "growth": growth,
+    "growth": scaling,
     "steps": steps,
     "made global": made_global,
     "fields of view": fields_of_view,

@@ -15,7 +15,7 @@ from imexnet.io.photos import full_size, shrink
 from imexnet.models.config import ModelConfig
 from imexnet.models.folding import autocast
 from imexnet.models.networks import Network
-from imexnet.models.tasks import FIRST_CLASS
+from imexnet.models.tasks import TASKS
 
 SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
 SMALLEST_COARSE_GRID = 4  # and of the coarsest
@@ -122,7 +122,7 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
     """The outputs of one task at (H, W), bilinear in metres or in logits."""
     with torch.inference_mode():
         y = outputs[task]
-        if task == "depth":
+        if not TASKS[task].classes:
             return Depth(_resize(y, size)[0, 0].cpu().numpy())
         # Class by class, so that a photo of many megapixels never needs 13 planes of its size.
         best = total = _resize(y[:, :1], size)  # total: log Σ exp of the logits so far
@@ -131,7 +131,7 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
             logit = _resize(y[:, k : k + 1], size)
             classes.masked_fill_(logit > best, k)
             best, total = torch.maximum(best, logit), torch.logaddexp(total, logit)
-        classes += FIRST_CLASS[task]
+        classes += TASKS[task].first_class
         return Classes(classes[0, 0].cpu().numpy(), (best - total).exp()[0, 0].cpu().numpy())
 
 

@@ -10,10 +10,10 @@ from imexnet.cli.options import (
     Seed,
     Trunk,
     Weights,
+    known_trunk,
     load_network,
     parameters,
     print_result,
-    trunk_family,
 )
 
 
@@ -28,8 +28,9 @@ def evaluate_qtips(
     """IoU and accuracy on Q-tips: fresh ones, or those of a folder."""
     from imexnet import evaluation
     from imexnet.data import qtips
+    from imexnet.models.spec import ModelSpec
 
-    network = load_network(f"qtips-{model}", weights)
+    network = load_network(ModelSpec("qtips", "plain", model), weights)
     pairs = qtips.read_qtips(data) if data else qtips.qtips(seed, range(images))
     scores = evaluation.evaluate_qtips(network, *pairs)
     print_result({"model": model, **parameters(network), **scores}, as_json)
@@ -46,8 +47,9 @@ def evaluate_indoor(
     """Depth and 13-class scores on NYU Depth V2, all rooms and kitchens apart."""
     from imexnet import evaluation
     from imexnet.data import nyu
+    from imexnet.models.spec import ModelSpec
 
-    network = load_network(f"{trunk_family(trunk)}-{model}", weights)
+    network = load_network(ModelSpec("indoor", known_trunk(trunk), model), weights)
     rooms = nyu.read_rooms(data, split)
     scores = evaluation.evaluate_indoor(network, rooms)
     print_result({"model": model, **parameters(network), **scores}, as_json)

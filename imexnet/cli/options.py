@@ -15,7 +15,7 @@ Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the 
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
-Trunk = Annotated[str, typer.Option(help="plain or pyramid")]
+Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
 StartFrom = Annotated[
     Path | None,
     typer.Option(help="Weights to begin with: of the same network, or of its encoder."),
@@ -88,41 +88,42 @@ def numbers(words: str, option: str, number: Callable[[str], Number]) -> list[Nu
 
 
 def model_kinds(model: str) -> tuple[str, ...]:
-    from imexnet.models.tasks import KINDS
+    from imexnet.models.spec import KINDS
 
     if model not in (*KINDS, "both"):
         raise ValueError(f"--model must be resnet, imexnet or both, got {model!r}")
     return KINDS if model == "both" else (model,)
 
 
-def trunk_family(trunk: str) -> str:
-    from imexnet.models.tasks import TRUNKS
+def known_trunk(trunk: str) -> str:
+    from imexnet.models.spec import TRUNKS
 
     if trunk not in TRUNKS:
         raise ValueError(f"--trunk must be one of {', '.join(TRUNKS)}, got {trunk!r}")
-    return TRUNKS[trunk]
+    return trunk
 
 
 def load_networks(task: str, model: str, trunk: str = "plain") -> dict:
     from imexnet.models.checkpoints import load_pretrained
-    from imexnet.models.tasks import FAMILIES
+    from imexnet.models.spec import ModelSpec
+    from imexnet.models.tasks import task_named
 
-    if task not in FAMILIES:
-        raise ValueError(f"--task must be one of {', '.join(FAMILIES)}, got {task!r}")
-    kinds = model_kinds(model)
-    family = trunk_family(trunk) if FAMILIES[task] == "indoor" else FAMILIES[task]
-    return {kind: load_pretrained(f"{family}-{kind}") for kind in kinds}
+    task_named(task, "--task")
+    specs = {
+        kind: ModelSpec.for_task(task, known_trunk(trunk), kind) for kind in model_kinds(model)
+    }
+    return {kind: load_pretrained(spec.name) for kind, spec in specs.items()}
 
 
-def load_network(name: str, weights: Path | None):
+def load_network(spec, weights: Path | None):
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.config import MODELS
 
     if not weights:
-        return load_pretrained(name)
+        return load_pretrained(spec.name)
     network = load(weights)
-    if network.config != MODELS.get(name):
-        raise ValueError(f"{weights.name} holds no network of the kind {name}")
+    if network.config != MODELS.get(spec.name):
+        raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")
     return network
 
 

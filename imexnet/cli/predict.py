@@ -79,17 +79,18 @@ def field_of_view_command(
     """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
     from imexnet import inference
     from imexnet.io import files
+    from imexnet.models.networks import with_boundary
     from imexnet.sensitivity import questions
     from imexnet.viz import field_of_view_figures
-    from imexnet.viz.heat_maps import Look, heat_maps
+    from imexnet.viz.heat_maps import HeatMapStyle, heat_maps
 
     shares = tuple(numbers(contours, "--contours", int)) if contours else ()
-    look = Look(scale, part, opacity, shares)
+    style = HeatMapStyle(scale, part, opacity, shares)
     other = corner(to) if to else None
     photo = open_photo(image)
     question = questions.Question(task, (y, x), other, about, direction)
     networks = {
-        kind: questions.with_edges(network, boundary)
+        kind: with_boundary(network, boundary)
         for kind, network in load_networks(task, model, trunk).items()
     }
     stem = f"{task}-field-of-view"
@@ -101,9 +102,9 @@ def field_of_view_command(
     views = questions.ask_all(networks, photo, shown, question)
     printed = None
     if figure:
-        drawn = field_of_view_figures.printed_figure(photo, views, question, look)
+        drawn = field_of_view_figures.printed_figure(photo, views, question, style)
         printed = field_of_view_figures.encode(drawn, figure)
-    for kind, picture in heat_maps(photo, views, question, look).items():
+    for kind, picture in heat_maps(photo, views, question, style).items():
         files.write_picture(picture, heats[kind], image)
         files.write_array(views[kind].sensitivity, heats[kind].with_suffix(".npy"))
     if printed:
@@ -126,12 +127,14 @@ def receptive_field_command(
     as_json: AsJson = False,
 ) -> None:
     """Measures of the field of view, mean and standard deviation over pixels and pictures."""
+    from imexnet.models.tasks import task_named
     from imexnet.sensitivity import receptive_field
 
+    drawn = task_named(task, "--task").drawn
     photos = [file for path in images or [] for file in photo_files(path)]
-    if task != "qtips" and not photos:
+    if not drawn and not photos:
         raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
-    number = len(photos) if task != "qtips" else count
+    number = count if drawn else len(photos)
     result = {}
     for kind, network in load_networks(task, model, trunk).items():
         shown = receptive_field.pictures(network, task, photos, number)

@@ -48,7 +48,7 @@ def stability_command(
         network = pair[kind]
         x = inference.to_input(photo, network.config, network.mean.device)
         noisy = severity_curves.perturbed(pair, kind, task, x, noise, severity, seed)
-        result[kind] = asdict(growth.growth(network, task, x, noisy))
+        result[kind] = asdict(growth.perturbation_growth(network, task, x, noisy))
     print_result(result, as_json)
 
 
@@ -73,7 +73,8 @@ def robustness_command(
     rod's pixels (qtips), within 25 % of the true depth (depth), of labelled pixels (segmentation).
     """
     from imexnet.data import nyu
-    from imexnet.models.tasks import FAMILIES
+    from imexnet.models.spec import ModelSpec
+    from imexnet.models.tasks import TASKS
     from imexnet.stability import severity_curves
 
     values = (
@@ -84,9 +85,9 @@ def robustness_command(
     pair = load_networks(task, "both")
     for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
         if weights:
-            pair[kind] = load_network(f"{FAMILIES[task]}-{kind}", weights)
+            pair[kind] = load_network(ModelSpec.for_task(task, "plain", kind), weights)
     first = pair["resnet"]
-    if task == "qtips":
+    if TASKS[task].drawn:
         samples = severity_curves.fresh_qtips(seed, images, first.config, first.mean.device)
     elif data:
         rooms = nyu.read_rooms(data, split)

@@ -13,10 +13,9 @@ from imexnet.cli.options import (
     Seed,
     StartFrom,
     Trunk,
-    numbers,
+    known_trunk,
     print_metrics,
     size_of,
-    trunk_family,
 )
 
 
@@ -33,11 +32,14 @@ def train_qtips(
     resume: Resume = False,
 ) -> None:
     """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
+    from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
-    config = recipes.recipe(f"qtips-{model}", seed=seed, epochs=epochs, images=images)
+    config = recipes.recipe(
+        ModelSpec("qtips", "plain", model).name, seed=seed, epochs=epochs, images=images
+    )
     print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
 
 
@@ -56,12 +58,14 @@ def train_indoor(
     resume: Resume = False,
 ) -> None:
     """Train depth and segmentation together on NYU Depth V2."""
+    from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
-    config = recipes.recipe(f"{trunk_family(trunk)}-{model}", seed=seed, epochs=epochs)
+    config = recipes.recipe(
+        ModelSpec("indoor", known_trunk(trunk), model).name, seed=seed, epochs=epochs
+    )
     if size is not None:
-        width, height = numbers(size.replace("x", ","), "--size", int)
-        config = replace(config, size=(height, width))
+        config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))
 
 

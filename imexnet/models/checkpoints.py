@@ -17,8 +17,9 @@ from safetensors.torch import save as serialize
 from torch import Tensor
 
 from imexnet.io.files import write_bytes
-from imexnet.models.config import MODELS, ModelConfig
+from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network, build
+from imexnet.models.spec import ModelSpec
 from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
@@ -60,9 +61,7 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     Raises:
         ValueError: for an unknown name, or weights that are missing, damaged or do not fit.
     """
-    if name not in MODELS:
-        raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
-    path = WEIGHTS / f"{name}.safetensors"
+    path = WEIGHTS / f"{ModelSpec.from_name(name).name}.safetensors"
     if not path.is_file():
         raise ValueError(f"the weights {path.name} are not there; see train in the README")
     return load(path, device)
@@ -96,16 +95,9 @@ def _remedy(name: str) -> str:
 
 def training_command(name: str) -> str:
     """What trains a shipped network."""
-    data = " --data NYU" if name.startswith("indoor-") else ""
-    return f"{train_words(name)}{data} --out weights/{name}.safetensors"
-
-
-def train_words(name: str) -> str:
-    """How the command begins that trains a model: task, kind and trunk."""
-    task, model = name.split("-", 1)
-    if model.startswith("pyramid-"):
-        model = f"{model.removeprefix('pyramid-')} --trunk pyramid"
-    return f"python -m imexnet train {task} --model {model}"
+    spec = ModelSpec.from_name(name)
+    data = " --data NYU" if spec.family == "indoor" else ""
+    return f"{spec.train_command}{data} --out weights/{name}.safetensors"
 
 
 def load(path: Path, device: torch.device | str | None = None) -> Network:

@@ -17,7 +17,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Level:
-    """An enlargement to the next finer grid and `channels`, then `steps` time steps there."""
+    """An upsampling to the next finer grid and `channels`, then `steps` time steps there."""
 
     channels: int
     steps: int

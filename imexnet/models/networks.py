@@ -13,9 +13,12 @@ from torch import Tensor, nn
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
-from imexnet.models.trunk import Enlargement, Trunk
+from imexnet.models.tasks import TASKS, task_named
+from imexnet.models.trunk import Trunk, Upsampling
+from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.symbols import computing_type
 
+TRAINED = "trained"  # the boundary that the weights were trained with
 STEPS = {
     "explicit": ExplicitStep,
     "imex": IMEXStep,
@@ -24,7 +27,7 @@ STEPS = {
 
 
 class Network(nn.Module):
-    """Encoder, openings, time steps and enlargements, then a 1×1 convolution per task.
+    """Encoder, openings, time steps and upsamplings, then a 1×1 convolution per task.
 
     Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
     the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
@@ -62,13 +65,15 @@ class Network(nn.Module):
             channels = stage.channels
             layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
         if len(config.decoder) > len(finer):
-            raise ValueError(f"{len(config.decoder)} enlargements undo {len(finer)} strides")
+            raise ValueError(f"{len(config.decoder)} upsamplings undo {len(finer)} strides")
         for level in config.decoder:
-            layers.append(Enlargement(channels, finer.pop(), level.channels))
+            layers.append(Upsampling(channels, finer.pop(), level.channels))
             channels = level.channels
             layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
         self.layers = Trunk(*layers)
-        self.heads = nn.ModuleDict({task: _head(channels, n) for task, n in config.heads})
+        self.heads = nn.ModuleDict(
+            {task_named(task).name: _head(channels, n) for task, n in config.heads}
+        )
 
     def forward(self, picture: Tensor) -> dict[str, Tensor]:
         y = self.layers(self.normalised(picture))  # (B, C, H / stride, W / stride)
@@ -86,7 +91,7 @@ class Network(nn.Module):
         y = y.to(computing_type(y))
         if (y.shape[-2], y.shape[-1]) != size:
             y = F.interpolate(y, size, mode="bilinear", align_corners=False)
-        return y.clamp(*LOG_DEPTH_RANGE).exp() if task == "depth" else y
+        return y if TASKS[task].classes else y.clamp(*LOG_DEPTH_RANGE).exp()
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:
@@ -115,7 +120,19 @@ def build(config: ModelConfig) -> Network:
 
 
 def with_boundary(network: Network, boundary: str) -> Network:
-    """A copy whose implicit solves are "periodic" or "mirrored", with the same weights."""
+    """The network as it was trained, or a copy with another boundary and the same weights.
+
+    Args:
+        network: left as it is.
+        boundary: of its implicit solves: "trained", "periodic" or "mirrored".
+
+    Raises:
+        ValueError: for another boundary.
+    """
+    if boundary == TRAINED:
+        return network
+    if boundary not in BOUNDARIES:
+        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
     twin = copy.deepcopy(network)
     twin.config = replace(network.config, boundary=boundary)
     for module in twin.modules():

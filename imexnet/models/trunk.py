@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from imexnet.models.steps import Opening
 
 
-class Enlargement(nn.Module):
+class Upsampling(nn.Module):
     """Y⁺ = σ(N(K [E Y, S])): E enlarges bilinearly to the size of finer features S, [ ] stacks.
 
     (B, C_in, h, w) and S (B, C_finer, H, W) → (B, C_out, H, W).
@@ -27,17 +27,17 @@ class Enlargement(nn.Module):
 
 
 class Trunk(nn.Sequential):
-    """Layers in the order of their execution; an enlargement joins what an opening made coarser.
+    """Layers in the order of their execution; an upsampling joins what an opening made coarser.
 
     It takes the features before the last opening with a stride that is not yet undone.
     """
 
     def walk(self, y: Tensor) -> Iterator[tuple[nn.Module, Tensor]]:
         """Each layer with the features after it."""
-        enlargements = sum(isinstance(layer, Enlargement) for layer in self)
-        finer: deque[Tensor] = deque(maxlen=enlargements)  # older ones are never asked for
+        upsamplings = sum(isinstance(layer, Upsampling) for layer in self)
+        finer: deque[Tensor] = deque(maxlen=upsamplings)  # older ones are never asked for
         for layer in self:
-            if isinstance(layer, Enlargement):
+            if isinstance(layer, Upsampling):
                 y = layer(y, finer.pop())
             else:
                 if getattr(layer, "stride", 1) != 1:  # folded or not

@@ -7,14 +7,14 @@ pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from imexnet.models.networks import Network
-from imexnet.models.tasks import FIRST_CLASS
+from imexnet.models.tasks import Task, task_named
 from imexnet.sensitivity.measures import Measures, Region, measure, region
 from imexnet.sensitivity.window import explicit_window
 from imexnet.spectral.symbols import computing_type
@@ -24,13 +24,33 @@ Scalar = Callable[[Any], Tensor]
 
 
 @dataclass(frozen=True)
+class Metres:
+    """Depth at a pixel, or the mean over a box."""
+
+    value: float
+
+
+@dataclass(frozen=True)
+class ClassReading:
+    """A class at a pixel, or in a box.
+
+    Attributes:
+        number: of the class, the one that wins or that was asked for.
+        name: of the same.
+        probability: of the same; in a box, the mean.
+    """
+
+    number: int
+    name: str
+    probability: float
+
+
+@dataclass(frozen=True)
 class FieldOfView:
     """S of one output pixel or box; or of all outputs for one input pixel, see `influence`.
 
     Attributes:
-        value: what the network says there: metres, or the number of the class that wins or that
-            was asked for.
-        probability: of that class; None for depth. In a box, value and probability are of means.
+        reading: what the network says there.
         sensitivity: (h, w) float32 on the network's grid, ≥ 0.
         derivative: (C, h, w), the signed ∂q / ∂x_c; or (1, h, w) of an `influence`.
         asked: rows and columns of the pixel or box on that grid.
@@ -38,8 +58,7 @@ class FieldOfView:
         measures: how far it reaches.
     """
 
-    value: float
-    probability: float | None
+    reading: Metres | ClassReading
     sensitivity: np.ndarray
     derivative: np.ndarray
     asked: Region
@@ -81,16 +100,19 @@ def ask(task: str, asked: Region, class_number: int | None = None) -> Scalar:
         class_number: whose logit is asked for; by default the winner's minus the runner-up's.
 
     Raises:
-        ValueError: for a class of depth.
+        ValueError: for a task or a class that is not there.
     """
-    if class_number is not None and task == "depth":
-        raise ValueError("depth has no classes to ask for")
+    known = _checked(task, class_number)
+    where = (0, slice(None), *asked)
+    return lambda outputs: known.quantity(outputs[task][where], class_number).mean()
 
-    def question(outputs: dict[str, Tensor]) -> Tensor:
-        values = outputs[task][0][(slice(None), *asked)]
-        return _reduced(task, values, class_number).mean()
 
-    return question
+def _checked(task: str, class_number: int | None) -> Task:
+    """The task, if it has such a class: before the network runs, not after."""
+    known = task_named(task)
+    if class_number is not None:
+        known.logit(class_number)
+    return known
 
 
 def field_of_view(
@@ -116,10 +138,9 @@ def field_of_view(
     """
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel, other)
-    _check_class(network, task, class_number)
     derivative, outputs = _derivative_and_outputs(network, x, ask(task, asked, class_number))
     window = _hull(network, asked, size)
-    return _view(task, derivative, outputs, asked, window, class_number)
+    return _view(task_named(task), derivative, outputs, asked, window, class_number)
 
 
 def influence(
@@ -133,31 +154,21 @@ def influence(
     """
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel)
-    _check_class(network, task, class_number)
+    known = _checked(task, class_number)
+
+    def answered(picture: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        outputs = network(picture)
+        return known.quantity(outputs[task][0], class_number), outputs
+
     with differentiable(network, x) as leaf, torch.no_grad():
         direction = torch.zeros_like(leaf)
         direction[..., pixel[0], pixel[1]] = 1
-        outputs, changes = torch.func.jvp(network, (leaf.detach(),), (direction,))[:2]
-    if task == "depth":
-        derivative = changes[task][0]
-    elif class_number is not None:
-        number = class_number - FIRST_CLASS[task]
-        derivative = changes[task][0, number : number + 1]
-    else:
-        first = outputs[task].topk(2, dim=1).indices
-        winner, runner_up = changes[task].gather(1, first)[0]
-        derivative = (winner - runner_up)[None]
-    _check_finite(derivative)
+        found = torch.func.jvp(answered, (leaf.detach(),), (direction,), has_aux=True)
+        _, change, outputs = cast(tuple[Tensor, Tensor, dict[str, Tensor]], found)
+    _check_finite(change)
+    derivative = change[None]
     window = _reaching(network, pixel, size)
-    return _view(task, derivative, outputs, asked, window, class_number)
-
-
-def _check_class(network: Network, task: str, class_number: int | None) -> None:
-    if class_number is None or task == "depth":
-        return
-    first, count = FIRST_CLASS[task], dict(network.config.heads)[task]
-    if not first <= class_number < first + count:
-        raise ValueError(f"classes are {first} … {first + count - 1}, got {class_number}")
+    return _view(known, derivative, outputs, asked, window, class_number)
 
 
 @contextmanager
@@ -219,7 +230,7 @@ def _check_finite(values: Tensor) -> None:
 
 
 def _view(
-    task: str,
+    task: Task,
     derivative: Tensor,
     outputs: dict[str, Tensor],
     asked: Region,
@@ -228,30 +239,20 @@ def _view(
 ) -> FieldOfView:
     signed = derivative.detach().to(computing_type(derivative)).cpu().numpy()
     s = np.abs(signed).sum(axis=0)
-    value, probability = _reading(task, outputs[task][0][(slice(None), *asked)], class_number)
-    return FieldOfView(value, probability, s, signed, asked, window, measure(s, asked, window))
+    reading = _reading(task, outputs[task.name][0][(slice(None), *asked)], class_number)
+    return FieldOfView(reading, s, signed, asked, window, measure(s, asked, window))
 
 
-def _reduced(task: str, values: Tensor, class_number: int | None) -> Tensor:
-    """What is asked of outputs (C, h, w), at each pixel: (h, w)."""
-    if task == "depth":
-        return values[0]
-    if class_number is not None:
-        return values[class_number - FIRST_CLASS[task]]
-    winner, runner_up = values.topk(2, dim=0).values
-    return winner - runner_up
-
-
-def _reading(
-    task: str, values: Tensor, class_number: int | None = None
-) -> tuple[float, float | None]:
+def _reading(task: Task, values: Tensor, class_number: int | None) -> Metres | ClassReading:
+    """What outputs (C, h, w) say, in the mean over their pixels."""
     values = values.detach()
-    if task == "depth":
-        return values.mean().item(), None
+    if not task.classes:
+        return Metres(values.mean().item())
     probabilities = values.softmax(0).mean(dim=(1, 2))
-    first = FIRST_CLASS[task]
-    number = int(probabilities.argmax()) if class_number is None else class_number - first
-    return float(number + first), probabilities[number].item()
+    if class_number is None:
+        class_number = int(probabilities.argmax()) + task.first_class
+    probability = probabilities[task.logit(class_number)].item()
+    return ClassReading(class_number, task.classes[class_number], probability)
 
 
 def _hull(network: Network, asked: Region, size: tuple[int, int]) -> Region:

@@ -7,21 +7,14 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from imexnet.data import nyu, qtips
 from imexnet.inference import to_grid
 from imexnet.io.photos import full_size
-from imexnet.models.networks import Network, with_boundary
-from imexnet.models.tasks import FAMILIES
-from imexnet.sensitivity.field_of_view import FieldOfView, field_of_view, influence
-from imexnet.spectral.operators import BOUNDARIES
+from imexnet.models.networks import Network
+from imexnet.models.tasks import TASKS, task_named
+from imexnet.sensitivity.field_of_view import FieldOfView, Metres, field_of_view, influence
 
-CLASS_NAMES: Mapping[str, tuple[str, ...]] = {
-    "segmentation": nyu.CLASSES,
-    "qtips": qtips.CLASSES,
-}
 ANSWER = "answer"
 DIRECTIONS = ("inputs", "outputs")
-TRAINED = "trained"  # the boundary that the weights were trained with
 
 Pixel = tuple[int, int]
 
@@ -50,8 +43,7 @@ class Question:
     direction: str = "inputs"
 
     def __post_init__(self) -> None:
-        if self.task not in FAMILIES:
-            raise ValueError(f"the task must be one of {', '.join(FAMILIES)}, got {self.task!r}")
+        task_named(self.task)
         if self.direction not in DIRECTIONS:
             raise ValueError(
                 f"the direction must be one of {', '.join(DIRECTIONS)}, got {self.direction!r}"
@@ -66,7 +58,7 @@ class Question:
     @property
     def class_number(self) -> int | None:
         """Of the class that is asked about."""
-        return None if self.about == ANSWER else CLASS_NAMES[self.task].index(self.about)
+        return None if self.about == ANSWER else TASKS[self.task].classes.index(self.about)
 
     @property
     def place(self) -> str:
@@ -80,7 +72,7 @@ class Question:
     @property
     def scalar(self) -> str:
         """Words for what the derivative is taken of."""
-        if self.task == "depth":
+        if not TASKS[self.task].classes:
             return "the depth"
         if self.about == ANSWER:
             return "the winning class's logit minus the runner-up's"
@@ -89,8 +81,7 @@ class Question:
 
 def abouts(task: str) -> list[str]:
     """What one can ask about: "answer", and for classes their names."""
-    names = CLASS_NAMES.get(task, ())
-    return [ANSWER, *(name for name in names if name != "unlabelled")]
+    return [ANSWER, *TASKS[task].predicted]
 
 
 def ask_all(
@@ -120,25 +111,11 @@ def ask_all(
     return found
 
 
-def with_edges(network: Network, boundary: str) -> Network:
-    """The network as it is trained, or its twin with a periodic or mirrored boundary.
-
-    Raises:
-        ValueError: for another boundary.
-    """
-    if boundary == TRAINED:
-        return network
-    if boundary not in BOUNDARIES:
-        raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
-    return with_boundary(network, boundary)
-
-
-def reading(question: Question, view: FieldOfView) -> str:
-    """What the network says there: metres, or class and probability."""
-    if view.probability is None:
-        return f"{view.value:.2f} m"
-    name = CLASS_NAMES[question.task][int(view.value)]
-    return f"{name}, p = {view.probability:.2f}"
+def reading(view: FieldOfView) -> str:
+    """What the network says there, in words: metres, or class and probability."""
+    if isinstance(view.reading, Metres):
+        return f"{view.reading.value:.2f} m"
+    return f"{view.reading.name}, p = {view.reading.probability:.2f}"
 
 
 def arrays(question: Question, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
@@ -149,13 +126,15 @@ def arrays(question: Question, views: Mapping[str, FieldOfView]) -> dict[str, np
         "question": np.array(f"{question.task}, {question.about}, {question.direction}"),
     }
     for kind, view in views.items():
+        read = view.reading
+        value = read.value if isinstance(read, Metres) else float(read.number)
         spans = [(span.start, span.stop) for span in (*view.asked, *view.window)]
         found |= {
             f"{kind}_sensitivity": view.sensitivity,
             f"{kind}_derivative": view.derivative,
             f"{kind}_asked": np.array(spans[:2]),  # rows, columns: first and one past the last
             f"{kind}_window": np.array(spans[2:]),
-            f"{kind}_value": np.array(view.value),
+            f"{kind}_value": np.array(value),
         }
         found |= {f"{kind}_{name}": np.array(value) for name, value in view.to_dict().items()}
     return found

@@ -16,6 +16,7 @@ from imexnet.data import qtips
 from imexnet.inference import to_input
 from imexnet.io.photos import read_photo
 from imexnet.models.networks import Network, states
+from imexnet.models.tasks import TASKS
 from imexnet.sensitivity.field_of_view import differentiable, field_of_view, gradient
 from imexnet.sensitivity.measures import Measures, measure, region
 from imexnet.spectral.symbols import computing_type
@@ -97,7 +98,7 @@ def effective(
 def pictures(network: Network, task: str, files: Iterable[Path], count: int) -> Iterator[Tensor]:
     """The first `count` photos as the network takes them; Q-tips are drawn, without files."""
     device = network.mean.device
-    if task == "qtips":
+    if TASKS[task].drawn:
         for index in range(count):
             picture, _ = qtips.qtip(QTIPS_SEED, index)
             yield torch.from_numpy(picture[None, None] / np.float32(255)).to(device)
@@ -122,7 +123,7 @@ class Reach:
     area95: float
 
 
-def growth(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
+def reach_per_step(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
     """S of ½ ‖Y_j(p)‖² before the first time step and after each, by a backward pass each.
 
     Args:

@@ -13,7 +13,7 @@ def explicit_window(
 ) -> tuple[slice, slice]:
     """Input pixels that the explicit part of a network can use for one output pixel.
 
-    Interval arithmetic from the output back to the input, clipped at the borders: enlargement
+    Interval arithmetic from the output back to the input, clipped at the borders: upsampling
     reads two neighbours, a time step widens by 2 to either side, an opening by 1, a block of the
     encoder by half its kernel. Where features are read twice, coarser and as they are, the window
     is the hull of both.
@@ -41,7 +41,7 @@ def window_width(config: ModelConfig) -> int:
 class _Reads:
     """Along one axis, output i of a layer reads inputs stride · i + first … stride · i + last.
 
-    An enlargement reads the finer features besides: it undoes the last stride.
+    An upsampling reads the finer features besides: it undoes the last stride.
     """
 
     first: int
@@ -70,7 +70,7 @@ def _window(config: ModelConfig, position: int, size: int) -> slice:
         if layer.stride > 1:
             finer.append(sizes[-1])
         sizes.append(finer.pop() if layer.enlarges else -(-sizes[-1] // layer.stride))
-    first, last = _before_enlargement(position, position, size, sizes[-1])
+    first, last = _before_upsampling(position, position, size, sizes[-1])
     joined: list[tuple[int, int]] = []  # windows on the finer features, finest first
     for layer, before, after in zip(
         reversed(layers), reversed(sizes[:-1]), reversed(sizes[1:]), strict=True
@@ -80,15 +80,15 @@ def _window(config: ModelConfig, position: int, size: int) -> slice:
         last = min(n - 1, last * layer.stride + layer.last)
         if layer.enlarges:
             joined.append((first, last))
-            first, last = _before_enlargement(first, last, after, before)
+            first, last = _before_upsampling(first, last, after, before)
         elif joined and layer.stride > 1:
             other = joined.pop()
             first, last = min(first, other[0]), max(last, other[1])
     return slice(first, last + 1)
 
 
-def _before_enlargement(first: int, last: int, fine: int, coarse: int) -> tuple[int, int]:
-    """The cells of the coarse grid that bilinear enlargement to `fine` reads for first … last."""
+def _before_upsampling(first: int, last: int, fine: int, coarse: int) -> tuple[int, int]:
+    """The cells of the coarse grid that bilinear upsampling to `fine` reads for first … last."""
     if fine == coarse:
         return first, last
     low, high = (max(0.0, (p + 0.5) * coarse / fine - 0.5) for p in (first, last))

@@ -46,7 +46,7 @@ class Recipe:
     residual: float
 
 
-def recipe(
+def classical_solve(
     rhs: np.ndarray,
     step_size: float,
     operator: str = "laplacian",

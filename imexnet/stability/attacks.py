@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from imexnet.models.networks import Network
-from imexnet.models.tasks import FIRST_CLASS
+from imexnet.models.tasks import TASKS
 
 ATTACKS = ("fgsm", "pgd")
 ITERATIONS = 10
@@ -38,12 +38,12 @@ def loss(network: Network, task: str, reference: Tensor) -> Loss:
 
     def of(x: Tensor) -> Tensor:
         y = network(x)[task]
-        if task == "depth":
-            known = reference > 0
-            error = (y[:, 0].log() - reference.clamp_min(1e-6).log()).abs() * known
-        else:
+        if TASKS[task].classes:
             known = reference != IGNORED
             error = F.cross_entropy(y, reference, ignore_index=IGNORED, reduction="none")
+        else:
+            known = reference > 0
+            error = (y[:, 0].log() - reference.clamp_min(1e-6).log()).abs() * known
         return error.sum((1, 2)) / known.sum((1, 2)).clamp_min(1)
 
     return of
@@ -52,13 +52,12 @@ def loss(network: Network, task: str, reference: Tensor) -> Loss:
 @torch.no_grad()
 def own_answer(network: Network, task: str, x: Tensor) -> Tensor:
     """The network's clean answer as a reference of `loss`, for where there is no truth."""
-    y = network(x)[task]
-    return y[:, 0] if task == "depth" else y.argmax(1)
+    return TASKS[task].answer(network(x)[task])
 
 
 def from_classes(task: str, classes: Tensor) -> Tensor:
     """Class numbers as the data have them → numbers of logits; unlabelled pixels are ignored."""
-    first = FIRST_CLASS[task]
+    first = TASKS[task].first_class
     return torch.where(classes < first, IGNORED, classes.long() - first)
 
 

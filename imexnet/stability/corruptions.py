@@ -19,14 +19,12 @@ class Noise:
     Attributes:
         apply: (B, C, H, W) float array, severity, generator → array.
         low, high: of the severity, both allowed.
-        mild: a severity that can be seen and not more.
         meaning: of the severity, in words.
     """
 
     apply: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
     low: float
     high: float
-    mild: float
     meaning: str
 
 
@@ -91,9 +89,9 @@ def _brightness(x: np.ndarray, added: float, _random: np.random.Generator) -> np
 
 
 NOISES = {
-    "gaussian": Noise(_gaussian, 0, math.inf, 0.05, "σ on the [0, 1] image"),
-    "salt-and-pepper": Noise(_salt_and_pepper, 0, 1, 0.02, "share of pixels"),
-    "blur": Noise(_blur, 0, 100, 1, "σ in pixels of the network's input"),
-    "jpeg": Noise(_jpeg, 1, 100, 30, "quality, the lower the worse"),
-    "brightness": Noise(_brightness, -1, 1, 0.1, "added to the [0, 1] image"),
+    "gaussian": Noise(_gaussian, 0, math.inf, "σ on the [0, 1] image"),
+    "salt-and-pepper": Noise(_salt_and_pepper, 0, 1, "share of pixels"),
+    "blur": Noise(_blur, 0, 100, "σ in pixels of the network's input"),
+    "jpeg": Noise(_jpeg, 1, 100, "quality, the lower the worse"),
+    "brightness": Noise(_brightness, -1, 1, "added to the [0, 1] image"),
 }

@@ -32,7 +32,7 @@ class Growth:
 
 
 @torch.inference_mode()
-def growth(network: Network, task: str, x: Tensor, perturbed: Tensor) -> Growth:
+def perturbation_growth(network: Network, task: str, x: Tensor, perturbed: Tensor) -> Growth:
     """How the difference of two pictures grows through the network; zero where there is none.
 
     Args:

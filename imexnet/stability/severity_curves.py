@@ -19,6 +19,7 @@ from imexnet.inference import answer, to_input
 from imexnet.metrics import depth_scores, eigen_crop
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
+from imexnet.models.tasks import TASKS
 from imexnet.stability import attacks, corruptions
 
 BATCH = 16
@@ -195,7 +196,7 @@ def meaning(perturbation: str) -> str:
 
 def score(task: str, predicted: np.ndarray, truth: np.ndarray) -> float:
     """The share of a picture's counted pixels whose answer is right; see the module."""
-    if task == "depth":
+    if not TASKS[task].classes:
         return depth_scores(predicted, truth)["delta1"]
     counted = truth != UNKNOWN
     return float((predicted == truth)[counted].mean()) if counted.any() else 1.0
@@ -229,7 +230,7 @@ def _reference(task: str, truths: Sequence[np.ndarray], x: Tensor) -> Tensor:
         columns = ((np.arange(width) + 0.5) * truth.shape[1] / width).astype(int)
         planes.append(torch.from_numpy(truth[rows[:, None], columns]))
     stacked = torch.stack(planes).to(x.device)
-    if task == "depth":
+    if not TASKS[task].classes:
         return stacked.to(x.dtype)
     classes = attacks.from_classes(task, stacked.long())
     return torch.where(stacked == UNKNOWN, attacks.IGNORED, classes)

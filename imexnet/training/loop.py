@@ -17,9 +17,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
 
 from imexnet.io.files import check_new
 from imexnet.memory import keep_freed_memory
-from imexnet.models.checkpoints import save, train_words
+from imexnet.models.checkpoints import save
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.networks import Network, build
+from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
 from imexnet.training.recipes import TrainConfig
 from imexnet.training.state import _load_state, _save_state, begin_with
@@ -208,9 +209,10 @@ def _command(
     rendered: Path | None,
     start_from: Path | None,
 ) -> str:
-    words = [train_words(config.model)]
+    spec = ModelSpec.from_name(config.model)
+    words = [spec.train_command]
     if data is not None:
-        words.append("--data NYU" if config.model.startswith("indoor-") else "--data QTIPS")
+        words.append("--data NYU" if spec.family == "indoor" else "--data QTIPS")
     elif config.images != TrainConfig.images:
         words.append(f"--images {config.images}")
     if rendered is not None:

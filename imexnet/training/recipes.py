@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from imexnet.models.config import MODELS
+from imexnet.models.spec import ModelSpec
 
 
 @dataclass(frozen=True)
@@ -78,6 +78,7 @@ RECIPES = {
         portrait=0.25,
     ),
 }
+"""By `ModelSpec.base`: both kinds of a network are trained alike."""
 
 
 def recipe(model: str, **changes: int | None) -> TrainConfig:
@@ -86,15 +87,9 @@ def recipe(model: str, **changes: int | None) -> TrainConfig:
     Raises:
         ValueError: for an unknown model or a number out of range.
     """
-    if model not in MODELS:
-        raise ValueError(f"no model {model!r}; there are {', '.join(MODELS)}")
+    base = ModelSpec.from_name(model).base
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
         if value < (0 if name == "seed" else 1):
             raise ValueError(f"{name} must be positive, got {value}")
-    return replace(RECIPES[_family(model)], model=model, **given)
-
-
-def _family(model: str) -> str:
-    """The longest key of `RECIPES` that the model's name starts with."""
-    return max((name for name in RECIPES if model.startswith(f"{name}-")), key=len)
+    return replace(RECIPES[base], model=model, **given)

@@ -15,6 +15,7 @@ from imexnet.evaluation import evaluate_indoor, evaluate_qtips
 from imexnet.inference import resize
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
+from imexnet.models.spec import ModelSpec
 from imexnet.training.augmentation import blurred, noisy, relit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.recipes import TrainConfig
@@ -172,7 +173,7 @@ def make_task(
     config: TrainConfig, model: ModelConfig, data: Path | None, rendered: Path | None = None
 ) -> Task:
     """The data set that a model is trained on."""
-    if config.model.startswith("qtips"):
+    if ModelSpec.from_name(config.model).family == "qtips":
         return QtipsTask(config, data)
     if data is None:
         raise ValueError("the indoor networks need --data, the folder that prepare-nyu writes")

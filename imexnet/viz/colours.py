@@ -32,7 +32,7 @@ def pictures(
     task: str, values: Mapping[str, np.ndarray], colours: str = DEPTH_COLOURS
 ) -> dict[str, np.ndarray]:
     """Network → colour picture of its metres or classes, depths on one range for all."""
-    if task != "depth":
+    if task in PALETTES:
         return {name: class_picture(v, PALETTES[task]) for name, v in values.items()}
     low, high = depth_range(*values.values())
     return {name: depth_picture(v, low, high, colours) for name, v in values.items()}

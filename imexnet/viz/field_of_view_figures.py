@@ -23,7 +23,7 @@ from imexnet.viz import colours, drawing, plots
 from imexnet.viz.heat_maps import (
     CLIPPED,
     SHADE,
-    Look,
+    HeatMapStyle,
     asked_edges,
     shared_scale,
     smoothed,
@@ -75,7 +75,7 @@ def printed_figure(
     photo: Image.Image,
     views: Mapping[str, FieldOfView],
     question: Question,
-    look: Look,
+    style: HeatMapStyle,
 ) -> Figure:
     """Both maps, their colour bar, the measures and a caption, on white, for a paper.
 
@@ -83,13 +83,13 @@ def printed_figure(
         photo: what the networks were shown.
         views: network → field of view.
         question: what they answer.
-        look: how it is shown.
+        style: how it is shown.
     """
     size = drawing.display_size((photo.height, photo.width), PRINTED)
     backdrop = np.asarray(photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS))
     rows = [(label, [values[kind] for kind in views]) for label, values in measure_rows(views)]
     width = GAP + len(views) * (MAP_WIDTH + GAP)
-    words = textwrap.wrap(caption(question, look, views), int(17 * width))
+    words = textwrap.wrap(caption(question, style, views), int(17 * width))
     high = MAP_WIDTH * size[0] / size[1]
     below = 0.55 + LINE * (len(rows) + 1.5 + len(words))
     inches = (width, high + below + 0.3)
@@ -104,16 +104,16 @@ def printed_figure(
         figure.text(x / inches[0], y / inches[1], text, fontsize=8, va="baseline", **style)
 
     lefts = [GAP + n * (MAP_WIDTH + GAP) for n in range(len(views))]
-    heats = shared_scale(views, look)
+    heats = shared_scale(views, style)
     for left, (kind, view) in zip(lefts, views.items(), strict=True):
         axes = place(left, below, MAP_WIDTH, high)
-        shown = colours.heat_picture(backdrop, heats[kind], look.opacity, look.signed)
+        shown = colours.heat_picture(backdrop, heats[kind], style.opacity, style.signed)
         axes.imshow(shown, extent=(0, size[1], size[0], 0), aspect="auto")
-        _annotate(axes, photo, view, question, look, size)
-        axes.set_title(f"{LABELS[kind]}: {reading(question, view)}", fontsize=10)
+        _annotate(axes, photo, view, question, style, size)
+        axes.set_title(f"{LABELS[kind]}: {reading(view)}", fontsize=10)
         axes.set_axis_off()
     bar = place(GAP, below - 0.22, inches[0] - 2 * GAP, 0.09)
-    figure.colorbar(_scale(look), cax=bar, orientation="horizontal")
+    figure.colorbar(_scale(style), cax=bar, orientation="horizontal")
     bar.tick_params(labelsize=7)
     y = below - 0.65
     for left, kind in zip(lefts, views, strict=True):
@@ -190,10 +190,10 @@ def green_figure(found: Green) -> Figure:
     return figure
 
 
-def caption(question: Question, look: Look, views: Mapping[str, FieldOfView]) -> str:
+def caption(question: Question, style: HeatMapStyle, views: Mapping[str, FieldOfView]) -> str:
     """One paragraph that says what the figure shows."""
     part = {"absolute": "Σ_c |∂q/∂x_c|", "signed": "Σ_c ∂q/∂x_c"}.get(
-        look.part, f"|∂q/∂x| of the {look.part} channel"
+        style.part, f"|∂q/∂x| of the {style.part} channel"
     )
     of = f"q = {question.scalar} at {question.place}"
     first = f"Input sensitivity {part}, {of}"
@@ -205,11 +205,11 @@ def caption(question: Question, look: Look, views: Mapping[str, FieldOfView]) ->
             f"{question.place}"
         )
     height, width = next(iter(views.values())).sensitivity.shape
-    scale = "logarithmic scale" if look.scale == "logarithmic" else LINEAR
+    scale = "logarithmic scale" if style.scale == "logarithmic" else LINEAR
     words = [f"{first}; maps as shares of their sums, {scale}."]
     words.append("The frame is all that the explicit network can see.")
-    if look.contours:
-        shares = ", ".join(f"{share} %" for share in look.contours)
+    if style.contours:
+        shares = ", ".join(f"{share} %" for share in style.contours)
         words.append(f"Lines hold {shares} of the smoothed map.")
     words.append(f"Areas are shares of the {width} × {height} pixels of the network's input.")
     return " ".join(words)
@@ -235,15 +235,15 @@ def _annotate(
     photo: Image.Image,
     view: FieldOfView,
     question: Question,
-    look: Look,
+    style: HeatMapStyle,
     size: tuple[int, int],
 ) -> None:
     """Contours, window and marker as lines over the map."""
-    if look.contours and view.sensitivity.any():
+    if style.contours and view.sensitivity.any():
         smooth = smoothed(view)
         h, w = smooth.shape
         x, y = (np.arange(w) + 0.5) * size[1] / w, (np.arange(h) + 0.5) * size[0] / h
-        for share, line in zip(sorted(look.contours), LINES, strict=False):
+        for share, line in zip(sorted(style.contours), LINES, strict=False):
             level = set_level(smooth, share / 100)
             axes.contour(x, y, smooth, [level], colors="white", linewidths=0.8, linestyles=line)
     if view.measures.outside_window == 0:
@@ -265,10 +265,10 @@ def _box(axes: Axes, rows: Sequence[float], columns: Sequence[float], colour: st
         axes.add_patch(Rectangle(corner, wide, high, fill=False, edgecolor=shade, linewidth=thick))
 
 
-def _scale(look: Look) -> ScalarMappable:
+def _scale(style: HeatMapStyle) -> ScalarMappable:
     """What the colours mean, relative to the peak."""
-    if look.signed:
+    if style.signed:
         return ScalarMappable(Normalize(-1, 1), colours.SIGNED_COLOURS)
-    if look.scale == "logarithmic":
+    if style.scale == "logarithmic":
         return ScalarMappable(LogNorm(10.0**-colours.DECADES, 1), colours.HEAT_COLOURS)
     return ScalarMappable(Normalize(0, 1), colours.HEAT_COLOURS)

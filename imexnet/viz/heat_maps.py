@@ -24,7 +24,7 @@ Edges = tuple[tuple[float, float], tuple[float, float]]
 
 
 @dataclass(frozen=True)
-class Look:
+class HeatMapStyle:
     """How heat maps are shown.
 
     Attributes:
@@ -74,13 +74,13 @@ def shown_map(view: FieldOfView, part: str) -> np.ndarray:
     return np.abs(view.derivative[("red", "green", "blue").index(part)]) / total
 
 
-def shared_scale(views: Mapping[str, FieldOfView], look: Look) -> dict[str, np.ndarray]:
+def shared_scale(views: Mapping[str, FieldOfView], style: HeatMapStyle) -> dict[str, np.ndarray]:
     """Network → its map on [-1, 1] as the colours take it, relative to the peak of all.
 
     On the linear scale relative to the largest of their `CLIPPED` quantiles.
     """
-    maps = {kind: shown_map(view, look.part) for kind, view in views.items()}
-    logarithmic = look.scale == "logarithmic"
+    maps = {kind: shown_map(view, style.part) for kind, view in views.items()}
+    logarithmic = style.scale == "logarithmic"
     top = 1.0 if logarithmic else CLIPPED
     peak = max(float(np.quantile(np.abs(m), top)) for m in maps.values())
     return {kind: colours.heat_values(m, peak, logarithmic) for kind, m in maps.items()}
@@ -101,7 +101,7 @@ def heat_maps(
     photo: Image.Image,
     views: Mapping[str, FieldOfView],
     question: Question,
-    look: Look | None = None,
+    style: HeatMapStyle | None = None,
     longest: int | None = None,
 ) -> dict[str, np.ndarray]:
     """Network → its heat map over the photo, with contours, window, and marker: (H, W, 3) uint8.
@@ -112,21 +112,21 @@ def heat_maps(
         photo: what the networks were shown.
         views: network → field of view.
         question: what they answer.
-        look: how it is shown.
+        style: how it is shown.
         longest: longer side of the pictures; by default the photo's own.
     """
-    look = look or Look()
+    style = style or HeatMapStyle()
     size = drawing.display_size((photo.height, photo.width), longest or max(photo.size))
     backdrop = np.asarray(
         photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
     )
     pictures = {}
-    for kind, heat in shared_scale(views, look).items():
+    for kind, heat in shared_scale(views, style).items():
         view = views[kind]
-        picture = colours.heat_picture(backdrop, heat, look.opacity, look.signed)
+        picture = colours.heat_picture(backdrop, heat, style.opacity, style.signed)
         if view.sensitivity.any():
             smooth = smoothed(view)
-            for share in look.contours:
+            for share in style.contours:
                 picture = drawing.contour(picture, smooth, set_level(smooth, share / 100))
         if view.measures.outside_window == 0:
             picture = drawing.frame(picture, *window_edges(view, size))

@@ -192,7 +192,7 @@ def test_explicit_window_holds_what_a_pixel_depends_on(pixel):
     window = explicit_window(config, pixel, size)
     for axis in (0, 1):
         first, last = seen[:, axis].min().item(), seen[:, axis].max().item()
-        # At the very edge the enlargement reads one cell of the grid instead of two.
+        # At the very edge the upsampling reads one cell of the grid instead of two.
         slack = config.stride if pixel[axis] in (0, size[axis] - 1) else 0
         assert window[axis].start <= first <= window[axis].start + slack
         assert window[axis].stop - slack <= last + 1 <= window[axis].stop
@@ -251,7 +251,7 @@ def test_window_of_a_pyramid_with_all_its_steps_before_the_skip():
     assert (seen.min(), seen.max() + 1) == (window.start, window.stop)
 
 
-def test_each_enlargement_joins_the_features_before_the_opening_that_it_undoes():
+def test_each_upsampling_joins_the_features_before_the_opening_that_it_undoes():
     net = network(PYRAMID)
     grids = [tuple(y.shape[-3:]) for _, y in net.layers.walk(picture(PYRAMID, 37, 50))]
     assert grids == [
@@ -259,7 +259,7 @@ def test_each_enlargement_joins_the_features_before_the_opening_that_it_undoes()
         (5, 10, 13), (5, 10, 13), (6, 19, 25),
     ]  # fmt: skip
     assert (PYRAMID.stride, PYRAMID.coarsest) == (2, 8)
-    with pytest.raises(ValueError, match="4 enlargements undo 3 strides"):
+    with pytest.raises(ValueError, match="4 upsamplings undo 3 strides"):
         build(replace(PYRAMID, decoder=(Level(4, 0),) * 4))
 
 
@@ -355,3 +355,11 @@ def test_the_same_weights_under_the_other_boundary(name):
         assert torch.equal(found, network(x)["qtips"]) == (name == "qtips-resnet")
         again = with_boundary(mirrored, "periodic")(x)["qtips"]
         assert torch.equal(again, network(x)["qtips"])
+
+
+def test_the_boundary_as_trained_is_the_network_itself():
+    network = build(MODELS["qtips-imexnet"])
+    assert with_boundary(network, "trained") is network
+    assert with_boundary(network, "mirrored") is not network
+    with pytest.raises(ValueError, match="the boundary is trained, periodic or mirrored, got"):
+        with_boundary(network, "open")

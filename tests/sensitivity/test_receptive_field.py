@@ -7,7 +7,7 @@ from PIL import Image
 from test_sensitivity import picture, randomised
 
 from imexnet.sensitivity.field_of_view import field_of_view
-from imexnet.sensitivity.receptive_field import Average, effective, growth, pictures
+from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 
 
 def averages(name: str, pixels: int) -> list[Average]:
@@ -73,7 +73,7 @@ def test_pictures_are_as_the_network_takes_them(tmp_path):
 def test_an_explicit_window_grows_by_two_cells_either_side_a_step(name):
     network = randomised(name)
     x = picture((120, 160), network.config.channels)
-    reaches = growth(network, x, (60, 81))
+    reaches = reach_per_step(network, x, (60, 81))
     stride = network.config.stride
     opening = 3 if stride == 1 else 7  # two openings with stride 2: 1 → 3 → 7
     steps = sum(stage.steps for stage in network.config.stages)
@@ -87,12 +87,12 @@ def test_an_explicit_window_grows_by_two_cells_either_side_a_step(name):
 
 def test_an_implicit_window_is_everything_after_the_first_step():
     network = randomised("qtips-imexnet")
-    reaches = growth(network, picture((64, 64), 1), (20, 30))
+    reaches = reach_per_step(network, picture((64, 64), 1), (20, 30))
     assert (reaches[0].rows, reaches[0].columns) == (3, 3)
     assert {(r.rows, r.columns) for r in reaches[1:]} == {(64, 64)}
     assert (reaches[1].sensitivity > 0).all()
     with pytest.raises(ValueError, match="row 64"):
-        growth(network, picture((64, 64), 1), (64, 3))
+        reach_per_step(network, picture((64, 64), 1), (64, 3))
 
 
 def test_growth_at_the_end_is_the_gradient_of_the_last_features():
@@ -101,5 +101,5 @@ def test_growth_at_the_end_is_the_gradient_of_the_last_features():
     x.requires_grad_()
     y = network.layers((x - network.mean) / network.std)
     (expected,) = torch.autograd.grad(y[0, :, 4, 5].square().sum() / 2, x)
-    last = growth(network, x, (4, 5))[-1].sensitivity
+    last = reach_per_step(network, x, (4, 5))[-1].sensitivity
     np.testing.assert_allclose(last, expected[0].abs().sum(0).numpy(), rtol=1e-9)

@@ -7,12 +7,22 @@ import pytest
 import torch
 from torch import nn
 
+from imexnet.data import nyu, qtips
 from imexnet.models.config import MODELS
 from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build
-from imexnet.sensitivity.field_of_view import ask, field_of_view, influence, input_sensitivity
+from imexnet.sensitivity.field_of_view import (
+    ClassReading,
+    FieldOfView,
+    Metres,
+    ask,
+    field_of_view,
+    influence,
+    input_sensitivity,
+)
 from imexnet.sensitivity.measures import measure, region
-from imexnet.sensitivity.receptive_field import growth as reach
+from imexnet.sensitivity.questions import Question, arrays, reading
+from imexnet.sensitivity.receptive_field import reach_per_step
 from imexnet.sensitivity.window import explicit_window, window_width
 from imexnet.stability.growth import stretched
 
@@ -145,12 +155,28 @@ def test_reading_is_the_prediction():
     with torch.no_grad():
         outputs = network(x)
     depth = field_of_view(network, "depth", x, (7, 9))
-    assert depth.value == pytest.approx(outputs["depth"][0, 0, 7, 9].item())
-    assert depth.probability is None
+    assert isinstance(depth.reading, Metres)
+    assert depth.reading.value == pytest.approx(outputs["depth"][0, 0, 7, 9].item())
     classes = field_of_view(network, "segmentation", x, (7, 9))
     logits = outputs["segmentation"][0, :, 7, 9]
-    assert classes.value == logits.argmax().item() + 1
-    assert classes.probability == pytest.approx(logits.softmax(0).max().item())
+    number = logits.argmax().item() + 1
+    assert isinstance(classes.reading, ClassReading)
+    assert (classes.reading.number, classes.reading.name) == (number, nyu.CLASSES[number])
+    assert classes.reading.probability == pytest.approx(logits.softmax(0).max().item())
+
+
+def test_files_hold_the_number_that_was_read_and_words_say_what_it_is():
+    rng = np.zeros((2, 2), np.float32)
+    sides = (slice(0, 1), slice(0, 1))
+    none = measure(rng, sides)
+    for task, read, value, words in (
+        ("depth", Metres(2.345), 2.345, "2.35 m"),
+        ("qtips", ClassReading(3, "black-black", 0.875), 3.0, "black-black, p = 0.88"),
+    ):
+        view = FieldOfView(read, rng, rng[None], sides, sides, none)
+        kept = arrays(Question(task, (0, 0)), {"resnet": view})["resnet_value"]
+        assert (kept.dtype, kept.shape, kept.item()) == (np.float64, (), value)
+        assert reading(view) == words
 
 
 @pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-resnet"])
@@ -185,8 +211,10 @@ def test_logit_of_a_class_and_margin():
     margin = field_of_view(network, "qtips", x, (5, 9))
     expected = views[first].derivative - views[second].derivative
     np.testing.assert_allclose(margin.derivative, expected, rtol=1e-9, atol=1e-14)
-    assert [view.value for view in views] == [0, 1, 2, 3]
-    assert sum(view.probability or 0 for view in views) == pytest.approx(1)
+    readings = [view.reading for view in views if isinstance(view.reading, ClassReading)]
+    assert [read.number for read in readings] == [0, 1, 2, 3]
+    assert [read.name for read in readings] == list(qtips.CLASSES)
+    assert sum(read.probability for read in readings) == pytest.approx(1)
 
 
 @pytest.mark.parametrize(
@@ -236,10 +264,14 @@ def test_nothing_depends_on_the_scale_of_the_gradient():
 
 def test_questions_that_make_no_sense():
     network, x = randomised("indoor-resnet"), picture((32, 40))
-    with pytest.raises(ValueError, match="depth has no classes"):
-        field_of_view(network, "depth", x, (3, 4), class_number=2)
-    with pytest.raises(ValueError, match="classes are 1 … 13, got 0"):
-        field_of_view(network, "segmentation", x, (3, 4), class_number=0)
+    for look in (field_of_view, influence):
+        with pytest.raises(ValueError, match="depth has no classes"):
+            look(network, "depth", x, (3, 4), class_number=2)
+        for number in (0, 14, -1):
+            with pytest.raises(ValueError, match=f"classes are 1 … 13, got {number}"):
+                look(network, "segmentation", x, (3, 4), class_number=number)
+        with pytest.raises(ValueError, match="the task must be one of depth, segmentation, qtips"):
+            look(network, "colour", x, (3, 4))
     with pytest.raises(ValueError, match="row 32, column 4"):
         field_of_view(network, "depth", x, (3, 4), other=(32, 4))
     with pytest.raises(ValueError, match="eval mode"):
@@ -275,14 +307,14 @@ def test_the_mode_of_the_caller_changes_nothing(mode):
     question = ask("depth", region((32, 40), (5, 6)))
     expected = input_sensitivity(network, x, question)
     views = [ask_(network, "depth", x, (5, 6)) for ask_ in (field_of_view, influence)]
-    reached = reach(network, x, (5, 6))
+    reached = reach_per_step(network, x, (5, 6))
     with mode():
         for given in (x, x.clone()):  # the latter an inference tensor
             assert torch.equal(input_sensitivity(network, given, question), expected)
             for ask_, view in zip((field_of_view, influence), views, strict=True):
                 again = ask_(network, "depth", given, (5, 6))
                 np.testing.assert_array_equal(again.derivative, view.derivative)
-            for own, other in zip(reach(network, given, (5, 6)), reached, strict=True):
+            for own, other in zip(reach_per_step(network, given, (5, 6)), reached, strict=True):
                 np.testing.assert_array_equal(own.sensitivity, other.sensitivity)
 
 
@@ -333,7 +365,7 @@ def test_what_is_no_picture_is_refused(x, words):
         with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
             way(network, "depth", x, (3, 4))
     with pytest.raises(ValueError, match=r"\(1, C, H, W\)"):
-        reach(network, x, (3, 4))
+        reach_per_step(network, x, (3, 4))
 
 
 @pytest.mark.parametrize("part", ["layers.2.norm", "layers", "heads.depth", ""])
@@ -347,7 +379,7 @@ def test_any_part_left_in_training_is_noticed(part):
         lambda: input_sensitivity(network, x, lambda y: y["depth"][0, 0, 3, 4]),
         lambda: field_of_view(network, "depth", x, (3, 4)),
         lambda: influence(network, "depth", x, (3, 4)),
-        lambda: reach(network, x, (3, 4)),
+        lambda: reach_per_step(network, x, (3, 4)),
     ):
         with pytest.raises(ValueError, match=f"eval mode.*in training: {part or 'the whole'}$"):
             way()
@@ -426,7 +458,7 @@ def test_answers_that_are_not_finite_are_refused():
         with pytest.raises(ValueError, match="not a number"):
             way(network, "depth", x, (10, 10))
     with pytest.raises(ValueError, match="not a number"):
-        reach(network, x, (10, 10))
+        reach_per_step(network, x, (10, 10))
 
 
 @pytest.mark.parametrize("pixel", [(-1, 3), (3, -1), (32, 3), (3, 40)])
@@ -436,7 +468,7 @@ def test_pixels_outside_are_refused_by_every_question(pixel):
         with pytest.raises(ValueError, match="outside"):
             way(network, "depth", x, pixel)
     with pytest.raises(ValueError, match="outside"):
-        reach(network, x, pixel)
+        reach_per_step(network, x, pixel)
 
 
 @pytest.mark.parametrize(("kind", "most"), [(torch.float16, 0.05), (torch.bfloat16, 0.15)])

@@ -6,7 +6,7 @@ import torch
 
 from imexnet.spectral.operators import BOUNDARIES, OPERATORS
 from imexnet.spectral.solve import implicit_solve, solve_eigenvalues
-from imexnet.spectral.stages import apply, recipe
+from imexnet.spectral.stages import apply, classical_solve
 from imexnet.spectral.symbols import LAPLACIAN, symbol
 
 SIZES = [(8, 8), (7, 10), (9, 5)]
@@ -20,7 +20,7 @@ def draw(size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
 @pytest.mark.parametrize("size", SIZES)
 def test_learned_is_the_implicit_solve(size):
     r, stencil = draw(size)
-    found = recipe(r, 0.7, "learned", stencil)
+    found = classical_solve(r, 0.7, "learned", stencil)
     expected = implicit_solve(torch.from_numpy(r)[None, None], torch.from_numpy(stencil)[None], 0.7)
     np.testing.assert_allclose(found.result, expected[0, 0].numpy(), atol=1e-12)
 
@@ -30,8 +30,10 @@ def test_laplacian_and_identity(size):
     r, _ = draw(size)
     spectrum = symbol(torch.tensor(LAPLACIAN, dtype=torch.float64)[None], size).real
     expected = solve_eigenvalues(torch.from_numpy(r)[None, None], spectrum, 2.0)[0, 0]
-    np.testing.assert_allclose(recipe(r, 2.0, "laplacian").result, expected, atol=1e-12)
-    np.testing.assert_allclose(recipe(r, 2.0, "identity", alpha=3.0).result, r / 7, atol=1e-12)
+    np.testing.assert_allclose(classical_solve(r, 2.0, "laplacian").result, expected, atol=1e-12)
+    np.testing.assert_allclose(
+        classical_solve(r, 2.0, "identity", alpha=3.0).result, r / 7, atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("operator", OPERATORS)
@@ -39,7 +41,7 @@ def test_laplacian_and_identity(size):
 @pytest.mark.parametrize("size", SIZES)
 def test_residual_is_rounding_and_every_stage_follows_from_the_last(operator, boundary, size):
     r, stencil = draw(size)
-    found = recipe(r, 1.3, operator, stencil, boundary=boundary)
+    found = classical_solve(r, 1.3, operator, stencil, boundary=boundary)
     assert found.residual < 1e-13
     assert found.shifted[0, 0] == found.stencil[1, 1]
     assert found.padded.sum() == pytest.approx(found.shifted.sum())
@@ -53,8 +55,8 @@ def test_mirrored_solve_does_not_wrap_round():
     r = np.zeros((16, 16))
     r[0, 8] = 1
     stencil = np.array([[0, -1, 0], [-1, 4, -1], [0, -1, 0]], float)
-    periodic = recipe(r, 1.0, "learned", stencil).result
-    mirrored = recipe(r, 1.0, "learned", stencil, boundary="mirrored").result
+    periodic = classical_solve(r, 1.0, "learned", stencil).result
+    mirrored = classical_solve(r, 1.0, "learned", stencil, boundary="mirrored").result
     assert abs(periodic[-1, 8]) > 100 * abs(mirrored[-1, 8])
     assert mirrored.sum() == pytest.approx(periodic.sum()) == pytest.approx(1)
 
@@ -84,4 +86,4 @@ def test_application_in_space_is_the_transposed_pair():
 )
 def test_bad_choices_are_named(options, words):
     with pytest.raises(ValueError, match=words):
-        recipe(np.ones((8, 8)), **{"step_size": 1.0, **options})
+        classical_solve(np.ones((8, 8)), **{"step_size": 1.0, **options})

@@ -14,7 +14,7 @@ from imexnet.models.config import MODELS
 from imexnet.models.networks import build, time_steps
 from imexnet.models.steps import ExplicitStep
 from imexnet.stability.corruptions import NOISES, perturb
-from imexnet.stability.growth import describe, growth, norms, stretched
+from imexnet.stability.growth import describe, norms, perturbation_growth, stretched
 from imexnet.stability.lipschitz import local_lipschitz
 
 
@@ -37,7 +37,7 @@ def picture(seed: int = 0, channels: int = 1, side: int = 64) -> torch.Tensor:
 @pytest.mark.usefixtures("linear_decay")
 def test_growth_of_linear_explicit_steps_is_a_power():
     x = picture()
-    answered = growth(network("qtips-resnet"), "qtips", x, perturb(x, "gaussian", 0.1))
+    answered = perturbation_growth(network("qtips-resnet"), "qtips", x, perturb(x, "gaussian", 0.1))
     assert answered.growth == pytest.approx([0.5**j for j in range(1, 7)])
     assert answered.output_change > 0
 
@@ -45,7 +45,9 @@ def test_growth_of_linear_explicit_steps_is_a_power():
 @pytest.mark.usefixtures("linear_decay")
 def test_growth_of_linear_implicit_steps_lies_between_that_and_one():
     x = picture()
-    answered = growth(network("qtips-imexnet"), "qtips", x, perturb(x, "gaussian", 0.1))
+    answered = perturbation_growth(
+        network("qtips-imexnet"), "qtips", x, perturb(x, "gaussian", 0.1)
+    )
     factors = [b / a for a, b in zip([1.0, *answered.growth], answered.growth, strict=False)]
     assert all(0.5 < factor < 1 for factor in factors)
 
@@ -54,7 +56,7 @@ def test_growth_of_linear_implicit_steps_lies_between_that_and_one():
 def test_growth_in_a_pyramid_is_taken_in_the_order_of_its_steps():
     """Halved by every step: three in a row at 1/8 of the picture, two at 1/16."""
     x, name = picture(channels=3), "indoor-pyramid-resnet"
-    growths = growth(network(name), "depth", x, perturb(x, "gaussian", 0.1)).growth
+    growths = perturbation_growth(network(name), "depth", x, perturb(x, "gaussian", 0.1)).growth
     assert len(growths) == 8 and growths[0] == pytest.approx(0.5)
     assert growths[2:4] == pytest.approx([growths[1] / 2, growths[1] / 4])
     assert growths[5] / growths[4] == pytest.approx(0.5)
@@ -63,7 +65,7 @@ def test_growth_in_a_pyramid_is_taken_in_the_order_of_its_steps():
 
 def test_no_noise_is_no_change():
     x = picture()
-    answered = growth(network("qtips-resnet"), "qtips", x, perturb(x, "gaussian", 0.0))
+    answered = perturbation_growth(network("qtips-resnet"), "qtips", x, perturb(x, "gaussian", 0.0))
     assert set(answered.growth) == {0}
     assert answered.output_change == 0
 
@@ -127,10 +129,13 @@ def test_every_noise_keeps_shape_type_and_range_and_repeats(noise, share, seed):
     assert torch.equal(noisy, perturb(x, noise, severity, seed))
 
 
-@pytest.mark.parametrize("noise", sorted(NOISES))
+MILD = {"gaussian": 0.05, "salt-and-pepper": 0.02, "blur": 1, "jpeg": 30, "brightness": 0.1}
+
+
+@pytest.mark.parametrize("noise", NOISES)
 def test_mild_severities_change_something(noise):
     x = picture(channels=3).float()
-    change = float((perturb(x, noise, NOISES[noise].mild) - x).norm() / x.norm())
+    change = float((perturb(x, noise, MILD[noise]) - x).norm() / x.norm())
     assert 0.001 < change < 0.7
 
 

@@ -440,7 +440,9 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
             imexnet(command, "indoor", "--model", kind, "--trunk", "unet", "--data", "x",
                     *(["--out", "y"] if command == "train" else []))  # fmt: skip
         assert end.value.code == 2
-        assert "--trunk must be one of plain, pyramid, got 'unet'" in capsys.readouterr().err
+        assert (
+            "--trunk must be one of plain, pyramid, backbone, got 'unet'" in capsys.readouterr().err
+        )
 
 
 def test_another_architecture(tmp_path, write_rooms):

@@ -11,7 +11,8 @@ from PIL import Image
 
 from imexnet.inference import predict, to_input
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
-from imexnet.models.tasks import KINDS, TRUNKS, family
+from imexnet.models.spec import ModelSpec, shipped_names
+from imexnet.models.tasks import KINDS
 from imexnet.ui.compare.history import MOST, History, thumb
 from imexnet.ui.compare.tab import Compare
 from imexnet.ui.components.answers import COLOURS, pointer_values
@@ -28,10 +29,8 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def tab() -> Compare:
-    families = {*TRUNKS.values(), "qtips"}
-    names = [f"{family}-{kind}" for family in families for kind in KINDS]
     with gr.Blocks() as demo:
-        return Compare(demo, {name: load_pretrained(name, "cpu") for name in names})
+        return Compare(demo, {name: load_pretrained(name, "cpu") for name in shipped_names()})
 
 
 @pytest.fixture
@@ -58,7 +57,7 @@ def test_slow_networks_show_the_first_answer_before_the_second(tab, room, monkey
 def test_values_for_the_pointer_are_the_networks_own(tab, room, task):
     outputs, expected = {}, {}
     for kind in KINDS:
-        network = tab.networks[f"{family(task)}-{kind}"]
+        network = tab.networks[ModelSpec.for_task(task, "plain", kind).name]
         x = to_input(room, network.config, "cpu")
         outputs[kind] = network(x)
         expected[kind] = predict(network, task, x, outputs[kind][task].shape[-2:]).values

@@ -5,11 +5,12 @@ from urllib.parse import parse_qsl
 import pytest
 from PIL import Image
 
-from imexnet.sensitivity.questions import TRAINED, Question
+from imexnet.models.networks import TRAINED
+from imexnet.sensitivity.questions import Question
 from imexnet.ui.compare.links import BEGUN, link, name_of, restore
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import decoded
-from imexnet.viz.heat_maps import Look
+from imexnet.viz.heat_maps import HeatMapStyle
 
 USUAL = ("plain", TRAINED, BEGUN)
 KITCHEN = {"task": "segmentation", "example": "kitchen-0004", "x": "400", "y": "240"}
@@ -23,13 +24,13 @@ KITCHEN = {"task": "segmentation", "example": "kitchen-0004", "x": "400", "y": "
             Question("segmentation", (0, 0), (479, 639), "wall"),
             "pyramid",
             "mirrored",
-            Look("linear"),
+            HeatMapStyle("linear"),
         ),
         (
             Question("depth", (1, 2), direction="outputs"),
             "plain",
             "periodic",
-            Look(part="signed", opacity=0.5, contours=(99,)),
+            HeatMapStyle(part="signed", opacity=0.5, contours=(99,)),
         ),
     ],
 )

@@ -81,7 +81,7 @@ def test_distance_between_two_clicks(page):
     page.locator("#task label", has_text="Segmentation").click()
     expect(page.locator("#legend .chip").first).to_be_visible(timeout=30_000)
     over(page, "truth", (60, 80), (120, 160))
-    names = set(examples.CLASS_NAMES["segmentation"])
+    names = set(examples.TASKS["segmentation"].classes)
     tip = page.locator(".pointer-tip").inner_text()
     assert {line.split(" ", 1)[1] for line in tip.splitlines()} <= names
 

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.sensitivity.field_of_view import FieldOfView
+from imexnet.sensitivity.field_of_view import FieldOfView, Metres
 from imexnet.sensitivity.measures import measure, set_level
 from imexnet.sensitivity.questions import Question, arrays
 from imexnet.viz import field_of_view_figures
 from imexnet.viz.drawing import contour
-from imexnet.viz.heat_maps import Look, heat_maps, shared_scale, shown_map
+from imexnet.viz.heat_maps import HeatMapStyle, heat_maps, shared_scale, shown_map
 
 
 def made(derivative: np.ndarray, window=(slice(0, 12), slice(0, 16))) -> FieldOfView:
     s = np.abs(derivative).sum(0)
     asked = (slice(3, 4), slice(4, 5))
-    return FieldOfView(2.5, None, s, derivative, asked, window, measure(s, asked, window))
+    return FieldOfView(Metres(2.5), s, derivative, asked, window, measure(s, asked, window))
 
 
 @pytest.fixture
@@ -44,11 +44,11 @@ def test_parts_are_shares_of_the_whole(views):
 
 
 def test_one_scale_for_all_and_independent_of_the_gradients_scale(views):
-    shown = shared_scale(views, Look(part="signed"))
+    shown = shared_scale(views, HeatMapStyle(part="signed"))
     assert max(np.abs(m).max() for m in shown.values()) == pytest.approx(1)
     assert (np.sign(shown["imexnet"]) == np.sign(views["imexnet"].derivative.sum(0))).all()
     scaled = {kind: made(2.0**-40 * view.derivative, view.window) for kind, view in views.items()}
-    for look in (Look(), Look("linear"), Look(part="blue")):
+    for look in (HeatMapStyle(), HeatMapStyle("linear"), HeatMapStyle(part="blue")):
         for kind, heat in shared_scale(views, look).items():
             np.testing.assert_allclose(heat, shared_scale(scaled, look)[kind], rtol=1e-5)
 
@@ -57,11 +57,11 @@ def test_pictures_have_window_marker_and_contours(views):
     question = Question("depth", (7, 9))
     plain = heat_maps(photo(), views, question, longest=128)
     assert {p.shape for p in plain.values()} == {(96, 128, 3)}
-    lined = heat_maps(photo(), views, question, Look(contours=(50,)), longest=128)
+    lined = heat_maps(photo(), views, question, HeatMapStyle(contours=(50,)), longest=128)
     assert all((lined[kind] != plain[kind]).any() for kind in views)
     white = (plain["resnet"] == 255).all(-1)
     assert white[8, 8:71].all()  # the upper edge of the window, rows 1 … 6 of 12, columns 1 … 8
-    faint = heat_maps(photo(), views, question, Look(opacity=0), longest=128)
+    faint = heat_maps(photo(), views, question, HeatMapStyle(opacity=0), longest=128)
     assert (faint["imexnet"][90, 3:120] == 63).all()  # 0.7 of the photo's grey
     box = heat_maps(photo(), views, Question("depth", (7, 9), (15, 20)), longest=128)
     assert (box["imexnet"][28, 36:83] == (255, 212, 0)).all()
@@ -86,7 +86,7 @@ def test_a_map_of_zeros_is_shown(views):
     nothing = {"resnet": made(np.zeros((3, 12, 16), np.float32))}
     question = Question("depth", (7, 9))
     for scale in ("logarithmic", "linear"):
-        look = Look(scale, contours=(95,))
+        look = HeatMapStyle(scale, contours=(95,))
         assert (heat_maps(photo(), nothing, question, look)["resnet"][20, 25] == 63).all()
         field_of_view_figures.printed_figure(photo(), nothing, question, look)
     field_of_view_figures.decay_figure(nothing)
@@ -95,7 +95,7 @@ def test_a_map_of_zeros_is_shown(views):
 @pytest.mark.parametrize("kind", field_of_view_figures.FORMATS)
 def test_printed_figure_is_complete_and_the_same_every_time(views, kind):
     question = Question("depth", (7, 9), (10, 12))
-    look = Look("linear", "signed", contours=(50, 95))
+    look = HeatMapStyle("linear", "signed", contours=(50, 95))
     first, second = (
         field_of_view_figures.encode(
             field_of_view_figures.printed_figure(photo(), views, question, look), kind
@@ -109,16 +109,18 @@ def test_printed_figure_is_complete_and_the_same_every_time(views, kind):
 
 def test_caption_says_what_is_shown(views):
     words = field_of_view_figures.caption(
-        Question("segmentation", (7, 9), about="sofa"), Look(), views
+        Question("segmentation", (7, 9), about="sofa"), HeatMapStyle(), views
     )
     assert "the logit of “sofa” at column 9, row 7" in words
     assert "16 × 12 pixels" in words
-    box = field_of_view_figures.caption(Question("depth", (7, 9), (3, 20)), Look("linear"), views)
+    box = field_of_view_figures.caption(
+        Question("depth", (7, 9), (3, 20)), HeatMapStyle("linear"), views
+    )
     assert "mean of the depth over columns 9 … 20, rows 3 … 7" in box
     assert "99.9 % quantile" in box
     reverse = Question("depth", (7, 9), direction="outputs")
     assert "brighter input pixel at column 9, row 7" in field_of_view_figures.caption(
-        reverse, Look(), views
+        reverse, HeatMapStyle(), views
     )
 
 

@@ -9,11 +9,12 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from imexnet.io import files
-from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS, family
+from imexnet.models.networks import TRAINED, Network, with_boundary
+from imexnet.models.spec import ModelSpec
+from imexnet.models.tasks import KINDS
 from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
-from imexnet.sensitivity.questions import ANSWER, TRAINED, Question
+from imexnet.sensitivity.questions import ANSWER, Question
 from imexnet.sensitivity.window import window_width
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.compare import events, links
@@ -37,7 +38,7 @@ from imexnet.ui.components.parts import (
 )
 from imexnet.viz import field_of_view_figures
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
-from imexnet.viz.heat_maps import CLIPPED, CONTOURS, PARTS, SCALES, Look, heat_maps
+from imexnet.viz.heat_maps import CLIPPED, CONTOURS, PARTS, SCALES, HeatMapStyle, heat_maps
 
 DIRECTIONS = [
     ("what decided this output", "inputs"),
@@ -66,7 +67,7 @@ class Explorer:
         self.networks = networks
         self.folder = folder
         self.trunk = trunk
-        self._twin = lru_cache(2 * len(networks))(questions.with_edges)
+        self._twin = lru_cache(2 * len(networks))(with_boundary)
         self._build()
 
     def question(self, photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class Explorer:
         asked = (about, other_column, other_row, direction, boundary, trunk)
         photo, question, views = self._views(photo, task, column, row, *asked)
         with telling():
-            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
+            look = HeatMapStyle(scale, part, opacity, tuple(int(share) for share in contours or ()))
             pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
         link = links.link(photo, question, trunk, boundary, look)
         return (
@@ -195,7 +196,7 @@ class Explorer:
         scale, part, opacity, contours = values[-4:]
         folder = self.folder.new()
         with telling():
-            look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
+            look = HeatMapStyle(scale, part, opacity, tuple(int(share) for share in contours or ()))
             figure = field_of_view_figures.printed_figure(photo, views, question, look)
         paths = [
             files.write_bytes(
@@ -232,8 +233,10 @@ class Explorer:
                 return photo, question, questions.ask_all(twins, photo, x, question)
 
     def _measures(self, question: Question, views: Mapping[str, FieldOfView], trunk: str) -> str:
-        width = window_width(self.networks[f"{family(question.task, trunk)}-resnet"].config)
-        readings = {kind: questions.reading(question, view) for kind, view in views.items()}
+        width = window_width(
+            self.networks[ModelSpec.for_task(question.task, trunk, "resnet").name].config
+        )
+        readings = {kind: questions.reading(view) for kind, view in views.items()}
         rows = [
             (f"Answer at {question.place}", readings),
             *field_of_view_figures.measure_rows(views),
@@ -253,7 +256,7 @@ class Explorer:
         with gr.Row():
             heat_resnet = picture("ResNet", "heat-resnet")
             heat_imexnet = picture("IMEXNet", "heat-imexnet")
-        bar = gr.HTML(_heat_bar(Look()), label="scale", elem_id="heat-bar")
+        bar = gr.HTML(_heat_bar(HeatMapStyle()), label="scale", elem_id="heat-bar")
         number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
         with gr.Row(equal_height=True):
             column = gr.Number(label="Column", elem_id="column", **number)
@@ -322,7 +325,7 @@ class Explorer:
         return [*asked, self.scale, self.part, self.opacity, self.contours]
 
 
-def _heat_bar(look: Look) -> str:
+def _heat_bar(look: HeatMapStyle) -> str:
     if look.scale == "linear":
         ticks = ["0", "0.25", "0.5", "0.75", "1"]
         unit = f"the {100 * CLIPPED:g} % quantile"

@@ -12,18 +12,19 @@ import numpy as np
 from PIL import Image
 
 from imexnet.io.photos import full_size
-from imexnet.models.tasks import TRUNKS
+from imexnet.models.networks import TRAINED
+from imexnet.models.spec import SHIPPED_TRUNKS
 from imexnet.sensitivity.field_of_view import FieldOfView
-from imexnet.sensitivity.questions import ANSWER, DIRECTIONS, TRAINED, Question
+from imexnet.sensitivity.questions import ANSWER, DIRECTIONS, Question
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import QTIPS, example
 from imexnet.ui.components.parts import decoded
-from imexnet.viz.heat_maps import Look
+from imexnet.viz.heat_maps import HeatMapStyle
 
 PLAIN = "plain"
 LINES = (50, 95)  # of the contours that the page begins with
-BEGUN = Look(contours=LINES)
+BEGUN = HeatMapStyle(contours=LINES)
 
 
 class View(NamedTuple):
@@ -33,10 +34,12 @@ class View(NamedTuple):
     question: Question
     trunk: str
     boundary: str
-    look: Look
+    look: HeatMapStyle
 
 
-def link(photo: Image.Image, question: Question, trunk: str, boundary: str, look: Look) -> str:
+def link(
+    photo: Image.Image, question: Question, trunk: str, boundary: str, look: HeatMapStyle
+) -> str:
     """The query of a link to this view, without what the page begins with; "" for an upload."""
     name = name_of(photo)
     if name is None:
@@ -73,7 +76,7 @@ def restore(query: Mapping[str, str]) -> View | None:
         boundary = query.get("boundary", TRAINED)
         question = Question(query["task"], pixel, other, about, query.get("show", DIRECTIONS[0]))
         lines = query.get("lines", ",".join(map(str, LINES)))
-        look = Look(
+        look = HeatMapStyle(
             query.get("scale", BEGUN.scale),
             query.get("part", BEGUN.part),
             float(query.get("opacity", BEGUN.opacity)),
@@ -83,7 +86,7 @@ def restore(query: Mapping[str, str]) -> View | None:
         return None
     width, height = full_size(decoded(photo) if isinstance(photo, str) else photo)
     inside = all(0 <= r < height and 0 <= c < width for r, c in (pixel, other or pixel))
-    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in TRUNKS:
+    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in SHIPPED_TRUNKS:
         return None
     return View(photo, question, trunk, boundary, look)
 

@@ -11,8 +11,7 @@ from torch import Tensor
 
 from imexnet.inference import answer, forward
 from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS
-from imexnet.sensitivity.questions import CLASS_NAMES
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import PICTURES, pair_and_input, read
 from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
@@ -117,7 +116,7 @@ def _row(task: str, resnet: np.ndarray, imexnet: np.ndarray) -> dict[str, str]:
         words = {kind: f"{values.mean():.2f} m" for kind, values in both.items()}
         apart = np.abs(imexnet - resnet) / resnet
     else:
-        names = CLASS_NAMES[task]
+        names = TASKS[task].classes
         words = {kind: names[np.bincount(v.ravel()).argmax()] for kind, v in both.items()}
         apart = resnet != imexnet
     return words | {"apart": f"{100 * apart.mean():.0f} %"}

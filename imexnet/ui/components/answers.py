@@ -10,7 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer
-from imexnet.sensitivity.questions import CLASS_NAMES
+from imexnet.models.tasks import TASKS
 from imexnet.ui.components.parts import SHOWN, class_legend, colour_bar
 from imexnet.viz import drawing
 from imexnet.viz.colours import DEPTH_COLOURS, PALETTES, depth_range, pictures
@@ -42,7 +42,7 @@ def answer_pictures(
         classes[kind] = answer(task, o, (height, width)).values
     classes |= known
     present = sorted({int(k) for values in classes.values() for k in np.unique(values)})
-    legend = class_legend(CLASS_NAMES[task], PALETTES[task], present)
+    legend = class_legend(TASKS[task].classes, PALETTES[task], present)
     return _enlarged(pictures(task, classes), size), legend
 
 
@@ -68,7 +68,7 @@ def pointer_values(
         grids["truth"] = truth
     content: dict[str, Any] = {
         "size": photo_size,
-        "classes": None if task == "depth" else CLASS_NAMES[task],
+        "classes": None if task == "depth" else TASKS[task].classes,
         "grids": {name: _packed(task, values) for name, values in grids.items()},
     }
     return json.dumps(content)

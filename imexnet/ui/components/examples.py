@@ -16,8 +16,8 @@ from torch import Tensor
 from imexnet.data import nyu, qtips
 from imexnet.inference import answer, resize
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
+from imexnet.models.tasks import TASKS
 from imexnet.places import KITCHENS
-from imexnet.sensitivity.questions import CLASS_NAMES
 from imexnet.ui.components.parts import colour_bar, table
 from imexnet.viz import colours, drawing, plots
 
@@ -126,7 +126,7 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
             "RMSE ↓": f"{scores['rmse']:.2f} m",
             "δ1 ↑": f"{scores['delta1']:.3f}",
         }
-    confusion = confusion_matrix(values, truth, len(CLASS_NAMES[task]))
+    confusion = confusion_matrix(values, truth, len(TASKS[task].classes))
     ious = iou(confusion)
     if task == "qtips":
         return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}

@@ -12,7 +12,9 @@ from torch import Tensor
 from imexnet.inference import to_input
 from imexnet.io.photos import endings, is_cut_short, is_plain
 from imexnet.models.networks import Network
-from imexnet.models.tasks import FAMILIES, KINDS, TRUNKS, family
+from imexnet.models.spec import SHIPPED_TRUNKS, ModelSpec
+from imexnet.models.tasks import KINDS
+from imexnet.models.tasks import TASKS as MODEL_TASKS
 from imexnet.ui.components import examples
 from imexnet.ui.components.parts import (
     EVERY,
@@ -122,11 +124,11 @@ def pair_and_input(
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
-    if task not in FAMILIES:
+    if task not in MODEL_TASKS:
         raise fault("There is no such task; choose depth, segmentation or qtips.")
-    if trunk not in TRUNKS:
+    if trunk not in SHIPPED_TRUNKS:
         raise fault("There is no such trunk; choose plain or pyramid.")
-    names = {kind: f"{family(task, trunk)}-{kind}" for kind in KINDS}
+    names = {kind: ModelSpec.for_task(task, trunk, kind).name for kind in KINDS}
     missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:
         raise fault(f"This server has no {' and no '.join(missing)} for this task; try another.")

@@ -15,7 +15,7 @@ from imexnet.models.networks import Network, time_steps
 from imexnet.models.steps import IMEXStep
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.green import SQUARES, green
-from imexnet.sensitivity.receptive_field import Average, effective, growth, pictures
+from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input, pair_of
@@ -135,7 +135,7 @@ class Receptive:
         grid = (x.shape[-2], x.shape[-1])
         with telling(), DEVICE:
             cell = to_grid(pixel, (height, width), grid)
-            found = {kind: growth(network, x, cell) for kind, network in pair.items()}
+            found = {kind: reach_per_step(network, x, cell) for kind, network in pair.items()}
         size = drawing.display_size(grid, THUMBNAIL)
         shown = []
         for kind, reaches in found.items():

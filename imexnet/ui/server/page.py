@@ -21,7 +21,7 @@ from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 
 from imexnet.memory import return_freed_memory
-from imexnet.models.tasks import FAMILIES
+from imexnet.models.tasks import TASKS
 from imexnet.program import INTERRUPTED
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
@@ -138,7 +138,7 @@ class Page(gr.Blocks):
         """Answers one question of each kind, so that the first visitor need not wait longer."""
         named = {function.api_name: function.fn for function in self.fns.values()}
         kitchens = examples.kitchens()
-        for task in FAMILIES:
+        for task in TASKS:
             photo = decoded(kitchens[0]) if kitchens and task != "qtips" else example(0)
             for name, pixel in (("predict", ()), ("field_of_view", (0, 0))):
                 handler = named.get(name)

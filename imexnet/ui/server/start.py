@@ -18,7 +18,7 @@ import gradio as gr
 from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import default_device, load_whole
 from imexnet.models.folding import fold
-from imexnet.models.tasks import FAMILIES, KINDS, TRUNKS
+from imexnet.models.spec import shipped_names
 from imexnet.ui.compare.tab import Compare
 from imexnet.ui.components.style import CSS, INTRODUCTION, VISIT, theme
 from imexnet.ui.receptive.tab import Receptive
@@ -31,10 +31,7 @@ ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 
 def build() -> Page:
     """The page with all its tabs and networks; a network that is missing is named on stderr."""
-    names = (
-        f"{n}-{kind}" for n in sorted({*FAMILIES.values(), *TRUNKS.values()}) for kind in KINDS
-    )
-    networks, faults = load_whole(names, "cpu")
+    networks, faults = load_whole(shipped_names(), "cpu")
     compiled = os.environ.get("IMEXNET_COMPILE") == "1"
     # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
     folded = {name: fold(network, compiled) for name, network in networks.items()}

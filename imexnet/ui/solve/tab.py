@@ -14,7 +14,7 @@ from imexnet.models.steps import IMEXStep
 from imexnet.ode import reaction_diffusion
 from imexnet.ode.layer_ode import layer_problem, propagate
 from imexnet.spectral.operators import BOUNDARIES
-from imexnet.spectral.stages import recipe
+from imexnet.spectral.stages import classical_solve
 from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import inputs, need, on_new_photo
@@ -89,7 +89,9 @@ class Solve:
                 raise fault("A ResNet has no learned L; choose the IMEXNet or another L.")
             stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
         with telling():
-            stages = recipe(rhs, float(step_size), operator, stencil, float(alpha), boundary)
+            stages = classical_solve(
+                rhs, float(step_size), operator, stencil, float(alpha), boundary
+            )
         size = drawing.display_size(rhs.shape, SHOWN)
         low, high = stages.multiplier.min(), stages.multiplier.max()
         words = (

@@ -14,7 +14,7 @@ from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
 from imexnet.stability.attacks import ATTACKS, ITERATIONS
 from imexnet.stability.corruptions import NOISES
-from imexnet.stability.growth import Growth, growth
+from imexnet.stability.growth import Growth, perturbation_growth
 from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
@@ -79,7 +79,7 @@ class Stability:
                     for kind in pair
                 }
             clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
-            grown = {kind: growth(n, task, x, moved[kind]) for kind, n in pair.items()}
+            grown = {kind: perturbation_growth(n, task, x, moved[kind]) for kind, n in pair.items()}
             local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
             scores = {"clean": _scores(task, clean, clean, truth)}
             scores["moved"] = _scores(task, after, clean, truth)
