@@ -61,8 +61,7 @@ def fit(
         ValueError: if data are missing, `out` is there already or cannot be written, or a state is
             there that does not fit.
     """
-    state_file = out.with_name(f"{out.stem}.training.safetensors")
-    _check_files(out, state_file, resume)
+    state_file = _state_file(out, resume)
     keep_freed_memory()
     out.parent.mkdir(parents=True, exist_ok=True)
     training = _begin(config, data, rendered, architecture, start_from)
@@ -85,15 +84,17 @@ def fit(
     return metrics
 
 
-def _check_files(out: Path, state_file: Path, resume: bool) -> None:
-    """Before hours of work, not after."""
+def _state_file(out: Path, resume: bool) -> Path:
+    """Where the state lies; files in the way are told before hours of work, not after."""
     if out.is_dir():
         raise ValueError(f"{out} is a folder; give the name of a file to write")
+    state_file = out.with_name(f"{out.stem}.training.safetensors")
     if state_file.exists() and not resume:
         raise ValueError(f"{state_file.name} is an unfinished run: use --resume, or delete it")
     if resume and out.exists() and not state_file.exists():
         raise ValueError(f"{out.name} is finished: there is nothing to resume")
     check_new(out)
+    return state_file
 
 
 @dataclass
