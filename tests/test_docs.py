@@ -24,7 +24,7 @@ PROGRAMS = re.compile(
     r"(\.venv/bin/)?(python3?|imexnet|make|pip|accelerate|torchrun|for|curl|git|hf) "
 )
 ELSEWHERE = {
-    r"make \w+": "the Makefile, which runs these tests",
+    r"make [\w-]+": "the Makefile, which runs these tests",
     r"(\.venv/bin/)?pip install .*": "the Makefile does it",
     r"pip wheel .*": "test_wheel.py",
     r"python3 -m venv \.venv": "the Makefile does it",
