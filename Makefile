@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test slow bench load check format docs clean
+.PHONY: run quick test test-kitchens slow bench load check format docs clean
 
 run: .venv/run
 	$(BIN)/python app.py
@@ -9,11 +9,18 @@ run: .venv/run
 # A browser that is there, or one brought; without it the tests that drive one are skipped.
 BROWSER = IMEXNET_BROWSER="$$($(BIN)/python tests/browser.py)"
 
+# For every edit: no browser, no training.
+quick: .venv/test
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or training or kitchens or slow or nyu)"
+
 test: .venv/test check
 	$(BROWSER) $(BIN)/python -m pytest
 
+test-kitchens: .venv/render
+	$(BIN)/python -m pytest -m kitchens
+
 slow: .venv/test
-	$(BROWSER) $(BIN)/python -m pytest -m slow
+	$(BROWSER) $(BIN)/python -m pytest -m "slow and not kitchens"
 
 bench: .venv/bench
 	$(BIN)/python -m imexnet benchmark --threads 1
@@ -43,9 +50,13 @@ docs: .venv/docs
 	$(BIN)/python -m pip install -q -e .
 	touch $@
 
-.venv/test: .venv/bin/python requirements.txt pyproject.toml
-	$(BIN)/python -m pip install -q -e '.[test]'
+.venv/test: .venv/bin/python requirements.txt requirements-test.txt pyproject.toml
+	$(BIN)/python -m pip install -q -c requirements-test.txt -e '.[test]'
 	touch $@ .venv/run
+
+.venv/render: .venv/bin/python requirements.txt requirements-test.txt pyproject.toml
+	$(BIN)/python -m pip install -q -c requirements-test.txt -e '.[test,render]'
+	touch $@ .venv/test .venv/run
 
 .venv/bench: .venv/bin/python requirements.txt pyproject.toml
 	$(BIN)/python -m pip install -q -e '.[bench]'

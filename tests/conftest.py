@@ -159,12 +159,14 @@ def url(tmp_path_factory) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
 
 
+@pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """Without a browser, what drives one is skipped."""
-    if CHROMIUM is None:
-        for item in items:
-            if "browser" in item.fixturenames or item.get_closest_marker("browser"):
-                item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
+    """What drives a browser is marked as such, and skipped where there is none."""
+    for item in items:
+        if "browser" in item.fixturenames:
+            item.add_marker("browser")
+        if CHROMIUM is None and item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

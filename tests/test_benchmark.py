@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from typer.testing import CliRunner
 from imexnet import benchmark
 from imexnet.benchmark import Timing, ratio, side_by_side
 from imexnet.cli.main import app, main
+from imexnet.models.config import MODELS
 
 NOW = Timing(seconds=0)
 
@@ -29,10 +31,21 @@ def test_a_ratio_is_that_within_the_rounds():
     assert ratio(times, "theirs", "ours") == pytest.approx(2)
 
 
-@pytest.mark.parametrize("section", ["solve", "growth", "fields of view"])
-def test_sections_give_finite_positive_numbers(section, monkeypatch):
+@pytest.fixture
+def small(monkeypatch):
+    """Every section on small grids, the networks on pictures of 32 × 32."""
     monkeypatch.setattr(benchmark, "SOLVE_SHAPE", (2, 3, 16, 12))
     monkeypatch.setattr(benchmark, "GROWTH_SIDES", (16, 32))
+    monkeypatch.setattr(benchmark, "STEP_SHAPES", ((1, 3, 12, 16),))
+    monkeypatch.setattr(benchmark, "TRAINING_SHAPES", ((2, 4, 8, 8),))
+    monkeypatch.setattr(benchmark, "GLOBAL_SHAPE", (1, 8, 16, 12))
+    monkeypatch.setattr(benchmark, "BATCH", 2)
+    shrunk = {name: replace(config, size=(32, 32)) for name, config in MODELS.items()}
+    monkeypatch.setattr(benchmark, "MODELS", shrunk)
+
+
+@pytest.mark.parametrize("section", sorted(benchmark.SECTIONS.keys() - {"page"}))
+def test_sections_give_finite_positive_numbers(section, small):
     result = benchmark.run([section], NOW)
     assert list(result) == ["machine", section]
     assert result["machine"]["threads"] == torch.get_num_threads()
@@ -47,18 +60,52 @@ def test_sections_give_finite_positive_numbers(section, monkeypatch):
     found = list(numbers(result[section]))
     assert len(found) >= 3
     assert all(math.isfinite(value) for value in found)
+    assert section == "growth" or all(value > 0 for value in found)  # an exponent has a sign
 
 
-def test_unequal_results_are_never_timed(monkeypatch):
-    monkeypatch.setattr(benchmark, "SOLVE_SHAPE", (2, 3, 16, 12))
+def test_what_each_section_compares(small):
+    """Every step in each form, every way to connect pixels, both networks of each family."""
+    found = benchmark.run(["steps", "made global", "training"], NOW)
+    assert set(found["steps"]) == {
+        "forward, 1 × 3 × 12 × 16, float32", "training, 1 × 3 × 12 × 16, float32",
+        "forward, 1 × 3 × 12 × 16, bfloat16", "training, 1 × 3 × 12 × 16, bfloat16",
+        "forward, 2 × 4 × 8 × 8, bfloat16", "training, 2 × 4 × 8 × 8, bfloat16",
+    }  # fmt: skip
+    parameters = {
+        name: value["parameters"]
+        for name, value in found["made global"].items()
+        if not name.startswith("SpectralConv")
+    }
+    assert parameters == {
+        "implicit solve": 9 * 8,
+        "implicit solve, prepared": 9 * 8,
+        "self-attention over pixels, 4 heads": 4 * 8 * 8 + 4 * 8,
+        "31 × 31 depthwise convolution": 8 * 31 * 31 + 8,
+        "learned global filter, one complex number a frequency": 2 * 8 * 16 * 7,
+    }
+    assert found["made global"]["implicit solve"]["time / solve"] == 1
+    assert set(found["training"]) == {
+        "qtips-resnet, images/s", "qtips-imexnet, images/s", "qtips: imexnet / resnet, time",
+        "indoor-resnet, images/s", "indoor-imexnet, images/s", "indoor: imexnet / resnet, time",
+    }  # fmt: skip
+
+
+def test_images_a_second_count_the_whole_batch(small, monkeypatch):
+    """A step of 100 ms on a batch of 2."""
+    monkeypatch.setattr(benchmark, "side_by_side", lambda runs, _: {k: [100.0] for k in runs})
+    found = benchmark.run(["training"], NOW)["training"]
+    assert found["qtips-imexnet, images/s"] == pytest.approx(20)
+    assert found["indoor: imexnet / resnet, time"] == 1
+
+
+def test_unequal_results_are_never_timed(small, monkeypatch):
     monkeypatch.setattr(benchmark, "implicit_solve", lambda rhs, stencil, h: rhs)
     monkeypatch.setattr(benchmark, "side_by_side", pytest.fail)
     with pytest.raises(AssertionError, match="not close"):
         benchmark.solve(NOW)
 
 
-def test_the_command_prints_one_json_object(monkeypatch):
-    monkeypatch.setattr(benchmark, "GROWTH_SIDES", (16, 32))
+def test_the_command_prints_one_json_object(small):
     done = CliRunner().invoke(app, ["benchmark", "--only", "growth", "--seconds", "0", "--json"])
     assert done.exit_code == 0
     assert set(json.loads(done.stdout)["growth"]) == {"milliseconds", "exponent"}

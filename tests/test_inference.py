@@ -2,6 +2,7 @@
 
 import io
 import math
+from typing import cast
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from torch import nn
 
 from imexnet.data import qtips
 from imexnet.inference import Classes, Depth, answer, input_size, predict, resize, to_grid, to_input
@@ -141,16 +143,26 @@ def test_to_grid_maps_corners_and_refuses_the_outside():
 
 
 def test_answers_have_the_asked_size_and_units():
-    torch.manual_seed(0)
-    network = build(INDOOR).eval()
+    """Heads that answer the same everywhere: 2.5 m, and the fifth class with probability 0.7."""
+    network = build(INDOOR).eval().requires_grad_(False)
+    logits = torch.full((13,), math.log(0.3 / 12))
+    logits[4] = math.log(0.7)
+    for task, bias in (("depth", torch.tensor([math.log(2.5)])), ("segmentation", logits)):
+        head = cast(nn.Conv2d, network.heads[task])
+        head.weight.zero_()
+        assert head.bias is not None
+        head.bias.copy_(bias)
     x = to_input(Image.fromarray(gradient((120, 160))), INDOOR, "cpu")
     depth = predict(network, "depth", x, (37, 53))
     assert isinstance(depth, Depth)
     assert depth.metres.shape == (37, 53)
     assert depth.metres.dtype == np.float32
+    np.testing.assert_allclose(depth.metres, 2.5, rtol=1e-5)
     classes = predict(network, "segmentation", x)
     assert isinstance(classes, Classes)
     assert classes.classes.shape == classes.probability.shape == (120, 160)
+    assert (classes.classes == 5).all()  # 0 is unlabelled
+    np.testing.assert_allclose(classes.probability, 0.7, rtol=1e-5)
 
 
 def test_classes_equal_argmax_and_softmax_of_the_enlarged_logits():

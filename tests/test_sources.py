@@ -15,7 +15,10 @@ def test_no_registry_is_named():
     """Where packages and weights come from is the user's affair, and nothing is downloaded."""
     assert REGISTRIES.search('URL = "https://huggingface.co/a/b"')
     assert REGISTRIES.search("pip install --index-url http://mirror")
-    build_files = ("Makefile", "requirements.txt", "pyproject.toml", "setup.py", ".ci/run")
+    build_files = (
+        "Makefile", "requirements.txt", "requirements-test.txt", ".pre-commit-config.yaml",
+        "pyproject.toml", "setup.py", ".ci/run",
+    )  # fmt: skip
     paths = [ROOT / "app.py", *(ROOT / "imexnet").rglob("*.py")]
     paths += [*(ROOT / "benchmarks").rglob("*.py")]
     paths += [ROOT / name for name in build_files if (ROOT / name).exists()]

@@ -49,8 +49,8 @@ def geometry(solids: Sequence[Solid]) -> Geometry:
     Raises:
         ModuleNotFoundError: without the extra `render`.
     """
-    from embreex.mesh_construction import TriangleMesh
-    from embreex.rtcore_scene import EmbreeScene
+    from embreex.mesh_construction import TriangleMesh  # pyright: ignore[reportMissingImports]
+    from embreex.rtcore_scene import EmbreeScene  # pyright: ignore[reportMissingImports]
 
     meshes = [solid for solid in solids if isinstance(solid, Mesh)]
     balls = [solid for solid in solids if isinstance(solid, Ball)]

@@ -137,7 +137,7 @@ def trace_light(
 ) -> np.ndarray:
     """(H, W, 3) float32 linear radiance, denoised with the help of reflectance and normals."""
     light = _trace(build_scene(solids), camera, size, quality, int(random.integers(2**31)))
-    import pyoidn
+    import pyoidn  # pyright: ignore[reportMissingImports]
 
     # At several rays a pixel the guides' edges are as soft as those of the light.
     n = quality.guides
@@ -178,12 +178,14 @@ def mitsuba() -> Any:
         ModuleNotFoundError: without the extra `render`.
     """
     os.environ.setdefault("OIDN_NUM_THREADS", "1")  # processes share the cores, not threads
-    import mitsuba as mi
-    import pyoidn  # noqa: F401  # missing now rather than after the first scene
+    import mitsuba as mi  # pyright: ignore[reportMissingImports]
+
+    # pyoidn: missing now rather than after the first scene.
+    import pyoidn  # noqa: F401  # pyright: ignore[reportMissingImports]
 
     if mi.variant() != "scalar_rgb":
         mi.set_variant("scalar_rgb")
-        import drjit
+        import drjit  # pyright: ignore[reportMissingImports]
 
         drjit.set_thread_count(1)
     return mi

@@ -1,5 +1,6 @@
 """The command line as a user calls it: results, one JSON object, one line for bad input."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,13 +8,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import made_room
 from PIL import Image
 from typer.testing import CliRunner
 
 from imexnet.cli.main import app, main
 from imexnet.data import qtips
-from imexnet.models.checkpoints import WEIGHTS
+from imexnet.inference import to_input
+from imexnet.io.photos import read_photo
+from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.stability import attacks
+from imexnet.stability.growth import growth
 
 pytestmark = pytest.mark.skipif(
     not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="weights are not there"
@@ -314,15 +320,35 @@ def test_missing_training_extra_is_named(monkeypatch, capsys):
     assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("noise", "severity"), [("jpeg", "20"), ("pgd", "1"), ("transfer", "1")])
+def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
+    """(1, 3, H, W) through a JPEG file."""
+    file = io.BytesIO()
+    pixels = (x[0].permute(1, 2, 0) * 255).round().byte().numpy()
+    Image.fromarray(pixels).save(file, "JPEG", quality=quality)
+    read = np.asarray(Image.open(file), np.float32) / 255
+    return torch.from_numpy(read).permute(2, 0, 1).unsqueeze(0)
+
+
+@pytest.mark.parametrize(("noise", "severity"), [("jpeg", 20), ("pgd", 1), ("transfer", 1)])
 def test_stability_under_other_noises_and_attacks(photo, here, noise, severity):
-    words = ("stability", photo, "--task", "depth", "--noise", noise, "--severity", severity)
+    words = ("stability", photo, "--task", "depth", "--noise", noise, "--severity", str(severity))
     status, out, _ = here(*words, "--model", "imexnet", "--json")
     result = json.loads(out)
     assert status == 0
     assert set(result) == {"imexnet"}
-    assert set(result["imexnet"]) == {"growth", "output_change"}
-    assert result["imexnet"]["output_change"] > 0
+    network = load_pretrained("indoor-imexnet")
+    x = to_input(read_photo(photo), network.config, "cpu")
+    if noise == "jpeg":
+        moved = jpeg(x, severity)
+    else:  # an attack is made for the network, or for the other one, against its own clean answer
+        victim = network if noise == "pgd" else load_pretrained("indoor-resnet")
+        objective = attacks.loss(victim, "depth", attacks.own_answer(victim, "depth", x))
+        moved = attacks.attack("pgd", objective, x, severity / 255)
+        assert (moved - x).abs().max() <= severity / 255 + 1e-6
+    expected = growth(network, "depth", x, moved)
+    assert result["imexnet"]["growth"] == pytest.approx(expected.growth, rel=1e-3)
+    assert result["imexnet"]["output_change"] == pytest.approx(expected.output_change, rel=1e-3)
+    assert expected.output_change > 0
 
 
 def test_robustness_of_qtips_prints_curves(here):

@@ -121,6 +121,7 @@ def test_an_interrupt_through_code_that_is_made_at_run_time_ends_with_130():
     assert (done.returncode, done.stderr) == (130, "")
 
 
+@pytest.mark.training
 def test_interrupted_training_leaves_the_last_epoch_alone(tmp_path):
     out = tmp_path / "net.safetensors"
     state = tmp_path / "net.training.safetensors"
@@ -132,8 +133,8 @@ def test_interrupted_training_leaves_the_last_epoch_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == [state.name]
 
 
+@pytest.mark.kitchens
 def test_interrupted_rendering_leaves_no_half_written_file(tmp_path):
-    pytest.importorskip("mitsuba")
     words = ["-m", "imexnet", "render", "--count", "200", "--size", "32x24", "--out", str(tmp_path)]
     status, told = interrupted(words, lambda: any(tmp_path.glob("rgb/*.jpg")))
     assert status == 130
@@ -149,6 +150,7 @@ def test_interrupted_page_ends_with_130_and_takes_its_files_away(tmp_path):
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
+@pytest.mark.training
 def test_interrupted_benchmark_ends_with_130(tmp_path, write_rooms):
     folder = write_rooms([made_room("train" if seed < 16 else "val", seed) for seed in range(17)])
     state = tmp_path / "imex-0.training.safetensors"

@@ -19,6 +19,7 @@ from imexnet.kitchens.objects.solids import Material, Mesh, ball, box, lathe, pl
 from imexnet.kitchens.path_tracing import choose_view, render_kitchen
 from imexnet.kitchens.scene import Camera, kitchen
 
+pytestmark = pytest.mark.kitchens
 ROOT = Path(__file__).parents[2]
 GREY = Material()
 NYU_KITCHENS = {

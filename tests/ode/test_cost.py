@@ -37,14 +37,32 @@ def test_fft_operations():
     assert cost(3, 16, 2, True).fft_operations == 2 * 3 * 2 * (5 * 256 * 8 // 2)
 
 
-def test_window_is_that_of_the_network_after_its_opening():
-    for count in (1, 6, 31):
-        config = ModelConfig(
-            "explicit", (Stage(4, 1, count),), (("qtips", 4),), 1, (0.0,), (1.0,), (64, 64)
-        )
-        assert build(config)
-        assert cost(4, 64, count, False).window + 2 == window_width(config)
-    assert cost(4, 64, 1, True).window == math.inf
+def width_seen(network: torch.nn.Module, channels: int, width: int) -> int:
+    """Columns of the input on which the output in the middle one depends."""
+    x = torch.rand(1, channels, 3, width, dtype=torch.float64, requires_grad=True)
+    out = network.double().eval()(x)
+    out = out["qtips"] if isinstance(out, dict) else out
+    out[0, :, 1, width // 2].sum().backward()
+    assert x.grad is not None
+    return len(x.grad.abs().amax((0, 1, 2)).nonzero())
+
+
+@pytest.mark.parametrize("count", [1, 6, 31])
+def test_window_is_that_of_the_steps_and_of_the_network_after_its_opening(count):
+    torch.manual_seed(0)
+    channels, width = 16, 151
+    window = cost(channels, width, count, False).window
+    assert width_seen(steps(channels, count, False), channels, width) == window
+    config = ModelConfig(
+        "explicit", (Stage(channels, 1, count),), (("qtips", 4),), 1, (0.0,), (1.0,), (64, 64)
+    )
+    assert width_seen(build(config), 1, width) == window + 2 == window_width(config)
+
+
+def test_one_solve_sees_everything():
+    torch.manual_seed(0)
+    assert cost(16, 151, 1, True).window == math.inf
+    assert width_seen(steps(16, 1, True), 16, 151) == 151
 
 
 @pytest.mark.parametrize("implicit", [False, True])

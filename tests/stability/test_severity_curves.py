@@ -5,9 +5,12 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import nn
 
 from imexnet.data import nyu
+from imexnet.inference import predict, to_input
+from imexnet.metrics import eigen_crop
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
 from imexnet.models.tasks import KINDS
@@ -91,12 +94,26 @@ def test_transfer_is_the_attack_made_for_the_other():
 
 def room(seed: int) -> nyu.Room:
     random = np.random.default_rng(seed)
+    known = random.random((60, 80)) < 0.9
     return nyu.Room(
         random.integers(0, 255, (60, 80, 3), np.uint8),
-        random.uniform(1, 5, (60, 80)).astype(np.float32),
+        np.where(known, random.uniform(1, 5, (60, 80)), 0).astype(np.float32),
         random.integers(0, 14, (60, 80)).astype(np.uint8),
         "kitchen",
     )
+
+
+def share_right(network, task: str, room: nyu.Room) -> float:
+    """Of the pixels whose truth is known, depth within 25 % and inside the Eigen crop."""
+    x = to_input(Image.fromarray(room.photo), network.config, CPU)
+    found = predict(network, task, x, (60, 80)).values
+    if task == "segmentation":
+        known = room.labels > 0
+        return float((found == room.labels)[known].mean())
+    crop = eigen_crop((60, 80))
+    found, metres = found[crop], room.depth[crop]
+    ratio = found[metres > 0].clip(0.1, 10) / metres[metres > 0]
+    return float((np.maximum(ratio, 1 / ratio) < 1.25).mean())
 
 
 @pytest.mark.parametrize("task", ["depth", "segmentation"])
@@ -108,8 +125,13 @@ def test_rooms_are_scored_where_their_truth_is_known(task):
     if task == "depth":
         assert not truth[0].any()  # outside the Eigen crop
         assert truth[30].any()
+    pictures = [room(0), room(1)]
     found = curves(pair, task, samples, "fgsm", [0, 1])
-    assert all(0 <= point.mean <= 1 for points in found.values() for point in points)
+    for kind, (clean, attacked) in found.items():
+        scores = [share_right(pair[kind], task, picture) for picture in pictures]
+        assert clean.mean == pytest.approx(np.mean(scores))
+        assert clean.std == pytest.approx(np.std(scores))
+        assert 0 < attacked.mean < clean.mean < 1
 
 
 def test_pictures_of_several_sizes_are_scored_together():

@@ -347,6 +347,7 @@ def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
     assert not any(torch.equal(a, b) for a in pictures for b in batches[2][0])
 
 
+@pytest.mark.training
 def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, capsys):
     pictures, labels = qtips.qtips(7, range(20))
     for part, arrays in (("images", pictures), ("labels", labels)):
@@ -378,6 +379,7 @@ def tensors_equal(a: Path, b: Path) -> bool:
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
+@pytest.mark.training
 def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
     files = []
@@ -393,6 +395,7 @@ def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in files)
 
 
+@pytest.mark.training
 def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write_rooms):
     splits = ["train"] * 4 + ["val"] + ["test"] * 2
     folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
@@ -409,6 +412,7 @@ def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write
     assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
 
 
+@pytest.mark.training
 @pytest.mark.parametrize("kind", ["resnet", "imexnet"])
 def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
     kind, tmp_path, write_rooms, capsys, monkeypatch
@@ -445,6 +449,7 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
         )
 
 
+@pytest.mark.training
 def test_another_architecture(tmp_path, write_rooms):
     folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
     wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
@@ -463,6 +468,7 @@ def test_another_architecture(tmp_path, write_rooms):
         fit(other, out, folder, resume=True)
 
 
+@pytest.mark.training
 def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
     """An epoch passes once over both; the scores are those of the photos of val."""
     nyu = write_rooms([made_room(split, i) for i, split in enumerate(["train"] * 4 + ["val"])])
@@ -490,6 +496,7 @@ def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
     assert "--data NYU --rendered KITCHENS" in command and str(tmp_path) not in command
 
 
+@pytest.mark.training
 def test_what_is_missing_is_said_before_anything_is_written(tmp_path):
     out = tmp_path / "net.safetensors"
     with pytest.raises(ValueError, match="need --data, the folder that prepare-nyu writes"):
@@ -528,6 +535,7 @@ def killed(tmp_path_factory):
     return out
 
 
+@pytest.mark.training
 def test_an_unfinished_run_is_not_overwritten(killed):
     state = killed.with_name("net.training.safetensors")
     before = state.read_bytes()
@@ -547,6 +555,7 @@ def test_an_unfinished_run_is_not_overwritten(killed):
     assert state.read_bytes() == before and not killed.exists()
 
 
+@pytest.mark.training
 def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path):
     whole, out = tmp_path / killed.name, tmp_path / "resumed" / killed.name
     shutil.copytree(killed.parent, out.parent)
@@ -561,6 +570,7 @@ def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path):
     assert not out.with_name("net.training.safetensors").exists()
 
 
+@pytest.mark.training
 def test_two_processes_share_each_batch(tmp_path):
     """`accelerate launch` trains as two processes of torchrun do, and only the first reports."""
     launchers = {

@@ -8,6 +8,15 @@ from conftest import IN_BROWSER
 from playwright.sync_api import Browser, Page, expect
 
 pytestmark = IN_BROWSER
+RECORD = """() => {
+    window.counts = []
+    const words = document.querySelector("#averages")
+    const note = () => {
+        const count = words.textContent.match(/(\\d+) pixels/)
+        if (count) window.counts.push(Number(count[1]))
+    }
+    new MutationObserver(note).observe(words, {childList: true, subtree: true, characterData: true})
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +49,22 @@ def test_windows_grow_step_by_step_and_all_at_once(tab):
 
 def test_averages_come_one_by_one_and_again_from_memory(tab):
     choose(tab, "Whole")
+    tab.evaluate(RECORD)
     tab.locator("#average").click()
-    words = tab.locator("#averages")
+    words, image = tab.locator("#averages"), tab.locator("#average-imexnet img")
     expect(words).to_contain_text("48 pixels", timeout=90_000)
     expect(words).to_contain_text("±")
-    said = words.inner_text()
+    counts = tab.evaluate("window.counts")
+    assert len(set(counts)) > 1 and counts == sorted(counts) and counts[-1] == 48
+    assert all(count % 8 == 0 for count in counts)  # 8 pixels of each picture
+    said, shown = words.inner_text(), image.get_attribute("src")
+    assert shown is not None
+    tab.evaluate("window.counts = []")
     tab.locator("#average").click()
-    tab.wait_for_timeout(1000)
+    expect(image).not_to_have_attribute("src", shown, timeout=30_000)
+    expect(words).to_have_text(re.compile("48 pixels"))
     assert words.inner_text() == said
+    assert set(tab.evaluate("window.counts")) <= {48}  # not one by one
 
 
 def test_greens_function_follows_h(tab):
