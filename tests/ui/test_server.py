@@ -36,7 +36,7 @@ from imexnet.ui.components import inputs, parts
 from imexnet.ui.components.inputs import pair_and_input
 from imexnet.ui.components.parts import NO_PICTURE, NOT_KEPT, Photo
 from imexnet.ui.server import memory_fallback
-from imexnet.ui.server.memory_fallback import patient
+from imexnet.ui.server.memory_fallback import with_memory_fallback
 from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page, _prefix
 from imexnet.ui.server.sent import NO_ADDRESS, SEND
 from imexnet.ui.stability.curves import Curves
@@ -323,7 +323,7 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
         raise InterruptedError
 
     monkeypatch.setattr("imexnet.ui.stability.curves.read", read)
-    monkeypatch.setattr("imexnet.stability.growth.severity_curves.curves", drawn)
+    monkeypatch.setattr("imexnet.stability.severity_curves.curves", drawn)
     networks: Any = dict.fromkeys(("indoor-resnet", "indoor-imexnet"), Full("resnet", 0))
 
     async def built() -> Curves:
@@ -447,9 +447,9 @@ def test_a_full_gpu_gives_a_smaller_answer_then_one_of_the_processor(
 
     photo = Image.new("RGB", (640, 480))
     if generator:
-        answer = list(patient(yielded)(photo, "depth"))[-1]
+        answer = list(with_memory_fallback(yielded)(photo, "depth"))[-1]
     else:
-        answer = patient(returned)(photo, "depth")
+        answer = with_memory_fallback(returned)(photo, "depth")
     assert [tuple(size) for size in answer] == [shape] * 2
     assert len(told) == bool(words) and words in "".join(told)
     assert memory_fallback.effort() is memory_fallback.EFFORTS[0]
@@ -461,7 +461,7 @@ def test_no_memory_anywhere_is_said():
         raise torch.OutOfMemoryError("CUDA out of memory. Process 1234 has 80 GiB")
 
     with pytest.raises(gr.Error, match="no memory left") as error:
-        patient(handler)()
+        with_memory_fallback(handler)()
     assert "1234" not in error.value.message
 
 
@@ -518,7 +518,7 @@ def GPU(duration):
 ON_A_SPACE = """
 import json, app, spaces
 from PIL import Image
-from imexnet.ui import examples, parts
+from imexnet.ui.components import examples, parts
 
 functions = app.demo.fns.values()
 handlers = {function.api_name: function.fn for function in functions}
@@ -554,11 +554,11 @@ BROKEN = """
 import json, sys
 from pathlib import Path
 from typing import Any
-from imexnet import checkpoints
+from imexnet.models import checkpoints
 checkpoints.WEIGHTS = Path(sys.path[1])
 import gradio as gr
 import app
-from imexnet.ui.inputs import example
+from imexnet.ui.components.inputs import example
 
 handlers = {function.api_name: function.fn for function in app.demo.fns.values()}
 app.demo.warm()

@@ -28,12 +28,12 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     Folder,
+    as_user_error,
     colour_bar,
     decade_ticks,
-    fault,
     picture,
     table,
-    telling,
+    user_error,
 )
 from imexnet.viz import field_of_view_figures
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
@@ -177,7 +177,7 @@ class Explorer:
         """
         asked = (about, other_column, other_row, direction, boundary, trunk)
         photo, question, views = self._views(photo, task, column, row, *asked)
-        with telling():
+        with as_user_error():
             look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
             pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
         link = links.link(photo, question, trunk, boundary, look)
@@ -194,7 +194,7 @@ class Explorer:
         photo, question, views = self._views(*values[:-4])
         scale, part, opacity, contours = values[-4:]
         folder = self.folder.new()
-        with telling():
+        with as_user_error():
             look = Look(scale, part, opacity, tuple(int(share) for share in contours or ()))
             figure = field_of_view_figures.printed_figure(photo, views, question, look)
         paths = [
@@ -221,11 +221,11 @@ class Explorer:
     ) -> tuple[Image.Image, Question, dict[str, FieldOfView]]:
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if column is None or row is None:
-            raise fault("Give a column and a row, or click a picture.")
+            raise user_error("Give a column and a row, or click a picture.")
         other = None
         if other_column is not None and other_row is not None:
             other = int(other_row), int(other_column)
-        with telling():
+        with as_user_error():
             question = Question(task, (int(row), int(column)), other, about, direction)
             with DEVICE:
                 twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}

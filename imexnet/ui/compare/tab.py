@@ -12,11 +12,17 @@ from imexnet.io.photos import full_size
 from imexnet.models.networks import Network
 from imexnet.ui.compare.explorer import Explorer
 from imexnet.ui.compare.history import History
-from imexnet.ui.compare.room import Room
+from imexnet.ui.compare.room_view_3d import RoomView3D
 from imexnet.ui.compare.several import Several
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import COLOURS, answer_pictures, pointer_values
-from imexnet.ui.components.inputs import inputs, need, on_new_photo, pair_and_input, suited
+from imexnet.ui.components.inputs import (
+    inputs,
+    matching_task,
+    on_new_photo,
+    pair_and_input,
+    require_photo,
+)
 from imexnet.ui.components.parts import (
     DEVICE,
     EVERY,
@@ -25,8 +31,8 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     Folder,
-    fault,
     picture,
+    user_error,
 )
 from imexnet.ui.components.style import CITE, EMPTY, INVITATION, STATIC
 from imexnet.viz import drawing, plots
@@ -75,7 +81,7 @@ class Compare:
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if colours not in COLOURS.values():
-            raise fault(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
+            raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
@@ -238,7 +244,7 @@ class Compare:
                     elem_id="slider",
                 )
             with gr.Tab("In 3-D"):
-                self.room = Room(self.networks, self.folder)
+                self.room = RoomView3D(self.networks, self.folder)
         with gr.Row(elem_id="legend-row"):
             legend = gr.HTML(label="legend", elem_id="legend", min_width=300)
             gr.HTML(INVITATION, elem_id="invitation", min_width=260)
@@ -272,10 +278,10 @@ class Compare:
 
 def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
     """For a new photo: the task that suits it, its size, its central pixel, no box, no files."""
-    photo = need(photo)
+    photo = require_photo(photo)
     width, height = full_size(photo)
     shown = gr.update(visible=True), gr.update(visible=False)
-    return suited(photo, task), (width, height), width // 2, height // 2, *[None] * 4, *shown
+    return matching_task(photo, task), (width, height), width // 2, height // 2, *[None] * 4, *shown
 
 
 def _nothing(results: int) -> tuple[Any, ...]:

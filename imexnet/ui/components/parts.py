@@ -121,8 +121,8 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
 def unreadable(error: Exception) -> gr.Error:
     """What to tell of a file: that it is too large, is kept no longer, or is no picture."""
     if isinstance(error, UnfitError):
-        return fault(sentence(error))
-    return fault(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
+        return user_error(sentence(error))
+    return user_error(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
 
 
 def sentence(error: Exception) -> str:
@@ -131,18 +131,18 @@ def sentence(error: Exception) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def fault(message: str) -> gr.Error:
+def user_error(message: str) -> gr.Error:
     """An error toast for a person: no traceback, no path."""
     return gr.Error(message, title="That did not work", print_exception=False)
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def as_user_error() -> Iterator[None]:
     """What the library refuses becomes a sentence for a person."""
     try:
         yield
     except ValueError as error:
-        raise fault(escape(sentence(error), quote=False)) from None
+        raise user_error(escape(sentence(error), quote=False)) from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:

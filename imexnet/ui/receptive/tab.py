@@ -28,12 +28,12 @@ from imexnet.ui.components.parts import (
     PROGRESS,
     SHOWN,
     Folder,
+    as_user_error,
     colour_bar,
     decade_ticks,
-    fault,
     picture,
     table,
-    telling,
+    user_error,
 )
 from imexnet.viz import colours, drawing, field_of_view_figures, plots
 
@@ -89,7 +89,7 @@ class Receptive:
         pair = pair_of(self.networks, task)
         files = [Path(path) for path in examples.kitchens()]
         if task != "qtips" and not files:
-            raise fault("This server has no pictures of rooms; choose Q-tips.")
+            raise user_error("This server has no pictures of rooms; choose Q-tips.")
         running = {
             kind: effective(network, task, pictures(network, task, files, asked[1]), *asked[2:])
             for kind, network in pair.items()
@@ -133,7 +133,7 @@ class Receptive:
         column, row = clicked or (width // 2, height // 2)
         pixel = min(row, height - 1), min(column, width - 1)
         grid = (x.shape[-2], x.shape[-1])
-        with telling(), DEVICE:
+        with as_user_error(), DEVICE:
             cell = to_grid(pixel, (height, width), grid)
             found = {kind: growth(network, x, cell) for kind, network in pair.items()}
         size = drawing.display_size(grid, THUMBNAIL)
@@ -168,7 +168,7 @@ class Receptive:
         step = self._step(task, int(number))
         channels = step.conv.weight.shape[0]
         c = min(max(0, int(channel or 0)), channels - 1)
-        with telling():
+        with as_user_error():
             found = green(step, c, float(h), GREEN_GRIDS[task])
         size = drawing.display_size(found.response.shape, SHOWN)
         peak = float(np.abs(found.response).max())
@@ -194,7 +194,7 @@ class Receptive:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
         step = steps[min(max(1, number), len(steps)) - 1]
         if not isinstance(step, IMEXStep):
-            raise fault("This network has no implicit steps.")
+            raise user_error("This network has no implicit steps.")
         return step
 
     def _build(self, tab: gr.Tab) -> None:

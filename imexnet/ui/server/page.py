@@ -25,10 +25,10 @@ from imexnet.models.tasks import FAMILIES
 from imexnet.program import INTERRUPTED
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
-from imexnet.ui.components.parts import ON_DEVICE, decoded, fault, forget_photos
+from imexnet.ui.components.parts import ON_DEVICE, decoded, forget_photos, user_error
 from imexnet.ui.server.address import check_proxies, visitor
 from imexnet.ui.server.guard import Guard
-from imexnet.ui.server.memory_fallback import patient
+from imexnet.ui.server.memory_fallback import with_memory_fallback
 from imexnet.ui.server.sent import NO_ADDRESS, OWN, uploaded
 
 LOG = logging.getLogger(__name__)
@@ -81,20 +81,20 @@ class Page(gr.Blocks):
         inputs = [_sent(*given) for given in zip(block_fn.inputs, inputs, strict=False)]
         for name, value in _leaves(inputs):
             if name == "path" and str(value).lower().startswith(("http:", "https:")):
-                raise fault(NO_ADDRESS)
+                raise user_error(NO_ADDRESS)
             if isinstance(value, float) and not math.isfinite(value):
-                raise fault(NOT_UNDERSTOOD)
+                raise user_error(NOT_UNDERSTOOD)
         for component, value in zip(block_fn.inputs, inputs, strict=False):
             if value is None and _must_be_given(component):
-                raise fault(f"Choose a value: {escape(str(component.label))}.")
+                raise user_error(f"Choose a value: {escape(str(component.label))}.")
         try:
             return await super().preprocess_data(block_fn, inputs, *rest, **named)
         except gr.Error as error:
             _, choices, allowed = error.message.partition("in the list of choices: ")
             words = f"Choose one of {allowed.strip('[]')}." if choices else error.message
-            raise fault(escape(words, quote=False)) from None
+            raise user_error(escape(words, quote=False)) from None
         except Exception:
-            raise fault(NOT_UNDERSTOOD) from None
+            raise user_error(NOT_UNDERSTOOD) from None
 
     async def call_function(self, *given: Any, **named: Any):
         """The handler's answer."""
@@ -104,7 +104,7 @@ class Page(gr.Blocks):
             raise
         except Exception:
             LOG.exception("a handler failed")
-            raise fault(NOT_WORKED_OUT) from None
+            raise user_error(NOT_WORKED_OUT) from None
 
     def waiting(self, who: str) -> int:
         """How many requests of a visitor are in the queue."""
@@ -130,7 +130,7 @@ class Page(gr.Blocks):
         for function in self.fns.values():
             if function.fn and function.concurrency_id == ON_DEVICE["concurrency_id"]:
                 if function.fn not in done:
-                    asked = patient(function.fn)
+                    asked = with_memory_fallback(function.fn)
                     done[function.fn] = on_gpu(asked) if on_gpu else asked
                 function.fn = done[function.fn]
 

@@ -17,7 +17,7 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.stages import recipe
 from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import inputs, need, on_new_photo
+from imexnet.ui.components.inputs import inputs, on_new_photo, require_photo
 from imexnet.ui.components.parts import (
     DEVICE,
     LATEST,
@@ -25,8 +25,8 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     Folder,
-    fault,
-    telling,
+    as_user_error,
+    user_error,
 )
 from imexnet.ui.solve.layers import Layer, choice, find
 from imexnet.ui.solve.ode import Ode
@@ -82,13 +82,13 @@ class Solve:
         with DEVICE:
             layer = find(self.networks, photo, task, kind, number)
         c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
-        rhs = _grey(need(photo)) if grid == "photo" else _channel(layer, c)
+        rhs = _grey(require_photo(photo)) if grid == "photo" else _channel(layer, c)
         stencil = None
         if operator == "learned":
             if not isinstance(layer.step, IMEXStep):
-                raise fault("A ResNet has no learned L; choose the IMEXNet or another L.")
+                raise user_error("A ResNet has no learned L; choose the IMEXNet or another L.")
             stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
-        with telling():
+        with as_user_error():
             stages = recipe(rhs, float(step_size), operator, stencil, float(alpha), boundary)
         size = drawing.display_size(rhs.shape, SHOWN)
         low, high = stages.multiplier.min(), stages.multiplier.max()
@@ -142,7 +142,7 @@ class Solve:
         seed: float,
     ) -> tuple[str, str, Any, str, str]:
         """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
-        grey = _grey(need(photo))
+        grey = _grey(require_photo(photo))
         if setting == OWN_LAYER:
             with DEVICE:
                 layer = find(self.networks, photo, task, kind, number)

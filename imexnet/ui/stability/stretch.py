@@ -14,7 +14,15 @@ from imexnet.models.tasks import KINDS
 from imexnet.stability.growth import describe, norms, stretched
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import pair_and_input
-from imexnet.ui.components.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
+from imexnet.ui.components.parts import (
+    DEVICE,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    as_user_error,
+    picture,
+    table,
+)
 from imexnet.viz import plots, stability_figures
 
 STRETCH_NOTE = (
@@ -41,7 +49,7 @@ class Stretch:
     ) -> tuple[Any, Any, str, str, Figure]:
         """Both trained networks with another step size, and each step taken several times."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
-        with telling():
+        with as_user_error():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}

@@ -25,10 +25,10 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    as_user_error,
     colour_bar,
     picture,
     table,
-    telling,
 )
 from imexnet.ui.stability.curves import NAMES, SCORES, Curves
 from imexnet.ui.stability.stretch import Stretch, outputs_of
@@ -71,7 +71,7 @@ class Stability:
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
         with DEVICE:
-            with telling():
+            with as_user_error():
                 moved = {
                     kind: severity_curves.perturbed(
                         pair, kind, task, x, perturbation, severity, *options
