@@ -15,7 +15,6 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -37,7 +36,7 @@ from imexnet.ui.components.inputs import pair_and_input
 from imexnet.ui.components.parts import NO_PICTURE, NOT_KEPT, Photo
 from imexnet.ui.server import memory_fallback
 from imexnet.ui.server.memory_fallback import with_memory_fallback
-from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page, _prefix
+from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, Page, _prefix
 from imexnet.ui.server.sent import NO_ADDRESS, SEND
 from imexnet.ui.stability.curves import Curves
 
@@ -220,22 +219,6 @@ def test_the_prefix_is_as_routing_compares_it():
     assert _prefix("https://example.org/demo/") == "https://example.org/demo"
 
 
-def test_what_is_pending_is_an_answer_that_can_still_come(small):
-    queue, event = small._queue, SimpleNamespace(alive=True)
-    assert not small.pending("session") and not small.pending("event")
-    box = queue.pending_messages_per_session["session"] = asyncio.Queue()
-    queue.pending_event_ids_session["session"] = {"event"}
-    queue.event_ids_to_events["event"] = event  # pyright: ignore[reportArgumentType]
-    assert small.pending("session") and small.pending("event")
-    event.alive = False  # whoever asked has gone
-    assert not small.pending("session") and not small.pending("event")
-    del queue.event_ids_to_events["event"]
-    box.put_nowait("answer")
-    assert small.pending("session") and small.pending("event")
-    queue.pending_event_ids_session["session"].clear()
-    assert not small.pending("session") and not small.pending("event")
-
-
 def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
     others = tmp_path / "imexnet/not of the page"
     others.write_bytes(b"x")
@@ -334,55 +317,6 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
     with pytest.raises(InterruptedError):
         curves.draw("depth", [str(i) for i in range(5)], "gaussian", 4, 0)
     assert len(held) == 5 and max(held) <= 2
-
-
-def test_memory_is_kept_for_visitors_who_are_there(loop, small):
-    function = next(f for f in small.fns.values() if f.api_name == "halve")
-    sessions = small.state_holder.session_data
-
-    def ask(session: str, event: str, word: str = "go") -> None:
-        state = small.state_holder[session]
-        given = {"state": state, "session_hash": session, "event_id": event}
-        loop.run_until_complete(small.process_api(function, [4, word, None], **given))
-
-    ask("one", "event of one")
-    ask("other", "event of other")
-    ask("program", "program")  # Gradio names the session of a single question after it
-    with pytest.raises(gr.Error):
-        ask("failing program", "failing program", "fail")
-    assert list(sessions) == ["one", "other"]
-    assert not sessions["one"].config_values  # no copy of every component with its value
-    sessions["one"].is_closed = True
-    small.sweep(60)
-    assert list(sessions) == ["one", "other"]
-    small.sweep(-1)
-    assert list(sessions) == ["other"]
-
-
-def test_empty_boxes_of_the_queue_are_dropped(loop, small):
-    small.state_holder["open page"]
-    boxes = small._queue.pending_messages_per_session
-    events = small._queue.pending_event_ids_session
-    for session in ("open page", "answered", "asked", "unread"):
-        boxes[session], events[session] = asyncio.Queue(), set()
-    events["asked"].add("event")
-    events["pushed out"] = set()
-    boxes["unread"].put_nowait("answer")
-    small.forget_answered()
-    assert set(events) == set(boxes) == {"open page", "asked", "unread"}
-
-
-def test_answers_that_nobody_fetches_are_bounded(loop, small):
-    small.state_holder["open page"]
-    boxes = small._queue.pending_messages_per_session
-    events = small._queue.pending_event_ids_session
-    sessions = ["open page", "running", *map(str, range(UNREAD + 7))]
-    for session in sessions:
-        boxes[session], events[session] = asyncio.Queue(), {session}
-        boxes[session].put_nowait("answer")
-    small._queue.event_ids_to_events["running"] = None
-    small.forget_answered()
-    assert list(events) == list(boxes) == [*sessions[:2], *sessions[-UNREAD:]]
 
 
 def test_the_running_page_sweeps(loop, small, monkeypatch):
@@ -502,14 +436,16 @@ BORROWED = []
 def GPU(duration):
     def decorate(handler):
         @functools.wraps(handler)
-        def borrowed(*given):
+        def borrowed(*given, **named):
             BORROWED.append(handler.__name__)
-            return pickle.loads(pickle.dumps(handler(*pickle.loads(pickle.dumps(given)))))
+            given, named = pickle.loads(pickle.dumps((given, named)))
+            return pickle.loads(pickle.dumps(handler(*given, **named)))
 
         @functools.wraps(handler)
-        def borrowed_by_parts(*given):
+        def borrowed_by_parts(*given, **named):
             BORROWED.append(handler.__name__)
-            for part in handler(*pickle.loads(pickle.dumps(given))):
+            given, named = pickle.loads(pickle.dumps((given, named)))
+            for part in handler(*given, **named):
                 yield pickle.loads(pickle.dumps(part))
 
         return borrowed_by_parts if inspect.isgeneratorfunction(handler) else borrowed

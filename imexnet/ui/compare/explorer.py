@@ -14,7 +14,7 @@ from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.compare import links
-from imexnet.ui.compare.form import QUIET, Changes, ViewForm
+from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs, pair_and_input
 from imexnet.ui.components.parts import (
@@ -23,6 +23,7 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
     as_user_error,
     colour_bar,

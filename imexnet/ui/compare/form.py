@@ -11,10 +11,8 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.compare import links
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs
-from imexnet.ui.components.parts import EVERY, LATEST, PRIVATE, SHOWN
+from imexnet.ui.components.parts import EVERY, LATEST, PRIVATE, SHOWN, Changes
 from imexnet.viz.heat_maps import CONTOURS, PARTS, SCALES
-
-Changes = dict[Any, Any]  # component → its new value, or an update of it
 
 ANSWERS = {
     "depth": "the depth",

@@ -12,7 +12,6 @@ from imexnet.io.photos import full_size
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.ui.compare.explorer import Explorer
-from imexnet.ui.compare.form import Changes
 from imexnet.ui.compare.history import History
 from imexnet.ui.compare.room_view_3d import RoomView3D
 from imexnet.ui.compare.several import Several
@@ -33,6 +32,7 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
     picture,
     user_error,

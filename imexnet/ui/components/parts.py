@@ -11,14 +11,16 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from imexnet.io.files import write_picture
 from imexnet.io.photos import CutShortWarning, UnfitError, read_photo, shrink
 from imexnet.ui.components.words import explain
+from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
 from imexnet.viz.colours import colour_stops
+
+Changes = dict[Any, Any]  # what a handler returns: component → new value, or an update of it
 
 SHOWN = 512  # longer side of every picture on the page
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
@@ -90,7 +92,7 @@ class Folder:
 
     def new(self) -> Path:
         """An empty folder that nobody can guess."""
-        root = get_upload_folder()
+        root = upload_folder()
         Path(root).mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=root))
 

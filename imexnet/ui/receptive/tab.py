@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from imexnet.inference import to_grid
@@ -27,6 +26,7 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     PROGRESS,
     SHOWN,
+    Changes,
     Folder,
     as_user_error,
     colour_bar,
@@ -80,7 +80,7 @@ class Receptive:
         pixels: float,
         seed: float,
         progress: gr.Progress = PROGRESS,
-    ) -> Iterator[tuple[str, str, str, Figure]]:
+    ) -> Iterator[Changes]:
         """Effective receptive fields of both networks, after each picture."""
         asked = task, int(count), int(pixels), int(seed or 0)
         if asked in self.averages:
@@ -104,7 +104,7 @@ class Receptive:
             del self.averages[next(iter(self.averages))]
         self.averages[asked] = found
 
-    def _shown(self, task: str, found: Mapping[str, Average]) -> tuple[str, str, str, Figure]:
+    def _shown(self, task: str, found: Mapping[str, Average]) -> Changes:
         middles = {kind: average.middle for kind, average in found.items()}
         peak = max(float(m.max()) for m in middles.values())
         size = drawing.display_size(middles["resnet"].shape, SHOWN)
@@ -121,8 +121,11 @@ class Receptive:
             f'<div class="note">{found["resnet"].count} pixels; mean ± standard deviation over '
             f"them. The explicit window is {width} px wide.</div>"
         )
-        figure = field_of_view_figures.average_figure(middles)
-        return paths["resnet"], paths["imexnet"], table(rows, KINDS) + note, figure
+        return {
+            **{self.maps[kind]: paths[kind] for kind in KINDS},
+            self.averaged: table(rows, KINDS) + note,
+            self.profile: field_of_view_figures.average_figure(middles),
+        }
 
     def steps(
         self, photo: Image.Image | None, task: str, clicked: tuple[int, int] | None
@@ -161,9 +164,7 @@ class Receptive:
         ]
         return gr.update(value=shown, columns=len(found["resnet"])), table(rows, KINDS)
 
-    def green(
-        self, task: str, number: float, channel: float | None, h: float
-    ) -> tuple[str, str, str, Figure]:
+    def green(self, task: str, number: float, channel: float | None, h: float) -> Changes:
         """The Green's function of one channel of a trained step of the IMEXNet."""
         step = self._step(task, int(number))
         channels = step.conv.weight.shape[0]
@@ -187,8 +188,12 @@ class Receptive:
             f"falls by e over it. Share of Σ|G| within {masses}. 1 / (1 + hλ) from "
             f"{found.multiplier.min():.3g} to {found.multiplier.max():.3g}.</div>"
         )
-        figure = field_of_view_figures.green_figure(found)
-        return paths["response"], paths["multiplier"], words, figure
+        return {
+            self.response: paths["response"],
+            self.multiplier: paths["multiplier"],
+            self.decay_words: words,
+            self.decay: field_of_view_figures.green_figure(found),
+        }
 
     def _step(self, task: str, number: int) -> IMEXStep:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
@@ -246,17 +251,17 @@ class Receptive:
             run = gr.Button("Average", variant="primary", elem_id="average")
             stop = gr.Button("Stop", elem_id="average-stop")
         with gr.Row():
-            maps = [picture(plots.LABELS[kind], f"average-{kind}") for kind in KINDS]
+            self.maps = {k: picture(plots.LABELS[k], f"average-{k}") for k in KINDS}
         ticks = decade_ticks(colours.DECADES)
         gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Mean share a pixel / peak of both"))
         with gr.Row():
             with gr.Column(min_width=320):
-                words = gr.HTML(label="averages", elem_id="averages")
+                self.averaged = gr.HTML(label="averages", elem_id="averages")
             with gr.Column(min_width=320):
-                figure = gr.Plot(label="averages", show_label=False, format="png")
-        running = run.click(
-            self.whole, [task, count, pixels, seed], [*maps, words, figure], **ON_DEVICE, **PRIVATE
-        )
+                self.profile = gr.Plot(label="averages", show_label=False, format="png")
+        outputs = [*self.maps.values(), self.averaged, self.profile]
+        given = [task, count, pixels, seed]
+        running = run.click(self.whole, given, outputs, **ON_DEVICE, **PRIVATE)
         stop.click(lambda: None, None, None, cancels=[running], queue=False, **PRIVATE)
 
     def _build_green(self, task: gr.Radio) -> dict[str, Any]:
@@ -266,14 +271,14 @@ class Receptive:
             channel = gr.Number(0, label="Channel", precision=0, minimum=0, min_width=90)
             h = gr.Slider(0, 100, 1, step=0.5, label="h", elem_id="green-h")
         with gr.Row():
-            response = picture("G in space, logarithmic and signed", "green-response")
-            multiplier = picture("1 / (1 + hλ), frequency 0 in the middle", "green-multiplier")
-        words = gr.HTML(label="decay", elem_id="green-words")
-        figure = gr.Plot(label="decay", show_label=False, format="png")
+            self.response = picture("G in space, logarithmic and signed", "green-response")
+            self.multiplier = picture("1 / (1 + hλ), frequency 0 in the middle", "green-multiplier")
+        self.decay_words = gr.HTML(label="decay", elem_id="green-words")
+        self.decay = gr.Plot(label="decay", show_label=False, format="png")
         show: dict[str, Any] = {
             "fn": self.green,
             "inputs": [task, number, channel, h],
-            "outputs": [response, multiplier, words, figure],
+            "outputs": [self.response, self.multiplier, self.decay_words, self.decay],
             "show_progress": "hidden",
             **ON_DEVICE,
             **PRIVATE,

@@ -24,6 +24,7 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
     as_user_error,
     user_error,
@@ -140,7 +141,7 @@ class Solve:
         setting: str,
         start: str,
         seed: float,
-    ) -> tuple[str, str, Any, str, str]:
+    ) -> Changes:
         """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
         grey = _grey(require_photo(photo))
         if setting == OWN_LAYER:
@@ -183,7 +184,13 @@ class Solve:
             f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
             f"and one FFT solve; {ended}.</div>"
         )
-        return animation, words, ode_figures.distance_figure(changes or [1.0]), animation, last
+        return {
+            self.pattern: animation,
+            self.rest: words,
+            self.distance: ode_figures.distance_figure(changes or [1.0]),
+            self.animation: animation,
+            self.last: last,
+        }
 
     def _animate(self, fields: list[np.ndarray]) -> tuple[str, str]:
         """A looping WebP of the fields and a PNG of the last one: two paths."""
@@ -217,7 +224,7 @@ class Solve:
         tab.select(**recipe)
         for begun in on_new_photo(chosen):
             # What the other tabs show is of the photo before.
-            begun.success(lambda: [None] * len(others), None, others, **PRIVATE)
+            begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             begun.success(**recipe)
 
     def _build_recipe(self, layer: list[Any]) -> dict[str, Any]:
@@ -282,19 +289,18 @@ class Solve:
         with gr.Row():
             play = gr.Button("Play", variant="primary", elem_id="play")
             stop = gr.Button("Stop", elem_id="stop")
-        shown = gr.Image(
+        self.pattern = gr.Image(
             label="y", type="filepath", interactive=False, buttons=["fullscreen"],
             elem_id="pattern", elem_classes="pic",
         )  # fmt: skip
-        words = gr.HTML(label="rest", elem_id="rest")
-        figure = gr.Plot(label="rest", show_label=False, format="png")
-        animation, last = gr.State(""), gr.State("")
-        play.click(
-            self.play, [*layer, setting, start, seed], [shown, words, figure, animation, last],
-            **ON_DEVICE, **PRIVATE, **LATEST,
-        )  # fmt: skip
-        stop.click(lambda path: path or None, last, shown, queue=False, **PRIVATE)
-        return [shown, words, figure, animation, last]
+        self.rest = gr.HTML(label="rest", elem_id="rest")
+        self.distance = gr.Plot(label="rest", show_label=False, format="png")
+        self.animation, self.last = gr.State(""), gr.State("")
+        outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
+        given = [*layer, setting, start, seed]
+        play.click(self.play, given, outputs, **ON_DEVICE, **PRIVATE, **LATEST)
+        stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
+        return outputs
 
 
 PROPAGATION_NOTE = (

@@ -1,11 +1,9 @@
 """Part of the tab "Stability": trained networks with another step size and more steps."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import gradio as gr
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
@@ -19,6 +17,7 @@ from imexnet.ui.components.parts import (
     LATEST,
     ON_DEVICE,
     PRIVATE,
+    Changes,
     as_user_error,
     picture,
     table,
@@ -46,7 +45,7 @@ class Stretch:
 
     def run(
         self, photo: Image.Image | None, task: str, step_size: float, repeats: float
-    ) -> tuple[Any, Any, str, str, Figure]:
+    ) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
         with as_user_error():
@@ -67,7 +66,12 @@ class Stretch:
             ),
         ]
         figure = stability_figures.step_figure(sizes, "‖Y‖ / ‖Y₀‖", first=1.0)
-        return pictures.get("resnet"), pictures.get("imexnet"), legend, table(rows, KINDS), figure
+        return {
+            **{self.pictures[kind]: pictures.get(kind) for kind in KINDS},
+            self.legend: legend,
+            self.words: table(rows, KINDS),
+            self.figure: figure,
+        }
 
     def _build(self, photo: gr.Image, task: gr.Radio) -> None:
         gr.HTML(STRETCH_NOTE)
@@ -76,15 +80,15 @@ class Stretch:
             repeats = gr.Slider(1, 8, 1, step=1, label="Each step taken so many times")
             run = gr.Button("Run", variant="primary", min_width=120, elem_id="stretch")
         with gr.Row():
-            shown = [picture(plots.LABELS[kind], f"stretched-{kind}") for kind in KINDS]
-        legend = gr.HTML(label="legend")
-        words = gr.HTML(label="words", elem_id="stretched-words")
-        figure = gr.Plot(label="norms", show_label=False, format="png")
+            self.pictures = {k: picture(plots.LABELS[k], f"stretched-{k}") for k in KINDS}
+        self.legend = gr.HTML(label="legend")
+        self.words = gr.HTML(label="words", elem_id="stretched-words")
+        self.figure = gr.Plot(label="norms", show_label=False, format="png")
         gr.on(
             [run.click, step_size.release, repeats.release],
             self.run,
             [photo, task, step_size, repeats],
-            [*shown, legend, words, figure],
+            [*self.pictures.values(), self.legend, self.words, self.figure],
             **ON_DEVICE,
             **PRIVATE,
             **LATEST,
