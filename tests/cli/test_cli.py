@@ -19,7 +19,7 @@ from imexnet.inference import to_input
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.stability import attacks
-from imexnet.stability.growth import growth
+from imexnet.stability.growth import perturbation_growth
 
 pytestmark = pytest.mark.skipif(
     not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="weights are not there"
@@ -345,7 +345,7 @@ def test_stability_under_other_noises_and_attacks(photo, here, noise, severity):
         objective = attacks.loss(victim, "depth", attacks.own_answer(victim, "depth", x))
         moved = attacks.attack("pgd", objective, x, severity / 255)
         assert (moved - x).abs().max() <= severity / 255 + 1e-6
-    expected = growth(network, "depth", x, moved)
+    expected = perturbation_growth(network, "depth", x, moved)
     assert result["imexnet"]["growth"] == pytest.approx(expected.growth, rel=1e-3)
     assert result["imexnet"]["output_change"] == pytest.approx(expected.output_change, rel=1e-3)
     assert expected.output_change > 0

@@ -43,12 +43,13 @@ def room() -> Image.Image:
 def test_slow_networks_show_the_first_answer_before_the_second(tab, room, monkeypatch):
     monkeypatch.setattr("imexnet.ui.compare.tab.SOON", 0)
     first, second = tab.predict(room, "depth")
-    assert first[0] is not None and first[1] is None and first[5] is None
-    assert "IMEXNet is still computing" in first[7]
-    assert second[0] is not None and second[1] is not None and second[5] is not None
-    assert "still" not in second[7]
-    assert set(json.loads(first[-1])["grids"]) == {"resnet"}
-    assert set(json.loads(second[-1])["grids"]) == {"resnet", "imexnet"}
+    assert first[tab.resnet] and first[tab.imexnet] is None and first[tab.slider] is None
+    assert "IMEXNet is still computing" in first[tab.summary]
+    assert second[tab.resnet] and second[tab.imexnet] and second[tab.slider]
+    assert "still" not in second[tab.summary]
+    assert set(json.loads(first[tab.values])["grids"]) == {"resnet"}
+    assert set(json.loads(second[tab.values])["grids"]) == {"resnet", "imexnet"}
+    assert set(first) == set(second) == set(tab.predicted)  # a program is told of all of them
     monkeypatch.setattr("imexnet.ui.compare.tab.SOON", 1e9)
     assert len(list(tab.predict(room, "depth"))) == 1  # nothing flickers on a fast machine
 
@@ -75,8 +76,8 @@ def test_one_scale_for_both_in_every_colour_map(tab, room):
     shown = {}
     for name in COLOURS.values():
         (answered,) = list(tab.predict(room, "depth", colours=name))
-        shown[name] = answered[6]
-        with Image.open(answered[0]) as picture:
+        shown[name] = answered[tab.legend]
+        with Image.open(answered[tab.resnet]) as picture:
             assert picture.size == (512, 384)
     ticks = {html.split("bar-ticks")[1] for html in shown.values()}
     assert len(ticks) == 1 and len(set(shown.values())) == len(COLOURS)
@@ -94,6 +95,31 @@ def test_one_scale_for_both_in_every_colour_map(tab, room):
 def test_wrong_parameters_get_a_sentence(tab, room, wrong, words):
     with pytest.raises(gr.Error, match=words):
         list(tab.predict(**{"photo": room, "task": "depth", **wrong}))
+
+
+def test_a_new_photo_and_none_change_what_belongs_to_them(tab, room):
+    begun = tab.begin(room, "qtips")
+    form = tab.explorer.form
+    assert (begun[tab.task], begun[tab.size]) == ("depth", (160, 120))
+    assert [begun[number] for number in (*form.pixel, *form.corner)] == [80, 60, None, None]
+    assert begun[tab.raw] is begun[tab.room.model] is None  # files of another photo
+    cleared = tab.clear()
+    assert all(cleared[result] is None for result in (tab.photo, *tab.explorer.outputs, tab.raw))
+    for changes, visible in ((begun, True), (cleared, False)):
+        assert changes[tab.answered]["visible"] is visible
+        assert changes[tab.empty]["visible"] is not visible
+
+
+def test_choices_and_clicks_make_a_box_and_end_it(tab):
+    form, event = tab.explorer.form, gr.SelectData(None, {"index": [300, 50], "value": None})
+    pixel = form.click_in_shown((1024, 768), "pixel", 5, 6, event)
+    assert list(pixel.values()) == [601, 101, None, None]
+    assert form.click_in_photo((200, 100), "box", 5, 600, event) == form.at(199, 50, 5, 99)
+    box = form.placed("box", (640, 480), 630, 10)
+    assert (box[form.other_column], box[form.other_row], box[form.direction]) == (639, 90, "inputs")
+    turned = form.turned("outputs")
+    assert turned[form.place] == "pixel" and turned[form.other_row] is None
+    assert form.turned("inputs") == gr.skip()
 
 
 @pytest.fixture

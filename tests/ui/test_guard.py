@@ -16,7 +16,8 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from imexnet.ui.server import guard as guard_module
 from imexnet.ui.server.address import check_proxies, scheme, visitor
-from imexnet.ui.server.guard import Guard, Limits, door
+from imexnet.ui.server.gradio_internals import route_path
+from imexnet.ui.server.guard import Guard, Limits
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of the client's packages
 SMALL = Limits(burst=5, per_second=1, waiting=2, upload=2**22, body=2**21, free=0)
@@ -440,7 +441,7 @@ def test_doors_that_lead_nowhere(client, path, method):
 def test_the_guard_and_routing_knock_at_the_same_door(root, path):
     asked = {"type": "http", "method": "GET", "path": path, "root_path": root}
     route = Route("/gradio_api/runs", echo)
-    assert (route.matches(asked)[0] == Match.FULL) == (door(asked) == "/gradio_api/runs")
+    assert (route.matches(asked)[0] == Match.FULL) == (route_path(asked) == "/gradio_api/runs")
 
 
 def test_there_are_no_websockets(client):

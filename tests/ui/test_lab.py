@@ -10,11 +10,12 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
 from imexnet.ui.components.inputs import example
 from imexnet.ui.solve.ode import Ode
 from imexnet.ui.solve.tab import FRAMES, Solve
-from imexnet.ui.stability.tab import OUTPUTS, Stability
+from imexnet.ui.stability.tab import STAGES, Stability
 from imexnet.viz.ode_figures import PLANE_PIXELS, plane_point
 
 pytestmark = [
@@ -65,10 +66,12 @@ def cells(html: str, label: str) -> list[str]:
 
 def test_perturbed_qtip_is_scored_against_its_truth(stability):
     answered = stability.perturb(example(0), "qtips", "gaussian", 0.02, 0, 10)
-    assert len(answered) == OUTPUTS
-    pictures, measures = answered[:8], answered[9]
-    assert all(image.shape == (512, 512, 3) for image in pictures)
-    np.testing.assert_array_equal(pictures[0], pictures[4])  # both are shown the same noise
+    pictures, measures = stability.pictures, answered[stability.measures]
+    assert list(pictures) == [(kind, stage) for kind in KINDS for stage in STAGES]
+    assert all(answered[component].shape == (512, 512, 3) for component in pictures.values())
+    np.testing.assert_array_equal(  # both are shown the same noise
+        answered[pictures["resnet", "shown"]], answered[pictures["imexnet", "shown"]]
+    )
     assert float(cells(measures, "Score of the clean picture")[1]) > 0.95
     resnet, imexnet = (float(v) for v in cells(measures, "Local Lipschitz constant"))
     assert 0 < resnet < imexnet  # as measured; see docs/results.md
@@ -77,17 +80,20 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
 
 def test_no_noise_changes_nothing(stability):
     answered = stability.perturb(example(1), "qtips", "gaussian", 0, 0, 10)
-    for before, after in ((answered[1], answered[2]), (answered[5], answered[6])):
-        np.testing.assert_array_equal(before, after)
-    assert cells(answered[9], "Change of the answer") == ["0", "0"]
-    assert cells(answered[9], "Score of the clean") == cells(answered[9], "Score of what it is")
+    for kind in KINDS:
+        before, after = (stability.pictures[kind, stage] for stage in ("before", "after"))
+        np.testing.assert_array_equal(answered[before], answered[after])
+    measures = answered[stability.measures]
+    assert cells(measures, "Change of the answer") == ["0", "0"]
+    assert cells(measures, "Score of the clean") == cells(measures, "Score of what it is")
 
 
 @pytest.mark.parametrize("task", ["depth", "segmentation"])
 def test_attacked_room_comes_with_its_two_controls(stability, room, task):
     answered = stability.perturb(room, task, "pgd", 2, 0, 3)
-    measures = answered[9]
-    assert np.abs(answered[0].astype(int) - answered[4]).max() > 0  # each has an attack of its own
+    measures = answered[stability.measures]
+    resnet, imexnet = (answered[stability.pictures[kind, "shown"]] for kind in KINDS)
+    assert np.abs(resnet.astype(int) - imexnet).max() > 0  # each has an attack of its own
     clean = [float(v) for v in cells(measures, "Score of the clean picture")]
     assert clean == [1, 1]
     for label in ("… of random signs", "… of PGD made for the other"):
@@ -109,13 +115,16 @@ def test_bad_severity_and_missing_photo_are_told_in_a_sentence(stability):
 
 
 def test_stretched_networks_say_whether_they_stay_finite(stability, room):
-    resnet, imexnet, legend, words, _ = stability.stretch.run(room, "depth", 1, 1)
-    assert resnet.shape == imexnet.shape == (384, 512, 3)
-    assert "Depth, one scale" in legend
-    assert words.count("finite: ") == 2
-    resnet, imexnet, legend, words, _ = stability.stretch.run(example(0), "qtips", 20, 8)
+    stretch = stability.stretch
+    answered = stretch.run(room, "depth", 1, 1)
+    assert all(answered[stretch.pictures[kind]].shape == (384, 512, 3) for kind in KINDS)
+    assert "Depth, one scale" in answered[stretch.legend]
+    assert answered[stretch.words].count("finite: ") == 2
+    answered = stretch.run(example(0), "qtips", 20, 8)
+    words = answered[stretch.words]
     assert "blows up: " in words
-    assert (resnet is None) == ("not a number: there is no picture" in words)
+    absent = answered[stretch.pictures["resnet"]] is None
+    assert absent == ("not a number: there is no picture" in words)
 
 
 def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
@@ -172,8 +181,9 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
     ("setting", "start"), [("stripes", "photo"), ("spots", "noise"), ("layer", "photo")]
 )
 def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, setting, start):
-    path, words, _, animation, last = solve.play(room, "depth", "imexnet", 2, 0, setting, start, 0)
-    assert path == animation
+    played = solve.play(room, "depth", "imexnet", 2, 0, setting, start, 0)
+    path, last, words = played[solve.pattern], played[solve.last], played[solve.rest]
+    assert path == played[solve.animation]
     with Image.open(path) as film, Image.open(last) as still:
         assert getattr(film, "n_frames", 1) > FRAMES // 2
         first = np.asarray(film.convert("RGB")).astype(int)

@@ -15,7 +15,6 @@ from base64 import b64decode, b64encode, urlsafe_b64encode
 from collections.abc import Iterator
 from html import escape
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 from urllib.parse import quote
 
@@ -36,8 +35,8 @@ from imexnet.ui.components import inputs, parts
 from imexnet.ui.components.inputs import pair_and_input
 from imexnet.ui.components.parts import NO_PICTURE, NOT_KEPT, Photo
 from imexnet.ui.server import memory_fallback
-from imexnet.ui.server.memory_fallback import patient
-from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, UNREAD, Page, _prefix
+from imexnet.ui.server.memory_fallback import with_memory_fallback
+from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, Page, _prefix
 from imexnet.ui.server.sent import NO_ADDRESS, SEND
 from imexnet.ui.stability.curves import Curves
 
@@ -220,22 +219,6 @@ def test_the_prefix_is_as_routing_compares_it():
     assert _prefix("https://example.org/demo/") == "https://example.org/demo"
 
 
-def test_what_is_pending_is_an_answer_that_can_still_come(small):
-    queue, event = small._queue, SimpleNamespace(alive=True)
-    assert not small.pending("session") and not small.pending("event")
-    box = queue.pending_messages_per_session["session"] = asyncio.Queue()
-    queue.pending_event_ids_session["session"] = {"event"}
-    queue.event_ids_to_events["event"] = event  # pyright: ignore[reportArgumentType]
-    assert small.pending("session") and small.pending("event")
-    event.alive = False  # whoever asked has gone
-    assert not small.pending("session") and not small.pending("event")
-    del queue.event_ids_to_events["event"]
-    box.put_nowait("answer")
-    assert small.pending("session") and small.pending("event")
-    queue.pending_event_ids_session["session"].clear()
-    assert not small.pending("session") and not small.pending("event")
-
-
 def test_old_files_go_and_the_pages_own_stay(small, tmp_path):
     others = tmp_path / "imexnet/not of the page"
     others.write_bytes(b"x")
@@ -323,7 +306,7 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
         raise InterruptedError
 
     monkeypatch.setattr("imexnet.ui.stability.curves.read", read)
-    monkeypatch.setattr("imexnet.stability.growth.severity_curves.curves", drawn)
+    monkeypatch.setattr("imexnet.stability.severity_curves.curves", drawn)
     networks: Any = dict.fromkeys(("indoor-resnet", "indoor-imexnet"), Full("resnet", 0))
 
     async def built() -> Curves:
@@ -334,55 +317,6 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
     with pytest.raises(InterruptedError):
         curves.draw("depth", [str(i) for i in range(5)], "gaussian", 4, 0)
     assert len(held) == 5 and max(held) <= 2
-
-
-def test_memory_is_kept_for_visitors_who_are_there(loop, small):
-    function = next(f for f in small.fns.values() if f.api_name == "halve")
-    sessions = small.state_holder.session_data
-
-    def ask(session: str, event: str, word: str = "go") -> None:
-        state = small.state_holder[session]
-        given = {"state": state, "session_hash": session, "event_id": event}
-        loop.run_until_complete(small.process_api(function, [4, word, None], **given))
-
-    ask("one", "event of one")
-    ask("other", "event of other")
-    ask("program", "program")  # Gradio names the session of a single question after it
-    with pytest.raises(gr.Error):
-        ask("failing program", "failing program", "fail")
-    assert list(sessions) == ["one", "other"]
-    assert not sessions["one"].config_values  # no copy of every component with its value
-    sessions["one"].is_closed = True
-    small.sweep(60)
-    assert list(sessions) == ["one", "other"]
-    small.sweep(-1)
-    assert list(sessions) == ["other"]
-
-
-def test_empty_boxes_of_the_queue_are_dropped(loop, small):
-    small.state_holder["open page"]
-    boxes = small._queue.pending_messages_per_session
-    events = small._queue.pending_event_ids_session
-    for session in ("open page", "answered", "asked", "unread"):
-        boxes[session], events[session] = asyncio.Queue(), set()
-    events["asked"].add("event")
-    events["pushed out"] = set()
-    boxes["unread"].put_nowait("answer")
-    small.forget_answered()
-    assert set(events) == set(boxes) == {"open page", "asked", "unread"}
-
-
-def test_answers_that_nobody_fetches_are_bounded(loop, small):
-    small.state_holder["open page"]
-    boxes = small._queue.pending_messages_per_session
-    events = small._queue.pending_event_ids_session
-    sessions = ["open page", "running", *map(str, range(UNREAD + 7))]
-    for session in sessions:
-        boxes[session], events[session] = asyncio.Queue(), {session}
-        boxes[session].put_nowait("answer")
-    small._queue.event_ids_to_events["running"] = None
-    small.forget_answered()
-    assert list(events) == list(boxes) == [*sessions[:2], *sessions[-UNREAD:]]
 
 
 def test_the_running_page_sweeps(loop, small, monkeypatch):
@@ -447,9 +381,9 @@ def test_a_full_gpu_gives_a_smaller_answer_then_one_of_the_processor(
 
     photo = Image.new("RGB", (640, 480))
     if generator:
-        answer = list(patient(yielded)(photo, "depth"))[-1]
+        answer = list(with_memory_fallback(yielded)(photo, "depth"))[-1]
     else:
-        answer = patient(returned)(photo, "depth")
+        answer = with_memory_fallback(returned)(photo, "depth")
     assert [tuple(size) for size in answer] == [shape] * 2
     assert len(told) == bool(words) and words in "".join(told)
     assert memory_fallback.effort() is memory_fallback.EFFORTS[0]
@@ -461,7 +395,7 @@ def test_no_memory_anywhere_is_said():
         raise torch.OutOfMemoryError("CUDA out of memory. Process 1234 has 80 GiB")
 
     with pytest.raises(gr.Error, match="no memory left") as error:
-        patient(handler)()
+        with_memory_fallback(handler)()
     assert "1234" not in error.value.message
 
 
@@ -502,14 +436,16 @@ BORROWED = []
 def GPU(duration):
     def decorate(handler):
         @functools.wraps(handler)
-        def borrowed(*given):
+        def borrowed(*given, **named):
             BORROWED.append(handler.__name__)
-            return pickle.loads(pickle.dumps(handler(*pickle.loads(pickle.dumps(given)))))
+            given, named = pickle.loads(pickle.dumps((given, named)))
+            return pickle.loads(pickle.dumps(handler(*given, **named)))
 
         @functools.wraps(handler)
-        def borrowed_by_parts(*given):
+        def borrowed_by_parts(*given, **named):
             BORROWED.append(handler.__name__)
-            for part in handler(*pickle.loads(pickle.dumps(given))):
+            given, named = pickle.loads(pickle.dumps((given, named)))
+            for part in handler(*given, **named):
                 yield pickle.loads(pickle.dumps(part))
 
         return borrowed_by_parts if inspect.isgeneratorfunction(handler) else borrowed
@@ -518,7 +454,7 @@ def GPU(duration):
 ON_A_SPACE = """
 import json, app, spaces
 from PIL import Image
-from imexnet.ui import examples, parts
+from imexnet.ui.components import examples, parts
 
 functions = app.demo.fns.values()
 handlers = {function.api_name: function.fn for function in functions}
@@ -554,11 +490,11 @@ BROKEN = """
 import json, sys
 from pathlib import Path
 from typing import Any
-from imexnet import checkpoints
+from imexnet.models import checkpoints
 checkpoints.WEIGHTS = Path(sys.path[1])
 import gradio as gr
 import app
-from imexnet.ui.inputs import example
+from imexnet.ui.components.inputs import example
 
 handlers = {function.api_name: function.fn for function in app.demo.fns.values()}
 app.demo.warm()

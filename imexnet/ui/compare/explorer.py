@@ -5,53 +5,37 @@ from functools import lru_cache
 from typing import Any
 
 import gradio as gr
-from matplotlib.figure import Figure
 from PIL import Image
 
 from imexnet.io import files
-from imexnet.models.networks import TRAINED, Network, with_boundary
+from imexnet.models.networks import Network, with_boundary
 from imexnet.models.spec import ModelSpec
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
-from imexnet.sensitivity.questions import ANSWER, Question
 from imexnet.sensitivity.window import window_width
-from imexnet.spectral.operators import BOUNDARIES
-from imexnet.ui.compare import events, links
-from imexnet.ui.compare.keys import KEYS
-from imexnet.ui.compare.links import LINES
-from imexnet.ui.components.inputs import pair_and_input
+from imexnet.ui.compare import links
+from imexnet.ui.compare.form import QUIET, ViewForm
+from imexnet.ui.compare.view import View
+from imexnet.ui.components.inputs import Inputs, pair_and_input
 from imexnet.ui.components.parts import (
     DEVICE,
-    EVERY,
     LATEST,
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
+    as_user_error,
     colour_bar,
     decade_ticks,
-    fault,
     picture,
     table,
-    telling,
 )
-from imexnet.viz import field_of_view_figures
+from imexnet.ui.components.style import static
+from imexnet.viz import field_of_view_figures, plots
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
-from imexnet.viz.heat_maps import CLIPPED, CONTOURS, PARTS, SCALES, HeatMapStyle, heat_maps
-
-DIRECTIONS = [
-    ("what decided this output", "inputs"),
-    ("which outputs this input moves", "outputs"),
-]
-PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
-EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
-ASKED_NOTE = (
-    "<div class=\"note\">For classes, the answer is the winner's logit minus the runner-up's. "
-    "An input moves outputs by one forward-mode pass along grey. With a periodic boundary the "
-    "left edge sees the right one; a mirrored boundary takes that away, with the same weights."
-    "</div>"
-)
+from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
 
 
 class Explorer:
@@ -60,86 +44,38 @@ class Explorer:
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
         folder: for the pictures.
+        chosen: the photo and the task.
+        size: (width, height) of the photo.
         trunk: which of the networks for rooms.
     """
 
-    def __init__(self, networks: Mapping[str, Network], folder: Folder, trunk: gr.Radio) -> None:
+    def __init__(
+        self,
+        networks: Mapping[str, Network],
+        folder: Folder,
+        chosen: Inputs,
+        size: gr.State,
+        trunk: gr.Radio,
+    ) -> None:
         self.networks = networks
         self.folder = folder
-        self.trunk = trunk
         self._twin = lru_cache(2 * len(networks))(with_boundary)
-        self._build()
-
-    def question(self, photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
-        """The event that asks for the field of view of the pixel that is entered."""
-        return {
+        self._build(chosen, size, trunk)
+        self.event: dict[str, Any] = {
             "fn": self.field_of_view,
-            "inputs": [photo, task, *self.pixel, *self.settings],
+            "inputs": chosen.photo,
+            "inputs_kwargs": self.form.fields,
             "outputs": self.outputs,
             **ON_DEVICE,
         }
 
-    def answer_clicks(
-        self, photo: gr.Image, task: gr.Radio, size: gr.State, shown: Sequence[gr.Image]
-    ) -> None:
-        """Makes the photo, pictures `shown` of it and the maps themselves answer a click.
-
-        Args:
-            photo: the upload, whose clicks come in its own pixels.
-            task: what is asked.
-            size: (width, height) of the photo.
-            shown: pictures of it whose longer side is `SHOWN`.
-        """
-        view = self.question(photo, task)
-        self.look.click(**view, **LATEST, api_name="field_of_view")
-        numbers = [number.submit for number in (*self.pixel, *self.corner)]
-        gr.on(numbers, **view, **PRIVATE)
-        quiet: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
-        for shown_picture in (photo, *shown, *self.maps):
-            where = events.in_photo if shown_picture is photo else events.in_shown
-            # In the queue, so that the last click is answered last.
-            clicked = shown_picture.select(
-                where,
-                [size, self.place, *self.pixel],
-                [*self.pixel, *self.corner],
-                **quiet,
-                **EVERY,
-            )
-            clicked.then(**view, **quiet, **LATEST)
-        chosen = (self.about, self.boundary, self.scale, self.part, self.contours)
-        changed = [component.input for component in chosen]
-        gr.on([*changed, self.opacity.release], **view, **quiet, **LATEST)
-        placed = self.place.input(
-            events.placed,
-            [self.place, size, *self.pixel],
-            [self.corners, *self.corner, self.direction],
-            **quiet,
-        )
-        placed.then(**view, **quiet, **LATEST)
-        turned = self.direction.input(
-            events.turned, self.direction, [self.place, self.corners, *self.corner], **quiet
-        )
-        turned.then(**view, **quiet, **LATEST)
-        fit = [task, self.direction, self.about, self.part]
-        for changed in (task.change, self.direction.change):
-            changed(events.fitting, fit, [self.about, self.part], queue=False, **quiet)
-        show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **quiet)
-        show.then(self.files, view["inputs"], self.saved, **ON_DEVICE, **PRIVATE)
-
-    def opened(self, demo: gr.Blocks, begin: Mapping[str, Any], photo: Any, task: Any) -> Any:
-        """The event at whose end a fresh page shows the photo and the settings of its link.
-
-        Args:
-            demo: the page.
-            begin: what happens for a new photo, as `fn`, `inputs`, `outputs`.
-            photo, task: the components that choose what is shown.
-        """
-        shown = [self.scale, self.part, self.opacity, self.contours]
-        asked = [self.trunk, self.about, self.direction, self.boundary]
-        restored = demo.load(events.restored, None, [photo, task, *asked, *shown], **PRIVATE)
-        begun = restored.then(**begin, **PRIVATE)
-        where = [*self.pixel, *self.corner, self.place, self.corners]
-        return begun.then(events.restored_place, None, where, **PRIVATE)
+    def answer_clicks(self, shown: Sequence[gr.Image]) -> None:
+        """Makes the photo, pictures `shown` of it and the maps themselves answer a click."""
+        self.form.look.click(**self.event, **LATEST, api_name="field_of_view")
+        self.form.answer(self.event, [*shown, *self.maps])
+        show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
+        files = self.event | {"fn": self.files, "outputs": self.saved}
+        show.then(**files, **PRIVATE)
 
     def field_of_view(
         self,
@@ -147,17 +83,17 @@ class Explorer:
         task: str,
         column: float,
         row: float,
-        about: str = ANSWER,
-        other_column: float | None = None,
-        other_row: float | None = None,
-        direction: str = "inputs",
-        boundary: str = TRAINED,
-        trunk: str = "plain",
-        scale: str = "logarithmic",
-        part: str = "absolute",
-        opacity: float = 0.85,
-        contours: Sequence[int] = (),
-    ) -> tuple[str, str, str, Figure, str]:
+        about: str = View.about,
+        other_column: float | None = View.other_column,
+        other_row: float | None = View.other_row,
+        direction: str = View.direction,
+        boundary: str = View.boundary,
+        trunk: str = View.trunk,
+        scale: str = View.scale,
+        part: str = View.part,
+        opacity: float = View.opacity,
+        contours: Sequence[int] = View.contours,
+    ) -> Changes:
         """What both networks' answers at one pixel depend on.
 
         Args:
@@ -176,109 +112,85 @@ class Explorer:
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
         """
-        asked = (about, other_column, other_row, direction, boundary, trunk)
-        photo, question, views = self._views(photo, task, column, row, *asked)
-        with telling():
-            look = HeatMapStyle(scale, part, opacity, tuple(int(share) for share in contours or ()))
-            pictures = self.folder.pictures(heat_maps(photo, views, question, look, SHOWN))
-        link = links.link(photo, question, trunk, boundary, look)
-        return (
-            pictures["resnet"],
-            pictures["imexnet"],
-            f"{self._measures(question, views, trunk)}{links.state(photo, views, link)}</div>",
-            field_of_view_figures.decay_figure(views),
-            _heat_bar(look),
-        )
+        form: dict[str, Any] = {
+            "task": task, "column": column, "row": row, "about": about,
+            "other_column": other_column, "other_row": other_row, "direction": direction,
+            "boundary": boundary, "trunk": trunk,
+            "scale": scale, "part": part, "opacity": opacity, "contours": contours,
+        }  # fmt: skip
+        photo, view, fields = self._ask(photo, form)
+        with as_user_error():
+            pictures = self.folder.pictures(
+                heat_maps(photo, fields, view.question, view.style, SHOWN)
+            )
+        grid = fields["resnet"].sensitivity.shape
+        link = links.state(photo, (grid[0], grid[1]), links.link(photo, view))
+        return {
+            self.maps[0]: pictures["resnet"],
+            self.maps[1]: pictures["imexnet"],
+            self.measures: f"{self._measures(view, fields)}{link}</div>",
+            self.decay: field_of_view_figures.decay_figure(fields),
+            self.bar: _heat_bar(view.style),
+        }
 
-    def files(self, *values: Any) -> list[str]:
+    def files(self, photo: Image.Image | None, **form: Any) -> list[str]:
         """The field of view as a figure to print, PNG, SVG and PDF, and its data as .npz."""
-        photo, question, views = self._views(*values[:-4])
-        scale, part, opacity, contours = values[-4:]
+        photo, view, fields = self._ask(photo, form)
         folder = self.folder.new()
-        with telling():
-            look = HeatMapStyle(scale, part, opacity, tuple(int(share) for share in contours or ()))
-            figure = field_of_view_figures.printed_figure(photo, views, question, look)
+        with as_user_error():
+            figure = field_of_view_figures.printed_figure(photo, fields, view.question, view.style)
         paths = [
             files.write_bytes(
                 folder / f"field-of-view.{kind}", field_of_view_figures.encode(figure, kind)
             )
             for kind in field_of_view_figures.FORMATS
         ]
-        data = questions.arrays(question, views)
+        data = questions.arrays(view.question, fields)
         return [*map(str, paths), str(files.write_arrays(data, folder / "field-of-view.npz"))]
 
-    def _views(
-        self,
-        photo: Image.Image | None,
-        task: str,
-        column: float,
-        row: float,
-        about: str,
-        other_column: float | None,
-        other_row: float | None,
-        direction: str,
-        boundary: str,
-        trunk: str,
-    ) -> tuple[Image.Image, Question, dict[str, FieldOfView]]:
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
-        if column is None or row is None:
-            raise fault("Give a column and a row, or click a picture.")
-        other = None
-        if other_column is not None and other_row is not None:
-            other = int(other_row), int(other_column)
-        with telling():
-            question = Question(task, (int(row), int(column)), other, about, direction)
+    def _ask(
+        self, photo: Image.Image | None, form: dict[str, Any]
+    ) -> tuple[Image.Image, View, dict[str, FieldOfView]]:
+        """The photo, the view, and each network's field of view."""
+        photo, pair, x = pair_and_input(self.networks, photo, form["task"], form["trunk"])
+        with as_user_error():
+            view = View.from_form(**form)
             with DEVICE:
-                twins = {kind: self._twin(network, boundary) for kind, network in pair.items()}
-                return photo, question, questions.ask_all(twins, photo, x, question)
+                twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
+                return photo, view, questions.ask_all(twins, photo, x, view.question)
 
-    def _measures(self, question: Question, views: Mapping[str, FieldOfView], trunk: str) -> str:
+    def _measures(self, view: View, fields: Mapping[str, FieldOfView]) -> str:
+        question = view.question
         width = window_width(
-            self.networks[ModelSpec.for_task(question.task, trunk, "resnet").name].config
+            self.networks[ModelSpec.for_task(view.task, view.trunk, "resnet").name].config
         )
-        readings = {kind: questions.reading(view) for kind, view in views.items()}
+        readings = {kind: questions.reading(field) for kind, field in fields.items()}
         rows = [
             (f"Answer at {question.place}", readings),
-            *field_of_view_figures.measure_rows(views),
+            *field_of_view_figures.measure_rows(fields),
         ]
         note = (
             f'<div class="note">The frame is the explicit window, all that the ResNet can see: '
-            f"{width} px. Areas are shares of the picture; px are pixels of the network's input; "
-            "lines hold shares of the smoothed map. "
+            f"{width} px wide. Areas are shares of the picture. Lengths in px are pixels of the "
+            "network's input. Lines are drawn on a smoothed map. "
         )
         return table(rows, KINDS) + note
 
-    def _build(self) -> None:
+    def _build(self, chosen: Inputs, size: gr.State, trunk: gr.Radio) -> None:
         gr.Markdown(
             "### Field of view: what decided this pixel? *Click any picture, "
-            "go on with the arrow keys.*"
+            "then move with the arrow keys.*"
         )
         with gr.Row():
-            heat_resnet = picture("ResNet", "heat-resnet")
-            heat_imexnet = picture("IMEXNet", "heat-imexnet")
-        bar = gr.HTML(_heat_bar(HeatMapStyle()), label="scale", elem_id="heat-bar")
-        number: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
-        with gr.Row(equal_height=True):
-            column = gr.Number(label="Column", elem_id="column", **number)
-            row = gr.Number(label="Row", elem_id="row", **number)
-            self.look = gr.Button("Show this pixel", elem_id="look", min_width=160)
-        with gr.Row():
-            with (
-                gr.Column(min_width=320),
-                gr.Accordion("What is asked", open=False, elem_id="asked"),
-            ):
-                self._build_question(number)
-            with (
-                gr.Column(min_width=320),
-                gr.Accordion("How it is shown", open=False, elem_id="shown"),
-            ):
-                self._build_look()
+            self.maps = [picture(plots.LABELS[kind], f"heat-{kind}") for kind in KINDS]
+        self.bar = gr.HTML(_heat_bar(HeatMapStyle()), label="scale", elem_id="heat-bar")
+        self.form = ViewForm(chosen, size, trunk)
         with gr.Row():
             with gr.Column(min_width=320):
-                measures = gr.HTML(label="measures", elem_id="measures")
+                self.measures = gr.HTML(label="measures", elem_id="measures")
             with gr.Column(min_width=320):
-                decay = gr.Plot(label="decay", show_label=False, format="png", elem_id="decay")
-        gr.HTML("", js_on_load=KEYS)
+                self.decay = gr.Plot(label="decay", show_label=False, format="png", elem_id="decay")
+        gr.HTML("", js_on_load=static("arrow_keys.js"))
         self.save = gr.Button("Save figure and data", size="sm", elem_id="save-view")
         self.saved = gr.File(
             label="Figure to print (PNG, SVG, PDF) and data (.npz)",
@@ -287,42 +199,7 @@ class Explorer:
             visible=False,
             elem_id="saved-view",
         )
-        self.maps = [heat_resnet, heat_imexnet]
-        self.pixel = [column, row]
-        self.outputs = [*self.maps, measures, decay, bar]
-
-    def _build_question(self, number: dict[str, Any]) -> None:
-        self.direction = gr.Radio(DIRECTIONS, value="inputs", label="Show", elem_id="direction")
-        self.about = gr.Dropdown(
-            [(events.ANSWERS["depth"], ANSWER)],
-            value=ANSWER,
-            label="About",
-            elem_id="about",
-            allow_custom_value=True,  # the API takes classes of every task
-        )
-        self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
-        with gr.Row(visible=False) as self.corners:
-            self.corner = [
-                gr.Number(label=f"Other {name}", elem_id=f"other-{name}", **number)
-                for name in ("column", "row")
-            ]
-        self.boundary = gr.Radio(EDGES, value=TRAINED, label="Boundary", elem_id="boundary")
-        gr.HTML(ASKED_NOTE)
-
-    def _build_look(self) -> None:
-        self.scale = gr.Radio(list(SCALES), value=SCALES[0], label="Scale", elem_id="scale")
-        self.part = gr.Radio(list(PARTS), value=PARTS[0], label="Derivative", elem_id="part")
-        self.opacity = gr.Slider(0, 1, 0.85, step=0.05, label="Opacity", elem_id="opacity")
-        shares = [(f"{share} %", share) for share in CONTOURS]
-        self.contours = gr.CheckboxGroup(
-            shares, value=list(LINES), label="Lines round the set that holds", elem_id="contours"
-        )
-
-    @property
-    def settings(self) -> list[Any]:
-        """Beside the pixel, in the order of `field_of_view`."""
-        asked = [self.about, *self.corner, self.direction, self.boundary, self.trunk]
-        return [*asked, self.scale, self.part, self.opacity, self.contours]
+        self.outputs = [*self.maps, self.measures, self.decay, self.bar]
 
 
 def _heat_bar(look: HeatMapStyle) -> str:
@@ -335,5 +212,5 @@ def _heat_bar(look: HeatMapStyle) -> str:
     if look.signed:
         ticks = [*(f"−{tick}" for tick in ticks[:0:-1]), "0", *ticks[1:]]
     colours = SIGNED_COLOURS if look.signed else HEAT_COLOURS
-    title = f"Share of the sensitivity a pixel, relative to {unit} of both; one scale"
+    title = f"Sensitivity per pixel, relative to {unit} of both networks"
     return colour_bar(colours, ticks, title)

@@ -10,7 +10,7 @@ from PIL import Image
 from imexnet.io.files import write_bytes
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import read
-from imexnet.ui.components.parts import NOT_KEPT, SHOWN, Folder, fault
+from imexnet.ui.components.parts import NOT_KEPT, SHOWN, Folder, user_error
 
 MOST = 12
 THUMB = 120  # longer side in pixels
@@ -52,7 +52,7 @@ class History:
     def recall(kept: list[str], event: gr.SelectData) -> Image.Image:
         """The chosen photo."""
         if event.index >= len(kept):
-            raise fault(NOT_KEPT)
+            raise user_error(NOT_KEPT)
         return read(kept[event.index])
 
 

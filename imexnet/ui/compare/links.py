@@ -5,96 +5,52 @@ from functools import lru_cache
 from hashlib import sha256
 from html import escape
 from pathlib import Path
-from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 import numpy as np
 from PIL import Image
 
 from imexnet.io.photos import full_size
-from imexnet.models.networks import TRAINED
-from imexnet.models.spec import SHIPPED_TRUNKS
-from imexnet.sensitivity.field_of_view import FieldOfView
-from imexnet.sensitivity.questions import ANSWER, DIRECTIONS, Question
-from imexnet.spectral.operators import BOUNDARIES
+from imexnet.ui.compare.view import View
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import QTIPS, example
 from imexnet.ui.components.parts import decoded
-from imexnet.viz.heat_maps import HeatMapStyle
-
-PLAIN = "plain"
-LINES = (50, 95)  # of the contours that the page begins with
-BEGUN = HeatMapStyle(contours=LINES)
 
 
-class View(NamedTuple):
-    """What a link restores: an example, as a file or a picture, and all that is chosen."""
-
-    photo: str | Image.Image
-    question: Question
-    trunk: str
-    boundary: str
-    look: HeatMapStyle
-
-
-def link(
-    photo: Image.Image, question: Question, trunk: str, boundary: str, look: HeatMapStyle
-) -> str:
-    """The query of a link to this view, without what the page begins with; "" for an upload."""
+def link(photo: Image.Image, view: View) -> str:
+    """The query of a link to this view of an example; "" for an upload."""
     name = name_of(photo)
     if name is None:
         return ""
-    row, column = question.pixel
-    said: dict[str, Any] = {"task": question.task, "example": name, "x": column, "y": row}
-    if question.other is not None:
-        said |= {"x2": question.other[1], "y2": question.other[0]}
-    contours = ",".join(map(str, look.contours))
-    for key, value, usual in (
-        ("about", question.about, ANSWER),
-        ("show", question.direction, DIRECTIONS[0]),
-        ("trunk", trunk, PLAIN),
-        ("boundary", boundary, TRAINED),
-        ("scale", look.scale, BEGUN.scale),
-        ("part", look.part, BEGUN.part),
-        ("opacity", f"{look.opacity:g}", f"{BEGUN.opacity:g}"),
-        ("lines", contours, ",".join(map(str, LINES))),
-    ):
-        if value != usual:
-            said[key] = value
-    return urlencode(said, safe=",")
+    return urlencode({"task": view.task, "example": name} | view.to_query(), safe=",")
 
 
-def restore(query: Mapping[str, str]) -> View | None:
-    """What the query of a link asks for; None for one that names no view of ours."""
+def restore(query: Mapping[str, str]) -> tuple[str | Image.Image, View] | None:
+    """The example of a link, as a file or a picture, and its view; None if it names none."""
     photo = _named(query.get("example", ""))
+    if photo is None:
+        return None
     try:
-        if photo is None:
-            return None
-        pixel = int(query["y"]), int(query["x"])
-        other = (int(query["y2"]), int(query["x2"])) if "x2" in query else None
-        about, trunk = query.get("about", ANSWER), query.get("trunk", PLAIN)
-        boundary = query.get("boundary", TRAINED)
-        question = Question(query["task"], pixel, other, about, query.get("show", DIRECTIONS[0]))
-        lines = query.get("lines", ",".join(map(str, LINES)))
-        look = HeatMapStyle(
-            query.get("scale", BEGUN.scale),
-            query.get("part", BEGUN.part),
-            float(query.get("opacity", BEGUN.opacity)),
-            tuple(int(share) for share in lines.split(",") if share),
-        )
-    except (KeyError, ValueError):
+        view = View.from_query(query)
+    except ValueError:
         return None
     width, height = full_size(decoded(photo) if isinstance(photo, str) else photo)
-    inside = all(0 <= r < height and 0 <= c < width for r, c in (pixel, other or pixel))
-    if not inside or boundary not in (TRAINED, *BOUNDARIES) or trunk not in SHIPPED_TRUNKS:
-        return None
-    return View(photo, question, trunk, boundary, look)
+    question = view.question
+    corners = question.pixel, question.other or question.pixel
+    inside = all(0 <= row < height and 0 <= column < width for row, column in corners)
+    return (photo, view) if inside else None
 
 
-def state(photo: Image.Image, views: Mapping[str, FieldOfView], query: str) -> str:
-    """HTML: the link, and what the arrow keys need: the photo's size, and a cell of the input."""
+def state(photo: Image.Image, grid: tuple[int, int], query: str) -> str:
+    """HTML: the link, and what the arrow keys need: the photo's size, and a cell of the input.
+
+    Args:
+        photo: as it was read.
+        grid: (rows, columns) of the networks' input.
+        query: of the link; "" for none.
+    """
     width, height = full_size(photo)
-    rows, columns = next(iter(views.values())).sensitivity.shape
+    rows, columns = grid
     step = max(1, round(width / columns)), max(1, round(height / rows))
     words = f'<a href="?{escape(query)}">Link to this view</a>' if query else ""
     return (

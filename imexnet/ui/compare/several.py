@@ -14,7 +14,7 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import PICTURES, pair_and_input, read
-from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
+from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, table, user_error
 from imexnet.viz import colours, plots
 
 MOST = 24  # photos
@@ -75,9 +75,9 @@ class Several:
     ) -> tuple[list[tuple[np.ndarray, str]], str]:
         """A strip a photo, and a row of the table; a file that is no picture gets a row, too."""
         if not paths:
-            raise fault("Choose one photo or more.")
+            raise user_error("Choose one photo or more.")
         if len(paths) > MOST:
-            raise fault(f"Choose at most {MOST} photos; these are {len(paths)}.")
+            raise user_error(f"Choose at most {MOST} photos; these are {len(paths)}.")
         strips, rows = [], []
         for i, path in enumerate(paths):
             progress((i, len(paths)), unit="photos")

@@ -10,13 +10,21 @@ from imexnet.inference import forward, predict
 from imexnet.io import files
 from imexnet.io.photos import full_size
 from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
 from imexnet.ui.compare.explorer import Explorer
 from imexnet.ui.compare.history import History
-from imexnet.ui.compare.room import Room
+from imexnet.ui.compare.room_view_3d import RoomView3D
 from imexnet.ui.compare.several import Several
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import COLOURS, answer_pictures, pointer_values
-from imexnet.ui.components.inputs import inputs, need, on_new_photo, pair_and_input, suited
+from imexnet.ui.components.inputs import (
+    Inputs,
+    inputs,
+    matching_task,
+    on_new_photo,
+    pair_and_input,
+    require_photo,
+)
 from imexnet.ui.components.parts import (
     DEVICE,
     EVERY,
@@ -24,17 +32,17 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
-    fault,
     picture,
+    user_error,
 )
-from imexnet.ui.components.style import CITE, EMPTY, INVITATION, STATIC
+from imexnet.ui.components.style import CITE, EMPTY, INVITATION, static
 from imexnet.viz import drawing, plots
 from imexnet.viz.colours import DEPTH_COLOURS
 
 RAW = 2048  # longest side of the raw values to download
 SOON = 0.2  # seconds of the first network after which its answer is shown before the second's
-READOUT = (STATIC / "readout.js").read_text("utf-8")
 RAW_NOTE = (
     "<div class=\"note\">Both networks' values at the photo's own size, its longer side at most "
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
@@ -64,7 +72,7 @@ class Compare:
         task: str,
         trunk: str = "plain",
         colours: str = DEPTH_COLOURS,
-    ) -> Iterator[tuple[Any, ...]]:
+    ) -> Iterator[Changes]:
         """Both networks' answers for a photo, on one colour scale.
 
         Args:
@@ -75,7 +83,7 @@ class Compare:
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if colours not in COLOURS.values():
-            raise fault(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
+            raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
@@ -97,19 +105,19 @@ class Compare:
             if alone:
                 words = "<b>The IMEXNet is still computing; the scale may change.</b> " + words
             shown = self.folder.pictures(arrays)
-            yield (
-                shown["resnet"],
-                shown.get("imexnet"),
-                _if_any(shown.get("truth")),
-                _if_any(shown.get("resnet-error")),
-                _if_any(shown.get("imexnet-error")),
-                None if alone else (shown["resnet"], shown["imexnet"]),
-                legend,
-                f'<div class="note">{words}</div>',
-                examples.verdict(task, answers, truth),
-                gr.update(visible=truth is not None or task == "qtips"),
-                pointer_values(task, outputs, truth, full_size(photo)),
-            )
+            yield {
+                self.resnet: shown["resnet"],
+                self.imexnet: shown.get("imexnet"),
+                self.truth: _if_any(shown.get("truth")),
+                self.errors[0]: _if_any(shown.get("resnet-error")),
+                self.errors[1]: _if_any(shown.get("imexnet-error")),
+                self.slider: None if alone else (shown["resnet"], shown["imexnet"]),
+                self.legend: legend,
+                self.summary: f'<div class="note">{words}</div>',
+                self.scores: examples.verdict(task, answers, truth),
+                self.against_truth: gr.update(visible=truth is not None or task == "qtips"),
+                self.values: pointer_values(task, outputs, truth, full_size(photo)),
+            }
 
     def raw_values(self, photo: Image.Image | None, task: str, trunk: str = "plain") -> list[str]:
         """Metres or classes at the photo's own size, its longer side at most 2048, as files.
@@ -131,106 +139,126 @@ class Compare:
         paths.append(files.write_together(task, together, folder / f"both-{task}.npz"))
         return [str(path) for path in paths]
 
+    def begin(self, photo: Image.Image | None, task: str) -> Changes:
+        """For a new photo: the task that matches it, its size, its central pixel, no files."""
+        width, height = full_size(require_photo(photo))
+        return {
+            self.task: matching_task(photo, task),
+            self.size: (width, height),
+            **self.explorer.form.at(width // 2, height // 2),
+            **dict.fromkeys(self.files),
+            self.answered: gr.update(visible=True),
+            self.empty: gr.update(visible=False),
+        }
+
+    def clear(self) -> Changes:
+        """Without a photo: no results, no boxes for them, and a word on what to do."""
+        return {
+            self.photo: None,
+            **dict.fromkeys(self.results),
+            self.answered: gr.update(visible=False),
+            self.empty: gr.update(visible=True),
+        }
+
     def _build(self, demo: gr.Blocks) -> None:
-        size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
+        self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False, elem_id="compare"):
             with gr.Column(scale=1, min_width=280, elem_id="given"):
                 chosen = inputs()
-                photo, task = chosen.photo, chosen.task
+                self.photo, self.task = chosen.photo, chosen.task
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
-                    trunk = gr.Radio(
-                        [("Plain", "plain"), ("Pyramid", "pyramid")],
-                        value="plain",
-                        label="Networks for rooms",
-                        info="Plain: one resolution, as in the paper. Pyramid: coarse to fine.",
-                        elem_id="trunk",
-                    )
-                    colours = gr.Dropdown(
-                        list(COLOURS.items()),
-                        value=DEPTH_COLOURS,
-                        label="Colours of depth",
-                        elem_id="colours",
-                    )
+                    self._build_settings()
                 history = History(self.folder)
-            with gr.Column(scale=3, min_width=320, elem_id="answered") as answered:
+            with gr.Column(scale=3, min_width=320, elem_id="answered") as self.answered:
                 with gr.Column(elem_id="answers"):
-                    predicted = self._build_answers()
+                    self._build_answers()
                 with gr.Column(elem_id="more"):
-                    explorer = Explorer(self.networks, self.folder, trunk)
-                    predicted += self._build_truth()
-                    write, raw = self._build_downloads()
+                    self.explorer = Explorer(
+                        self.networks, self.folder, chosen, self.size, self.trunk
+                    )
+                    self._build_truth()
+                    self._build_downloads()
                     several = Several(self.networks)
                     with gr.Accordion("Cite this", open=False):
                         gr.HTML(CITE)
-            empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
+            self.empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
 
-        resnet, imexnet, truth, slider, legend, summary, values, *judged = predicted
-        error_resnet, error_imexnet, scores, against_truth = judged
-        errors = [error_resnet, error_imexnet]
-        predicted = [
-            *(resnet, imexnet, truth, *errors, slider, legend, summary, scores, against_truth),
-            values,
-        ]
-        asked = [photo, task, trunk, colours]
-        viewed, pixel, view = (
-            explorer.outputs,
-            explorer.pixel,
-            explorer.question(photo, task),
-        )
-
+        shown = [self.resnet, self.imexnet, self.truth, *self.errors]
+        texts = [self.slider, self.legend, self.summary, self.scores]
+        self.predicted = [*shown, *texts, self.against_truth, self.values]
+        self.files = [self.raw, self.room.model]
+        self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
         # First, as the first event takes the function's name in the API.
-        explorer.answer_clicks(photo, task, size, [resnet, imexnet, truth, *errors])
-        self.room.answer_clicks(photo, trunk)
-        several.answer_clicks(task, trunk, colours)
+        self.explorer.answer_clicks([self.photo, *shown])
+        self.room.answer_clicks(self.photo, self.trunk)
+        several.answer_clicks(self.task, self.trunk, self.colours)
+        given = [self.photo, self.task, self.trunk]
+        self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
+        self._answer_photos(demo, chosen, history)
+
+    def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, history: History) -> None:
         runs: list[Any] = []
 
-        def answer_then_view(on, private: bool = True):
-            names = PRIVATE if private else {"api_name": "predict"}
-            run = on(self.predict, asked, predicted, **ON_DEVICE, **names, **LATEST)
+        def answer_then_view(on, **names: Any) -> None:
+            given = [self.photo, self.task, self.trunk, self.colours]
+            run = on(self.predict, given, self.predicted, **ON_DEVICE, **names, **LATEST)
             runs.append(run)
-            runs.append(run.success(**view, **PRIVATE, **LATEST))
+            runs.append(run.success(**self.explorer.event, **PRIVATE, **LATEST))
 
+        form = self.explorer.form
+        begun = [self.task, self.size, *form.pixel, *form.corner, *self.files]
+        boxes = [self.answered, self.empty]
         begin: dict[str, Any] = {
-            "fn": _begin,
-            "inputs": [photo, task],
-            "outputs": [
-                *(task, size, *pixel, *explorer.corner, raw, self.room.model, answered, empty)
-            ],
+            "fn": self.begin,
+            "inputs": [self.photo, self.task],
+            "outputs": [*begun, *boxes],
         }
-        write.click(self.raw_values, [photo, task, trunk], raw, **ON_DEVICE, api_name="raw_values")
-        values_shown = [part for part in predicted if part is not against_truth]
-        results = [*values_shown, *viewed, raw, self.room.model]
-        left = [*results, answered, empty]
-        fail: dict[str, Any] = {
-            "fn": lambda: (None, *_nothing(len(results))),
+        cleared: dict[str, Any] = {
+            "fn": self.clear,
             "inputs": None,
-            "outputs": [photo, *left],
+            "outputs": [self.photo, *self.results, *boxes],
         }
-        uploaded, *others = on_new_photo(chosen, begin, fail)
-        answer_then_view(uploaded.then, private=False)
-        opened = explorer.opened(demo, begin, photo, task)
-        recalled = history.strip.select(history.recall, history.kept, photo, **PRIVATE, **EVERY)
+        uploaded, *others = on_new_photo(chosen, begin, cleared)
+        answer_then_view(uploaded.then, api_name="predict")
+        opened = form.opened(demo, begin)
+        recalled = history.strip.select(
+            history.recall, history.kept, self.photo, **PRIVATE, **EVERY
+        )
         again = recalled.success(**begin, **PRIVATE, **LATEST)
-        for begun in (*others, opened, again):
-            answer_then_view(begun.then)
-        for begun in (uploaded, *others, opened):
+        for event in (*others, opened, again):
+            answer_then_view(event.then, **PRIVATE)
+        for event in (uploaded, *others, opened):
             kept = [history.kept, history.strip]
-            begun.success(history.remember, [photo, history.kept], kept, **PRIVATE)
-        for changed in (task, trunk, colours):
-            answer_then_view(changed.input)
-            changed.input(lambda: None, None, raw, **PRIVATE)  # files of another question
-        gone: dict[str, Any] = {"fn": lambda: _nothing(len(results)), "inputs": None, **PRIVATE}
-        photo.clear(**gone, outputs=left, cancels=runs)
+            event.success(history.remember, [self.photo, history.kept], kept, **PRIVATE)
+        for changed in (self.task, self.trunk, self.colours):
+            answer_then_view(changed.input, **PRIVATE)
+            changed.input(lambda: None, None, self.raw, **PRIVATE)  # files of another question
+        self.photo.clear(**cleared, **PRIVATE, cancels=runs)
 
-    def _build_answers(self) -> list[Any]:
+    def _build_settings(self) -> None:
+        self.trunk = gr.Radio(
+            [("Plain", "plain"), ("Pyramid", "pyramid")],
+            value="plain",
+            label="Networks for rooms",
+            info="Plain: one resolution, as in the paper. Pyramid: coarse to fine.",
+            elem_id="trunk",
+        )
+        self.colours = gr.Dropdown(
+            list(COLOURS.items()),
+            value=DEPTH_COLOURS,
+            label="Colours of depth",
+            elem_id="colours",
+        )
+
+    def _build_answers(self) -> None:
         small: dict[str, Any] = {"min_width": 150}
         with gr.Tabs():
             with gr.Tab("Side by side"), gr.Row(elem_id="pair"):
-                resnet = picture("ResNet", "resnet", **small)
-                imexnet = picture("IMEXNet", "imexnet", **small)
-                truth = picture("Truth", "truth", visible=False, **small)
+                self.resnet = picture("ResNet", "resnet", **small)
+                self.imexnet = picture("IMEXNet", "imexnet", **small)
+                self.truth = picture("Truth", "truth", visible=False, **small)
             with gr.Tab("Slider"):
-                slider = gr.ImageSlider(
+                self.slider = gr.ImageSlider(
                     label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
                     format="png",
                     max_height=400,
@@ -238,49 +266,36 @@ class Compare:
                     elem_id="slider",
                 )
             with gr.Tab("In 3-D"):
-                self.room = Room(self.networks, self.folder)
+                self.room = RoomView3D(self.networks, self.folder)
         with gr.Row(elem_id="legend-row"):
-            legend = gr.HTML(label="legend", elem_id="legend", min_width=300)
+            self.legend = gr.HTML(label="legend", elem_id="legend", min_width=300)
             gr.HTML(INVITATION, elem_id="invitation", min_width=260)
-        summary = gr.HTML(label="summary", elem_id="summary")
-        values = gr.HTML(
+        self.summary = gr.HTML(label="summary", elem_id="summary")
+        self.values = gr.HTML(
             label="values",
             html_template='<p class="readout note" role="status"></p>',
-            js_on_load=READOUT,
+            js_on_load=static("readout.js"),
             elem_id="values",
         )
-        return [resnet, imexnet, truth, slider, legend, summary, values]
 
-    def _build_truth(self) -> list[Any]:
-        with gr.Accordion("Compared with the truth", open=False, elem_id="against-truth") as box:
+    def _build_truth(self) -> None:
+        truth = gr.Accordion("Compared with the truth", open=False, elem_id="against-truth")
+        with truth as self.against_truth:
             with gr.Row():
-                error_resnet = picture("Error of ResNet", "error-resnet", visible=False)
-                error_imexnet = picture("Error of IMEXNet", "error-imexnet", visible=False)
+                self.errors = [
+                    picture(f"Error of {plots.LABELS[kind]}", f"error-{kind}", visible=False)
+                    for kind in KINDS
+                ]
             gr.HTML(examples.error_bar())
-            scores = gr.HTML(label="scores", elem_id="scores")
-        return [error_resnet, error_imexnet, scores, box]
+            self.scores = gr.HTML(label="scores", elem_id="scores")
 
-    def _build_downloads(self) -> tuple[gr.Button, gr.File]:
+    def _build_downloads(self) -> None:
         with gr.Accordion("Download the values", open=False, elem_id="downloads"):
             gr.HTML(RAW_NOTE)
-            write = gr.Button("Make the files", size="sm", elem_id="write")
-            raw = gr.File(
+            self.write = gr.Button("Make the files", size="sm", elem_id="write")
+            self.raw = gr.File(
                 label="Raw values", file_count="multiple", interactive=False, elem_id="raw"
             )
-        return write, raw
-
-
-def _begin(photo: Image.Image | None, task: str) -> tuple[Any, ...]:
-    """For a new photo: the task that suits it, its size, its central pixel, no box, no files."""
-    photo = need(photo)
-    width, height = full_size(photo)
-    shown = gr.update(visible=True), gr.update(visible=False)
-    return suited(photo, task), (width, height), width // 2, height // 2, *[None] * 4, *shown
-
-
-def _nothing(results: int) -> tuple[Any, ...]:
-    """Without a photo: no results, no boxes for them, and a word on what to do."""
-    return (*[None] * results, gr.update(visible=False), gr.update(visible=True))
 
 
 def _if_any(picture: str | None) -> dict[str, Any]:

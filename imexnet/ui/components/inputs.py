@@ -13,8 +13,7 @@ from imexnet.inference import to_input
 from imexnet.io.photos import endings, is_cut_short, is_plain
 from imexnet.models.networks import Network
 from imexnet.models.spec import SHIPPED_TRUNKS, ModelSpec
-from imexnet.models.tasks import KINDS
-from imexnet.models.tasks import TASKS as MODEL_TASKS
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components import examples
 from imexnet.ui.components.parts import (
     EVERY,
@@ -23,13 +22,13 @@ from imexnet.ui.components.parts import (
     SHOWN,
     Photo,
     decoded,
-    fault,
     unreadable,
+    user_error,
 )
 from imexnet.ui.server.memory_fallback import effort
 from imexnet.viz import plots
 
-TASKS = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
+TASK_CHOICES = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
 PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
 CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
 QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
@@ -67,7 +66,7 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     upload = gr.UploadButton(
         "Upload a photo", file_types=PICTURES, variant="primary", elem_id=f"{prefix}upload"
     )
-    choice = gr.Radio(TASKS, value=task, label="Task", elem_id=f"{prefix}task")
+    choice = gr.Radio(TASK_CHOICES, value=task, label="Task", elem_id=f"{prefix}task")
     offered = [
         gr.Examples(
             pictures,
@@ -98,7 +97,11 @@ def on_new_photo(
         begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is made to suit.
         fail: what happens where the photo shows a file that is no picture; by default it goes.
     """
-    fit = begin or {"fn": suited, "inputs": [chosen.photo, chosen.task], "outputs": chosen.task}
+    fit = begin or {
+        "fn": matching_task,
+        "inputs": [chosen.photo, chosen.task],
+        "outputs": chosen.task,
+    }
     fit = {**fit, **PRIVATE}
     gone = fail or {"fn": lambda: None, "inputs": None, "outputs": chosen.photo}
     dropped = chosen.photo.upload(as_read, chosen.photo, chosen.photo, **PRIVATE, **EVERY)
@@ -117,21 +120,23 @@ def pair_and_input(
     networks: Mapping[str, Network], photo: Image.Image | None, task: str, trunk: str = "plain"
 ) -> tuple[Image.Image, dict[str, Network], Tensor]:
     """The photo, the task's two networks, and the one tensor that both are shown."""
-    photo, pair = need(photo), pair_of(networks, task, trunk)
+    photo, pair = require_photo(photo), pair_of(networks, task, trunk)
     network = pair["resnet"]
     return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
 
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
-    if task not in MODEL_TASKS:
-        raise fault("There is no such task; choose depth, segmentation or qtips.")
+    if task not in TASKS:
+        raise user_error("There is no such task; choose depth, segmentation or qtips.")
     if trunk not in SHIPPED_TRUNKS:
-        raise fault("There is no such trunk; choose plain or pyramid.")
+        raise user_error("There is no such trunk; choose plain or pyramid.")
     names = {kind: ModelSpec.for_task(task, trunk, kind).name for kind in KINDS}
     missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:
-        raise fault(f"This server has no {' and no '.join(missing)} for this task; try another.")
+        raise user_error(
+            f"This server has no {' and no '.join(missing)} for this task; try another."
+        )
     return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
 
 
@@ -161,7 +166,7 @@ def to_show(path: str) -> str | Image.Image:
 
 def as_read(photo: Image.Image | None) -> Any:
     """The same for a file that the page shows already."""
-    return gr.skip() if is_plain(_told(need(photo))) else photo
+    return gr.skip() if is_plain(_told(require_photo(photo))) else photo
 
 
 def _told(picture: Image.Image) -> Image.Image:
@@ -170,15 +175,15 @@ def _told(picture: Image.Image) -> Image.Image:
     return picture
 
 
-def need(photo: Image.Image | None) -> Image.Image:
+def require_photo(photo: Image.Image | None) -> Image.Image:
     """The photo, or the sentence that asks for one."""
     if photo is None:
-        raise fault("Upload a photo first, or choose an example.")
+        raise user_error("Upload a photo first, or choose an example.")
     return photo
 
 
-def suited(photo: Image.Image | None, task: str) -> str:
+def matching_task(photo: Image.Image | None, task: str) -> str:
     """The task that suits a new photo."""
-    if examples.is_qtip(need(photo)):
+    if examples.is_qtip(require_photo(photo)):
         return "qtips"
     return "depth" if task == "qtips" else task

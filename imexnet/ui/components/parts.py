@@ -11,14 +11,16 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from gradio.utils import get_upload_folder
 from PIL import Image
 
 from imexnet.io.files import write_picture
 from imexnet.io.photos import CutShortWarning, UnfitError, read_photo, shrink
 from imexnet.ui.components.words import explain
+from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
 from imexnet.viz.colours import colour_stops
+
+Changes = dict[Any, Any]  # what a handler returns: component → new value, or an update of it
 
 SHOWN = 512  # longer side of every picture on the page
 DEVICE = threading.Lock()  # of all tabs; also for events that pass the queue by
@@ -90,7 +92,7 @@ class Folder:
 
     def new(self) -> Path:
         """An empty folder that nobody can guess."""
-        root = get_upload_folder()
+        root = upload_folder()
         Path(root).mkdir(parents=True, exist_ok=True)
         return Path(tempfile.mkdtemp(dir=root))
 
@@ -121,8 +123,8 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
 def unreadable(error: Exception) -> gr.Error:
     """What to tell of a file: that it is too large, is kept no longer, or is no picture."""
     if isinstance(error, UnfitError):
-        return fault(sentence(error))
-    return fault(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
+        return user_error(sentence(error))
+    return user_error(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
 
 
 def sentence(error: Exception) -> str:
@@ -131,18 +133,18 @@ def sentence(error: Exception) -> str:
     return f"{words[:1].upper()}{words[1:]}."
 
 
-def fault(message: str) -> gr.Error:
+def user_error(message: str) -> gr.Error:
     """An error toast for a person: no traceback, no path."""
     return gr.Error(message, title="That did not work", print_exception=False)
 
 
 @contextmanager
-def telling() -> Iterator[None]:
+def as_user_error() -> Iterator[None]:
     """What the library refuses becomes a sentence for a person."""
     try:
         yield
     except ValueError as error:
-        raise fault(escape(sentence(error), quote=False)) from None
+        raise user_error(escape(sentence(error), quote=False)) from None
 
 
 def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:

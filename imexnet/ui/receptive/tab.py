@@ -6,7 +6,6 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from matplotlib.figure import Figure
 from PIL import Image
 
 from imexnet.inference import to_grid
@@ -27,13 +26,14 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     PROGRESS,
     SHOWN,
+    Changes,
     Folder,
+    as_user_error,
     colour_bar,
     decade_ticks,
-    fault,
     picture,
     table,
-    telling,
+    user_error,
 )
 from imexnet.viz import colours, drawing, field_of_view_figures, plots
 
@@ -80,7 +80,7 @@ class Receptive:
         pixels: float,
         seed: float,
         progress: gr.Progress = PROGRESS,
-    ) -> Iterator[tuple[str, str, str, Figure]]:
+    ) -> Iterator[Changes]:
         """Effective receptive fields of both networks, after each picture."""
         asked = task, int(count), int(pixels), int(seed or 0)
         if asked in self.averages:
@@ -89,7 +89,7 @@ class Receptive:
         pair = pair_of(self.networks, task)
         files = [Path(path) for path in examples.kitchens()]
         if task != "qtips" and not files:
-            raise fault("This server has no pictures of rooms; choose Q-tips.")
+            raise user_error("This server has no pictures of rooms; choose Q-tips.")
         running = {
             kind: effective(network, task, pictures(network, task, files, asked[1]), *asked[2:])
             for kind, network in pair.items()
@@ -104,7 +104,7 @@ class Receptive:
             del self.averages[next(iter(self.averages))]
         self.averages[asked] = found
 
-    def _shown(self, task: str, found: Mapping[str, Average]) -> tuple[str, str, str, Figure]:
+    def _shown(self, task: str, found: Mapping[str, Average]) -> Changes:
         middles = {kind: average.middle for kind, average in found.items()}
         peak = max(float(m.max()) for m in middles.values())
         size = drawing.display_size(middles["resnet"].shape, SHOWN)
@@ -121,8 +121,11 @@ class Receptive:
             f'<div class="note">{found["resnet"].count} pixels; mean ± standard deviation over '
             f"them. The explicit window is {width} px wide.</div>"
         )
-        figure = field_of_view_figures.average_figure(middles)
-        return paths["resnet"], paths["imexnet"], table(rows, KINDS) + note, figure
+        return {
+            **{self.maps[kind]: paths[kind] for kind in KINDS},
+            self.averaged: table(rows, KINDS) + note,
+            self.profile: field_of_view_figures.average_figure(middles),
+        }
 
     def steps(
         self, photo: Image.Image | None, task: str, clicked: tuple[int, int] | None
@@ -133,7 +136,7 @@ class Receptive:
         column, row = clicked or (width // 2, height // 2)
         pixel = min(row, height - 1), min(column, width - 1)
         grid = (x.shape[-2], x.shape[-1])
-        with telling(), DEVICE:
+        with as_user_error(), DEVICE:
             cell = to_grid(pixel, (height, width), grid)
             found = {kind: reach_per_step(network, x, cell) for kind, network in pair.items()}
         size = drawing.display_size(grid, THUMBNAIL)
@@ -161,14 +164,12 @@ class Receptive:
         ]
         return gr.update(value=shown, columns=len(found["resnet"])), table(rows, KINDS)
 
-    def green(
-        self, task: str, number: float, channel: float | None, h: float
-    ) -> tuple[str, str, str, Figure]:
+    def green(self, task: str, number: float, channel: float | None, h: float) -> Changes:
         """The Green's function of one channel of a trained step of the IMEXNet."""
         step = self._step(task, int(number))
         channels = step.conv.weight.shape[0]
         c = min(max(0, int(channel or 0)), channels - 1)
-        with telling():
+        with as_user_error():
             found = green(step, c, float(h), GREEN_GRIDS[task])
         size = drawing.display_size(found.response.shape, SHOWN)
         peak = float(np.abs(found.response).max())
@@ -187,14 +188,18 @@ class Receptive:
             f"falls by e over it. Share of Σ|G| within {masses}. 1 / (1 + hλ) from "
             f"{found.multiplier.min():.3g} to {found.multiplier.max():.3g}.</div>"
         )
-        figure = field_of_view_figures.green_figure(found)
-        return paths["response"], paths["multiplier"], words, figure
+        return {
+            self.response: paths["response"],
+            self.multiplier: paths["multiplier"],
+            self.decay_words: words,
+            self.decay: field_of_view_figures.green_figure(found),
+        }
 
     def _step(self, task: str, number: int) -> IMEXStep:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
         step = steps[min(max(1, number), len(steps)) - 1]
         if not isinstance(step, IMEXStep):
-            raise fault("This network has no implicit steps.")
+            raise user_error("This network has no implicit steps.")
         return step
 
     def _build(self, tab: gr.Tab) -> None:
@@ -246,17 +251,17 @@ class Receptive:
             run = gr.Button("Average", variant="primary", elem_id="average")
             stop = gr.Button("Stop", elem_id="average-stop")
         with gr.Row():
-            maps = [picture(plots.LABELS[kind], f"average-{kind}") for kind in KINDS]
+            self.maps = {k: picture(plots.LABELS[k], f"average-{k}") for k in KINDS}
         ticks = decade_ticks(colours.DECADES)
         gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Mean share a pixel / peak of both"))
         with gr.Row():
             with gr.Column(min_width=320):
-                words = gr.HTML(label="averages", elem_id="averages")
+                self.averaged = gr.HTML(label="averages", elem_id="averages")
             with gr.Column(min_width=320):
-                figure = gr.Plot(label="averages", show_label=False, format="png")
-        running = run.click(
-            self.whole, [task, count, pixels, seed], [*maps, words, figure], **ON_DEVICE, **PRIVATE
-        )
+                self.profile = gr.Plot(label="averages", show_label=False, format="png")
+        outputs = [*self.maps.values(), self.averaged, self.profile]
+        given = [task, count, pixels, seed]
+        running = run.click(self.whole, given, outputs, **ON_DEVICE, **PRIVATE)
         stop.click(lambda: None, None, None, cancels=[running], queue=False, **PRIVATE)
 
     def _build_green(self, task: gr.Radio) -> dict[str, Any]:
@@ -266,14 +271,14 @@ class Receptive:
             channel = gr.Number(0, label="Channel", precision=0, minimum=0, min_width=90)
             h = gr.Slider(0, 100, 1, step=0.5, label="h", elem_id="green-h")
         with gr.Row():
-            response = picture("G in space, logarithmic and signed", "green-response")
-            multiplier = picture("1 / (1 + hλ), frequency 0 in the middle", "green-multiplier")
-        words = gr.HTML(label="decay", elem_id="green-words")
-        figure = gr.Plot(label="decay", show_label=False, format="png")
+            self.response = picture("G in space, logarithmic and signed", "green-response")
+            self.multiplier = picture("1 / (1 + hλ), frequency 0 in the middle", "green-multiplier")
+        self.decay_words = gr.HTML(label="decay", elem_id="green-words")
+        self.decay = gr.Plot(label="decay", show_label=False, format="png")
         show: dict[str, Any] = {
             "fn": self.green,
             "inputs": [task, number, channel, h],
-            "outputs": [response, multiplier, words, figure],
+            "outputs": [self.response, self.multiplier, self.decay_words, self.decay],
             "show_progress": "hidden",
             **ON_DEVICE,
             **PRIVATE,

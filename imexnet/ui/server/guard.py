@@ -11,31 +11,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import parse_qs
 
-from starlette._utils import get_route_path
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from imexnet.ui.server.address import scheme, visitor
+from imexnet.ui.server.gradio_internals import (
+    ANSWER,
+    CLOSED,
+    FILES,
+    JOINS,
+    STREAM,
+    UPLOAD,
+    route_path,
+    stream_error,
+)
 
 LOG = logging.getLogger(__name__)
-API = "/gradio_api"
-UPLOAD = f"{API}/upload"
-FILES = f"{API}/file"
-ANSWER = f"{API}/call/"
-STREAM = f"{API}/queue/data"
-JOINS = (f"{API}/queue/join", f"{API}/call/", f"{API}/run/", f"{API}/api/")
-CLOSED = (
-    *(
-        f"{API}/{door}"
-        for door in (
-            "proxy=", "stream/", "process_recording", "component_server", "deep_link", "runs",
-            "run-history", "vibe", "undo-vibe", "dev/", "openapi.json",
-        )
-    ),
-    "/monitoring",
-)  # fmt: skip
-"""Doors of Gradio that lead to nothing on this page."""
-
 LOOKS = ("GET", "HEAD", "OPTIONS")  # methods that only look, which is free
 VISITORS_KEPT = 10_000
 MEGABYTE = 2**20
@@ -134,7 +125,7 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         scope["scheme"] = scheme(scope)
-        path = door(scope)
+        path = route_path(scope)
         with ExitStack() as joining, ExitStack() as fetching:
             reply = Reply(path, send, joining.close)
             try:
@@ -245,11 +236,6 @@ class Reply:
         headers["Content-Security-Policy"] = policy
 
 
-def door(scope: Scope) -> str:
-    """The path that routing compares: without the prefix that the page is served under."""
-    return get_route_path(scope)
-
-
 @contextmanager
 def _one_more(counter: Counter[str], name: str) -> Iterator[None]:
     counter[name] += 1
@@ -290,10 +276,8 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 def _refusal(refusal: RefusalError, path: str) -> tuple[Message, Message]:
     """Head and body of the answer that says so."""
-    if path == STREAM and refusal.status == 404:  # else the page takes the connection for broken
-        said = {"msg": "unexpected_error", "event_id": None, "message": refusal.words}
-        said |= {"success": False, "session_not_found": True}
-        status, kind, body = 200, b"text/event-stream", f"data: {json.dumps(said)}\n\n".encode()
+    if path == STREAM and refusal.status == 404:
+        status, kind, body = 200, b"text/event-stream", stream_error(refusal.words).encode()
     else:
         # Gradio's page shows `detail`, its clients `error`.
         body = json.dumps({"detail": refusal.words, "error": refusal.words}).encode()

@@ -13,9 +13,9 @@ import torch
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
-from imexnet.ui.components.parts import fault
+from imexnet.ui.components.parts import user_error
 
-SHORT, END = object(), object()
+OUT_OF_MEMORY, END = object(), object()
 NO_MEMORY = "There is no memory left for this; try a smaller picture, or later."
 
 
@@ -58,7 +58,7 @@ def effort() -> Effort:
     return _effort.get()
 
 
-def patient(handler: Callable[..., Any]) -> Callable[..., Any]:
+def with_memory_fallback(handler: Callable[..., Any]) -> Callable[..., Any]:
     """The handler of an event, asked again with less effort when the GPU has no memory left."""
     if inspect.isgeneratorfunction(handler):
 
@@ -66,7 +66,7 @@ def patient(handler: Callable[..., Any]) -> Callable[..., Any]:
         def yielded(*given: Any, **named: Any) -> Iterator[Any]:
             for each in EFFORTS:
                 answers = handler(*given, **named)
-                while (answer := _ask(each, partial(next, answers, END))) is not SHORT:
+                while (answer := _ask(each, partial(next, answers, END))) is not OUT_OF_MEMORY:
                     if answer is END:
                         return _tell(each)
                     yield answer
@@ -77,7 +77,7 @@ def patient(handler: Callable[..., Any]) -> Callable[..., Any]:
     def returned(*given: Any, **named: Any) -> Any:
         for each in EFFORTS:
             answer = _ask(each, partial(handler, *given, **named))
-            if answer is not SHORT:
+            if answer is not OUT_OF_MEMORY:
                 _tell(each)
                 return answer
 
@@ -85,18 +85,18 @@ def patient(handler: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _ask(each: Effort, question: Callable[[], Any]) -> Any:
-    """The answer with this effort; `SHORT` if the GPU has no memory for it."""
+    """The answer with this effort; `OUT_OF_MEMORY` if the GPU has no memory for it."""
     token = _effort.set(each)
     try:
         return question()
     except torch.OutOfMemoryError:
         if each is EFFORTS[-1]:
-            raise fault(NO_MEMORY) from None
+            raise user_error(NO_MEMORY) from None
     finally:
         _effort.reset(token)
     if torch.cuda.is_available():
         torch.cuda.empty_cache()  # now that no frame of the error holds a tensor
-    return SHORT
+    return OUT_OF_MEMORY
 
 
 def _tell(each: Effort) -> None:

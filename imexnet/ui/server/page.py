@@ -8,16 +8,16 @@ import os
 import signal
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from datetime import datetime, timedelta
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from fastapi.routing import APIRoute
-from gradio.utils import get_upload_folder
+from gradio.components import Component
 from starlette.middleware import Middleware
 
 from imexnet.memory import return_freed_memory
@@ -25,10 +25,23 @@ from imexnet.models.tasks import TASKS
 from imexnet.program import INTERRUPTED
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
-from imexnet.ui.components.parts import ON_DEVICE, decoded, fault, forget_photos
+from imexnet.ui.components.parts import ON_DEVICE, decoded, forget_photos, user_error
 from imexnet.ui.server.address import check_proxies, visitor
+from imexnet.ui.server.gradio_internals import (
+    HookedBlocks,
+    check_release,
+    decorate,
+    forget_answered,
+    forget_closed_sessions,
+    is_pending,
+    kept_files,
+    named_handlers,
+    offered_choices,
+    upload_folder,
+    waiting,
+)
 from imexnet.ui.server.guard import Guard
-from imexnet.ui.server.memory_fallback import patient
+from imexnet.ui.server.memory_fallback import with_memory_fallback
 from imexnet.ui.server.sent import NO_ADDRESS, OWN, uploaded
 
 LOG = logging.getLogger(__name__)
@@ -44,8 +57,8 @@ NOT_UNDERSTOOD = "The page was given something that it does not understand."
 NOT_WORKED_OUT = "The page could not work this out; the fault is the page's, not yours."
 
 
-class Page(gr.Blocks):
-    """Blocks of which no error gets out but as one sentence, and which fetch nothing.
+class Page(HookedBlocks):
+    """Blocks whose errors reach a visitor as one sentence, and which fetch nothing.
 
     Args:
         given: as `gr.Blocks` takes them.
@@ -62,81 +75,50 @@ class Page(gr.Blocks):
         os.environ["GRADIO_TEMP_DIR"] = str(Path(chosen) / OWN)  # all that lies there is swept
         super().__init__(**given)
 
-    async def process_api(self, *given: Any, **named: Any) -> dict[str, Any]:
-        """The answer to an event. A program that asks once leaves nothing in memory."""
-        session, state, answer = named.get("session_hash"), named.get("state"), {}
-        try:
-            answer = await super().process_api(*given, **named)
-            return answer
-        finally:
-            if state:
-                state.config_values.clear()  # copies of all values, for deep links: there are none
-            if session and session == named.get("event_id") and not answer.get("is_generating"):
-                self._forget(session)
-
-    async def preprocess_data(self, block_fn: Any, inputs: list[Any], *rest: Any, **named: Any):
-        """What visitors sent, as values for a handler."""
-        # Programs may leave the last values out: the rest are as the page begins.
-        inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
-        inputs = [_sent(*given) for given in zip(block_fn.inputs, inputs, strict=False)]
-        for name, value in _leaves(inputs):
+    def check_inputs(self, components: Sequence[Component], values: list[Any]) -> list[Any]:
+        """What visitors sent, if it is something for these components."""
+        values = [_sent(*given) for given in zip(components, values, strict=False)]
+        for name, value in _leaves(values):
             if name == "path" and str(value).lower().startswith(("http:", "https:")):
-                raise fault(NO_ADDRESS)
+                raise user_error(NO_ADDRESS)
             if isinstance(value, float) and not math.isfinite(value):
-                raise fault(NOT_UNDERSTOOD)
-        for component, value in zip(block_fn.inputs, inputs, strict=False):
+                raise user_error(NOT_UNDERSTOOD)
+        for component, value in zip(components, values, strict=False):
             if value is None and _must_be_given(component):
-                raise fault(f"Choose a value: {escape(str(component.label))}.")
-        try:
-            return await super().preprocess_data(block_fn, inputs, *rest, **named)
-        except gr.Error as error:
-            _, choices, allowed = error.message.partition("in the list of choices: ")
-            words = f"Choose one of {allowed.strip('[]')}." if choices else error.message
-            raise fault(escape(words, quote=False)) from None
-        except Exception:
-            raise fault(NOT_UNDERSTOOD) from None
+                raise user_error(f"Choose a value: {escape(str(component.label))}.")
+        return values
 
-    async def call_function(self, *given: Any, **named: Any):
-        """The handler's answer."""
-        try:
-            return await super().call_function(*given, **named)
-        except gr.Error:
-            raise
-        except Exception:
-            LOG.exception("a handler failed")
-            raise fault(NOT_WORKED_OUT) from None
+    def input_error(self, error: Exception) -> gr.Error:
+        """What a component refuses, in a sentence."""
+        if not isinstance(error, gr.Error):
+            return user_error(NOT_UNDERSTOOD)
+        choices = offered_choices(error)
+        words = error.message if choices is None else f"Choose one of {choices}."
+        return user_error(escape(words, quote=False))
+
+    def handler_error(self, error: Exception) -> gr.Error:
+        """What a handler says to a visitor; what it does not expect goes to the log."""
+        if isinstance(error, gr.Error):
+            return error
+        LOG.error("a handler failed", exc_info=error)
+        return user_error(NOT_WORKED_OUT)
 
     def waiting(self, who: str) -> int:
         """How many requests of a visitor are in the queue."""
-        queues = self._queue.event_queue_per_concurrency_id.values()
-        events = (event for queue in list(queues) for event in list(queue.queue))
-        return sum(visitor(event.request.scope) == who for event in events)
-
-    def pending(self, name: str) -> bool:
-        """Whether an event, or one of a session, has an answer that is still to be fetched."""
-        queue = self._queue
-        for session, events in list(queue.pending_event_ids_session.items()):
-            box = queue.pending_messages_per_session.get(session)
-            if box is not None and (name == session or name in events):
-                running = (queue.event_ids_to_events.get(event) for event in events)
-                return bool(events) and (
-                    not box.empty() or any(event and event.alive for event in running)
-                )
-        return False
+        return sum(visitor(scope) == who for scope in waiting(self))
 
     def decorate(self, on_gpu: Callable[[Callable], Callable] | None) -> None:
-        """Makes the handlers that use the networks patient, and lets them borrow a GPU."""
-        done: dict[Any, Callable] = {}
-        for function in self.fns.values():
-            if function.fn and function.concurrency_id == ON_DEVICE["concurrency_id"]:
-                if function.fn not in done:
-                    asked = patient(function.fn)
-                    done[function.fn] = on_gpu(asked) if on_gpu else asked
-                function.fn = done[function.fn]
+        """Gives the handlers of the networks a fallback for full memory, and lends them a GPU."""
+
+        def decorated(handler: Callable) -> Callable:
+            safe = with_memory_fallback(handler)
+            return on_gpu(safe) if on_gpu else safe
+
+        decorate(self, ON_DEVICE["concurrency_id"], decorated)
 
     def warm(self) -> None:
         """Answers one question of each kind, so that the first visitor need not wait longer."""
-        named = {function.api_name: function.fn for function in self.fns.values()}
+        named = named_handlers(self)
         kitchens = examples.kitchens()
         for task in TASKS:
             photo = decoded(kitchens[0]) if kitchens and task != "qtips" else example(0)
@@ -151,8 +133,8 @@ class Page(gr.Blocks):
 
     def sweep(self, older: float) -> None:
         """Takes away what is older than so many seconds: files, and what visitors left behind."""
-        kept = {path for block in self.blocks.values() for path in _kept(block)}
-        root, gone = get_upload_folder(), False
+        kept = kept_files(self)
+        root, gone = upload_folder(), False
         for folder, _, names in os.walk(root, topdown=False):  # there may be 100,000 files
             for path in (os.path.join(folder, name) for name in names):
                 if path not in kept and _older(path, older):
@@ -164,38 +146,13 @@ class Page(gr.Blocks):
                     os.rmdir(folder)
         if gone:
             forget_photos()  # it may be among them
-
-        for session, state in list(self.state_holder.session_data.items()):
-            used = self.state_holder.time_last_used.get(session, datetime.min)
-            if state.is_closed and datetime.now() - used > timedelta(seconds=older):
-                self._forget(session)
-
-    def forget_answered(self) -> None:
-        """Drops the queue's boxes of programs that asked once; within the server's loop.
-
-        Those that are empty, and those with answers that nobody fetches, but for the last ones.
-        """
-        boxes = self._queue.pending_messages_per_session
-        events = self._queue.pending_event_ids_session
-        running = self._queue.event_ids_to_events
-        left = [
-            s for s in events if s not in self.state_holder and running.keys().isdisjoint(events[s])
-        ]
-        unread = [s for s in left if s in boxes and not boxes[s].empty()]
-        fetched = [s for s in left if s not in boxes or (not events[s] and boxes[s].empty())]
-        for session in (*fetched, *unread[:-UNREAD]):
-            boxes.pop(session, None)
-            del events[session]
+        forget_closed_sessions(self, older)
 
     def _stop(self, number: int, _frame: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
         if self._files:
             self._files.cleanup()
         os._exit(INTERRUPTED if number == signal.SIGINT else 0)
-
-    def _forget(self, session: str | None) -> None:
-        for kept in (self.state_holder.session_data, self.state_holder.time_last_used):
-            kept.pop(session, None)  # pyright: ignore[reportCallIssue, reportArgumentType]
 
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
@@ -204,7 +161,7 @@ class Page(gr.Blocks):
         async def sweeping() -> None:
             while True:
                 await asyncio.to_thread(self.sweep, KEPT)
-                self.forget_answered()
+                forget_answered(self, UNREAD)
                 await asyncio.to_thread(return_freed_memory)
                 await asyncio.sleep(SWEEP)
 
@@ -216,13 +173,17 @@ class Page(gr.Blocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
+        check_release()
         check_proxies()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         # The guard alone decides who a visitor is: uvicorn's own way leaves nothing to tell by.
         os.environ["FORWARDED_ALLOW_IPS"] = ""
         guard = Middleware(
-            Guard, waiting=self.waiting, pending=self.pending, folder=Path(get_upload_folder())
+            Guard,
+            waiting=self.waiting,
+            pending=partial(is_pending, self),
+            folder=Path(upload_folder()),
         )
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(
@@ -283,7 +244,3 @@ def _sent(component: Any, value: Any) -> Any:
 def _must_be_given(component: Any) -> bool:
     chosen = isinstance(component, gr.Slider | gr.Radio | gr.Dropdown)
     return chosen and component.value is not None
-
-
-def _kept(block: Any) -> set[str]:
-    return getattr(block, "keep_in_cache", set())

@@ -10,17 +10,15 @@ from typing import Any
 from urllib.parse import unquote, unquote_to_bytes
 
 import gradio as gr
-from gradio.utils import get_upload_folder, is_in_or_equal
 
 from imexnet.io.files import write_bytes
-from imexnet.ui.components.parts import NOT_KEPT, Folder, fault
+from imexnet.ui.components.parts import NOT_KEPT, Folder, user_error
+from imexnet.ui.server.gradio_internals import SERVED, UPLOADED, is_within, upload_folder
 
 OWN = "imexnet"  # the page's folder in GRADIO_TEMP_DIR, which may be anybody's
 SEND = "Send the photo as a data URI or an uploaded file."
 NO_ADDRESS = "Give the file itself: the page fetches nothing from other addresses."
-SERVED = re.compile(r"[^?#]*/gradio_api/file=([^?#]+)")  # the address of a file of the page
 REMOTE = re.compile(r"(?:https?|ftp):", re.IGNORECASE)
-UPLOADED = {"_type": "gradio.FileData"}  # Gradio looks whether such a file is one of the page's
 
 
 def uploaded(value: Any) -> dict[str, Any] | None:
@@ -38,7 +36,7 @@ def uploaded(value: Any) -> dict[str, Any] | None:
     given = value if isinstance(value, dict) else {"path": value}
     said = [text for key in ("path", "url") if isinstance(text := given.get(key), str) and text]
     if not said:
-        raise fault(SEND)
+        raise user_error(SEND)
     named = given.get("orig_name")
     kept = {"orig_name": named} if isinstance(named, str) else {}
     for text in said[:-1]:
@@ -70,11 +68,11 @@ def _path(said: str) -> str:
         try:
             return str(write_bytes(Folder().new() / "photo", content(said)))
         except (ValueError, binascii.Error):
-            raise fault(SEND) from None
-    served = SERVED.fullmatch(said)
+            raise user_error(SEND) from None
+    served = re.fullmatch(SERVED, said)
     path = unquote(served[1]) if served else said
     if REMOTE.match(path):
-        raise fault(NO_ADDRESS)
-    if not os.path.isfile(path) or not is_in_or_equal(path, get_upload_folder()):
-        raise fault(NOT_KEPT if OWN in Path(path).parts else SEND)
+        raise user_error(NO_ADDRESS)
+    if not os.path.isfile(path) or not is_within(path, upload_folder()):
+        raise user_error(NOT_KEPT if OWN in Path(path).parts else SEND)
     return path

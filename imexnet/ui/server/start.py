@@ -20,7 +20,7 @@ from imexnet.models.checkpoints import default_device, load_whole
 from imexnet.models.folding import fold
 from imexnet.models.spec import shipped_names
 from imexnet.ui.compare.tab import Compare
-from imexnet.ui.components.style import CSS, INTRODUCTION, VISIT, theme
+from imexnet.ui.components.style import INTRODUCTION, static, theme
 from imexnet.ui.receptive.tab import Receptive
 from imexnet.ui.server.page import Page
 from imexnet.ui.solve.tab import Solve
@@ -45,7 +45,7 @@ def build() -> Page:
         fill_width=True,
         analytics_enabled=False,
     ) as page:
-        gr.HTML(INTRODUCTION, js_on_load=VISIT)
+        gr.HTML(INTRODUCTION, js_on_load=static("visit.js"))
         with gr.Tabs():
             with gr.Tab("Compare"):
                 Compare(page, folded)
@@ -66,4 +66,4 @@ def serve() -> None:
     page = build()
     if not ZERO_GPU:
         page.warm()
-    page.serve(theme=theme(), css=CSS)
+    page.serve(theme=theme(), css=static("page.css"))

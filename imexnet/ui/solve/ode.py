@@ -13,7 +13,15 @@ from imexnet.ode import layer_ode
 from imexnet.ode.cost import Cost, cost, seconds
 from imexnet.ode.integrators import SOLVERS, STEPPERS, integrate, reference
 from imexnet.ode.model_problem import SCHEMES, Settings, amplification
-from imexnet.ui.components.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
+from imexnet.ui.components.parts import (
+    DEVICE,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    as_user_error,
+    picture,
+    table,
+)
 from imexnet.ui.solve.layers import Choice, find
 from imexnet.viz import ode_figures
 
@@ -156,7 +164,7 @@ class Ode:
         """The calculator, beside the time measured here."""
         numbers = int(channels or 0), int(side or 0), int(steps or 0)
         device = next(iter(self.networks.values())).mean.device
-        with telling(), DEVICE:
+        with as_user_error(), DEVICE:
             costs = {kind: cost(*numbers, kind == "imexnet") for kind in COSTS}
             taken = {kind: seconds(*numbers, kind == "imexnet", device) for kind in COSTS}
 

@@ -17,16 +17,17 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.stages import classical_solve
 from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import inputs, need, on_new_photo
+from imexnet.ui.components.inputs import inputs, on_new_photo, require_photo
 from imexnet.ui.components.parts import (
     DEVICE,
     LATEST,
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
     Folder,
-    fault,
-    telling,
+    as_user_error,
+    user_error,
 )
 from imexnet.ui.solve.layers import Layer, choice, find
 from imexnet.ui.solve.ode import Ode
@@ -82,13 +83,13 @@ class Solve:
         with DEVICE:
             layer = find(self.networks, photo, task, kind, number)
         c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
-        rhs = _grey(need(photo)) if grid == "photo" else _channel(layer, c)
+        rhs = _grey(require_photo(photo)) if grid == "photo" else _channel(layer, c)
         stencil = None
         if operator == "learned":
             if not isinstance(layer.step, IMEXStep):
-                raise fault("A ResNet has no learned L; choose the IMEXNet or another L.")
+                raise user_error("A ResNet has no learned L; choose the IMEXNet or another L.")
             stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
-        with telling():
+        with as_user_error():
             stages = classical_solve(
                 rhs, float(step_size), operator, stencil, float(alpha), boundary
             )
@@ -142,9 +143,9 @@ class Solve:
         setting: str,
         start: str,
         seed: float,
-    ) -> tuple[str, str, Any, str, str]:
+    ) -> Changes:
         """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
-        grey = _grey(need(photo))
+        grey = _grey(require_photo(photo))
         if setting == OWN_LAYER:
             with DEVICE:
                 layer = find(self.networks, photo, task, kind, number)
@@ -185,7 +186,13 @@ class Solve:
             f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
             f"and one FFT solve; {ended}.</div>"
         )
-        return animation, words, ode_figures.distance_figure(changes or [1.0]), animation, last
+        return {
+            self.pattern: animation,
+            self.rest: words,
+            self.distance: ode_figures.distance_figure(changes or [1.0]),
+            self.animation: animation,
+            self.last: last,
+        }
 
     def _animate(self, fields: list[np.ndarray]) -> tuple[str, str]:
         """A looping WebP of the fields and a PNG of the last one: two paths."""
@@ -219,7 +226,7 @@ class Solve:
         tab.select(**recipe)
         for begun in on_new_photo(chosen):
             # What the other tabs show is of the photo before.
-            begun.success(lambda: [None] * len(others), None, others, **PRIVATE)
+            begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             begun.success(**recipe)
 
     def _build_recipe(self, layer: list[Any]) -> dict[str, Any]:
@@ -284,19 +291,18 @@ class Solve:
         with gr.Row():
             play = gr.Button("Play", variant="primary", elem_id="play")
             stop = gr.Button("Stop", elem_id="stop")
-        shown = gr.Image(
+        self.pattern = gr.Image(
             label="y", type="filepath", interactive=False, buttons=["fullscreen"],
             elem_id="pattern", elem_classes="pic",
         )  # fmt: skip
-        words = gr.HTML(label="rest", elem_id="rest")
-        figure = gr.Plot(label="rest", show_label=False, format="png")
-        animation, last = gr.State(""), gr.State("")
-        play.click(
-            self.play, [*layer, setting, start, seed], [shown, words, figure, animation, last],
-            **ON_DEVICE, **PRIVATE, **LATEST,
-        )  # fmt: skip
-        stop.click(lambda path: path or None, last, shown, queue=False, **PRIVATE)
-        return [shown, words, figure, animation, last]
+        self.rest = gr.HTML(label="rest", elem_id="rest")
+        self.distance = gr.Plot(label="rest", show_label=False, format="png")
+        self.animation, self.last = gr.State(""), gr.State("")
+        outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
+        given = [*layer, setting, start, seed]
+        play.click(self.play, given, outputs, **ON_DEVICE, **PRIVATE, **LATEST)
+        stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
+        return outputs
 
 
 PROPAGATION_NOTE = (

@@ -11,7 +11,7 @@ from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import Sample
 from imexnet.ui.components.inputs import PICTURES, pair_of, read
-from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, fault, table
+from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, table, user_error
 from imexnet.viz import stability_figures
 
 NAMES = {
@@ -65,7 +65,7 @@ class Curves:
             samples = severity_curves.fresh_qtips(int(seed or 0), int(images), config, device)
         else:
             if not files:
-                raise fault("Choose one photo or more for this set.")
+                raise user_error("Choose one photo or more for this set.")
             paths = files[:MOST_PHOTOS]
             samples = [Sample(to_input(read(path), config, device)) for path in paths]
 

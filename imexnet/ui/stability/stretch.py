@@ -1,11 +1,9 @@
 """Part of the tab "Stability": trained networks with another step size and more steps."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import gradio as gr
 import torch
-from matplotlib.figure import Figure
 from PIL import Image
 from torch import Tensor
 
@@ -14,7 +12,16 @@ from imexnet.models.tasks import KINDS
 from imexnet.stability.growth import describe, norms, stretched
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import pair_and_input
-from imexnet.ui.components.parts import DEVICE, LATEST, ON_DEVICE, PRIVATE, picture, table, telling
+from imexnet.ui.components.parts import (
+    DEVICE,
+    LATEST,
+    ON_DEVICE,
+    PRIVATE,
+    Changes,
+    as_user_error,
+    picture,
+    table,
+)
 from imexnet.viz import plots, stability_figures
 
 STRETCH_NOTE = (
@@ -38,10 +45,10 @@ class Stretch:
 
     def run(
         self, photo: Image.Image | None, task: str, step_size: float, repeats: float
-    ) -> tuple[Any, Any, str, str, Figure]:
+    ) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
-        with telling():
+        with as_user_error():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
@@ -59,7 +66,12 @@ class Stretch:
             ),
         ]
         figure = stability_figures.step_figure(sizes, "‖Y‖ / ‖Y₀‖", first=1.0)
-        return pictures.get("resnet"), pictures.get("imexnet"), legend, table(rows, KINDS), figure
+        return {
+            **{self.pictures[kind]: pictures.get(kind) for kind in KINDS},
+            self.legend: legend,
+            self.words: table(rows, KINDS),
+            self.figure: figure,
+        }
 
     def _build(self, photo: gr.Image, task: gr.Radio) -> None:
         gr.HTML(STRETCH_NOTE)
@@ -68,15 +80,15 @@ class Stretch:
             repeats = gr.Slider(1, 8, 1, step=1, label="Each step taken so many times")
             run = gr.Button("Run", variant="primary", min_width=120, elem_id="stretch")
         with gr.Row():
-            shown = [picture(plots.LABELS[kind], f"stretched-{kind}") for kind in KINDS]
-        legend = gr.HTML(label="legend")
-        words = gr.HTML(label="words", elem_id="stretched-words")
-        figure = gr.Plot(label="norms", show_label=False, format="png")
+            self.pictures = {k: picture(plots.LABELS[k], f"stretched-{k}") for k in KINDS}
+        self.legend = gr.HTML(label="legend")
+        self.words = gr.HTML(label="words", elem_id="stretched-words")
+        self.figure = gr.Plot(label="norms", show_label=False, format="png")
         gr.on(
             [run.click, step_size.release, repeats.release],
             self.run,
             [photo, task, step_size, repeats],
-            [*shown, legend, words, figure],
+            [*self.pictures.values(), self.legend, self.words, self.figure],
             **ON_DEVICE,
             **PRIVATE,
             **LATEST,

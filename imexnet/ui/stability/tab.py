@@ -25,10 +25,11 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     SHOWN,
+    Changes,
+    as_user_error,
     colour_bar,
     picture,
     table,
-    telling,
 )
 from imexnet.ui.stability.curves import NAMES, SCORES, Curves
 from imexnet.ui.stability.stretch import Stretch, outputs_of
@@ -42,6 +43,7 @@ SLIDERS = {  # lowest, highest, step, start
     "brightness": (-0.5, 0.5, 0.05, 0.1),
 } | dict.fromkeys(severity_curves.AIMED, (0, 8, 0.25, 1))
 CHOICES = [(NAMES[name], name) for name in (*NOISES, *ATTACKS)]
+STAGES = {"shown": "input", "before": "before", "after": "after", "change": "change"}
 LIPSCHITZ_ITERATIONS = 20
 
 
@@ -65,13 +67,13 @@ class Stability:
         severity: float,
         seed: float,
         iterations: float,
-    ) -> list[Any]:
+    ) -> Changes:
         """What both networks make of a perturbed photo: pictures, measures, growth."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
         with DEVICE:
-            with telling():
+            with as_user_error():
                 moved = {
                     kind: severity_curves.perturbed(
                         pair, kind, task, x, perturbation, severity, *options
@@ -95,52 +97,51 @@ class Stability:
         named = {f"{kind} after": outputs for kind, outputs in after.items()}
         pictures, legend = answer_pictures(task, photo, {**clean, **named})
         changes, bar = _change_maps(task, photo, clean, after)
-        shown = [
-            image
+        shown = {
+            self.pictures[kind, stage]: image
             for kind in KINDS
-            for image in (
-                _as_picture(moved[kind], photo),
-                pictures[kind],
-                pictures[f"{kind} after"],
-                changes[kind],
+            for stage, image in (
+                ("shown", _as_picture(moved[kind], photo)),
+                ("before", pictures[kind]),
+                ("after", pictures[f"{kind} after"]),
+                ("change", changes[kind]),
             )
-        ]
+        }
         figure = stability_figures.step_figure(
             {kind: g.growth for kind, g in grown.items()}, "‖δY‖ / ‖δY₀‖", first=1.0
         )
-        return [
-            *shown,
-            legend + bar,
-            _measures(task, grown, local, scores, truth is not None),
-            figure,
-            True,
-        ]
+        return {
+            **shown,
+            self.legend: legend + bar,
+            self.measures: _measures(task, grown, local, scores, truth is not None),
+            self.figure: figure,
+            self.seen: True,
+        }
 
-    def first(self, seen: bool, *given) -> list[Any]:
+    def first(self, seen: bool, *given) -> Changes:
         """`perturb`, when the tab is shown for the first time."""
-        if seen:
-            return [gr.skip()] * OUTPUTS
-        return self.perturb(*given)
+        return gr.skip() if seen else self.perturb(*given)
 
     @staticmethod
     def _truth(photo: Image.Image, task: str) -> np.ndarray | None:
         return examples.true_values(photo, task) if task == "qtips" else None
 
     def _build(self, tab: gr.Tab) -> None:
-        seen = gr.State(False)
+        self.seen = gr.State(False)
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("stability-", task="qtips")
             with gr.Column(scale=3, min_width=320), gr.Tabs():
                 with gr.Tab("Noise and attacks"):
-                    perturbed, controls, run = self._build_perturb()
+                    controls, run = self._build_perturb()
                 with gr.Tab("Step size and depth"):
                     self.stretch = Stretch(self.networks, chosen.photo, chosen.task)
                 with gr.Tab("Severity curves"):
                     self.curves = Curves(self.networks)
 
         given = [chosen.photo, chosen.task, *controls]
-        outputs = [*perturbed, seen]
+        perturbed = [*self.pictures.values(), self.legend, self.measures, self.figure]
+        outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {
             "fn": self.perturb,
             "inputs": given,
@@ -152,12 +153,14 @@ class Stability:
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
         for begun in on_new_photo(chosen):
             runs.append(begun.success(**show))
-        tab.select(self.first, [seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once")
+        tab.select(
+            self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
+        )
         chosen.photo.clear(
-            lambda: [None] * len(perturbed), None, perturbed, cancels=runs, **PRIVATE
+            lambda: dict.fromkeys(perturbed), None, perturbed, cancels=runs, **PRIVATE
         )
 
-    def _build_perturb(self) -> tuple[list[Any], list[Any], gr.Button]:
+    def _build_perturb(self) -> tuple[list[Any], gr.Button]:
         with gr.Row(equal_height=True):
             kind = gr.Dropdown(
                 CHOICES, value="gaussian", label="Perturbation", elem_id="perturbation"
@@ -175,31 +178,25 @@ class Stability:
             queue=False,
             **PRIVATE,
         )
-        shown = []
+        self.pictures = {}
         for name in KINDS:
-            label = plots.LABELS[name]
             with gr.Row():
-                shown += [
-                    picture(f"{label}, {what}", f"{name}-{place}", min_width=150, buttons=[])
-                    for what, place in (
-                        ("input", "shown"),
-                        ("before", "before"),
-                        ("after", "after"),
-                        ("change", "change"),
+                for stage, what in STAGES.items():
+                    self.pictures[name, stage] = picture(
+                        f"{plots.LABELS[name]}, {what}",
+                        f"{name}-{stage}",
+                        min_width=150,
+                        buttons=[],
                     )
-                ]
-        legend = gr.HTML(label="legend")
+        self.legend = gr.HTML(label="legend")
         with gr.Row():
             with gr.Column(min_width=320):
-                measures = gr.HTML(label="measures", elem_id="stability-measures")
+                self.measures = gr.HTML(label="measures", elem_id="stability-measures")
             with gr.Column(min_width=320):
-                figure = gr.Plot(
+                self.figure = gr.Plot(
                     label="growth", show_label=False, format="png", elem_id="perturbation-growth"
                 )
-        return [*shown, legend, measures, figure], [kind, severity, seed, iterations], run
-
-
-OUTPUTS = 12  # of `Stability.perturb`
+        return [kind, severity, seed, iterations], run
 
 
 def _slider(perturbation: str) -> dict[str, Any]:

@@ -1,6 +1,5 @@
-"""The browser's share of the field of view: arrow keys, and the view's link as the address."""
-
-KEYS = """
+// Arrow keys move the pixel, and the address follows the view.
+// The state is what `links.state` writes.
 const pictures = '#photo, .answers .pic, #heat-resnet, #heat-imexnet, #resnet, #imexnet, #truth, '
   + '#error-resnet, #error-imexnet';
 let chosen = false;  // whether the last press was on one of our pictures
@@ -42,5 +41,3 @@ new MutationObserver(() => {
   new URLSearchParams(before).forEach((value, name) => address.searchParams.set(name, value));
   history.replaceState(history.state, '', address);
 }).observe(document.body, {childList: true, subtree: true});
-"""
-"""For `gr.HTML(js_on_load=)`; the state is what `links.state` writes."""

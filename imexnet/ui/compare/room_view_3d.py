@@ -13,7 +13,14 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import pair_and_input
-from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, Folder, fault, telling
+from imexnet.ui.components.parts import (
+    DEVICE,
+    ON_DEVICE,
+    PRIVATE,
+    Folder,
+    as_user_error,
+    user_error,
+)
 from imexnet.viz import drawing, plots
 
 GRID = 160  # points along the longer side: about as many as the networks tell apart
@@ -24,7 +31,7 @@ NOTE = (
 )
 
 
-class Room:
+class RoomView3D:
     """Builds its tab where it is called and answers its events.
 
     Args:
@@ -91,12 +98,12 @@ class Room:
         if source == "truth":
             metres = examples.true_values(photo, "depth")
             if metres is None:
-                raise fault("The true depth is known of the rendered kitchens alone.")
+                raise user_error("The true depth is known of the rendered kitchens alone.")
         elif source in pair:
             with DEVICE:
                 metres = predict(pair[source], "depth", x, size).values
         else:
-            raise fault("There is no such depth; choose resnet, imexnet or truth.")
-        with telling():
+            raise user_error("There is no such depth; choose resnet, imexnet or truth.")
+        with as_user_error():
             content = point_cloud.mesh(photo, metres, angle)
         return str(files.write_bytes(self.folder.new() / f"{source}-room.glb", content))
