@@ -9,7 +9,8 @@ from inspect import isgeneratorfunction
 from typing import Any
 
 import gradio as gr
-from gradio.blocks import BlockFunction, convert_component_dict_to_list
+from gradio.block_function import BlockFunction
+from gradio.blocks import convert_component_dict_to_list
 from gradio.components import Component
 from gradio.utils import get_upload_folder, is_in_or_equal
 from starlette._utils import get_route_path
