@@ -20,10 +20,7 @@ ANSWERS = {
     "segmentation": "the answer: winner minus runner-up",
     "qtips": "the answer: winner minus runner-up",
 }
-DIRECTIONS = [
-    ("what decided this output", "inputs"),
-    ("which outputs this input moves", "outputs"),
-]
+DIRECTIONS = [("what decided this output", "inputs"), ("which outputs this input moves", "outputs")]
 PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
 EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
 QUERY_NOTE = (
@@ -160,19 +157,11 @@ class ViewForm:
         return self.at(x, y, min(int(column), size[0] - 1), min(int(row), size[1] - 1))
 
     def at(
-        self,
-        column: int,
-        row: int,
-        other_column: int | None = None,
-        other_row: int | None = None,
+        self, column: int, row: int, other_column: int | None = None, other_row: int | None = None
     ) -> Changes:
         """A pixel, or a box."""
-        return {
-            self.column: column,
-            self.row: row,
-            self.other_column: other_column,
-            self.other_row: other_row,
-        }
+        values = column, row, other_column, other_row
+        return dict(zip((*self.pixel, *self.corner), values, strict=True))
 
     def placed(
         self, place: str, size: tuple[int, int], column: float | None, row: float | None

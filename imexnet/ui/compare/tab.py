@@ -244,10 +244,7 @@ class Compare:
             elem_id="trunk",
         )
         self.colours = gr.Dropdown(
-            list(COLOURS.items()),
-            value=DEPTH_COLOURS,
-            label="Colours of depth",
-            elem_id="colours",
+            list(COLOURS.items()), value=DEPTH_COLOURS, label="Colours of depth", elem_id="colours"
         )
 
     def _build_answers(self) -> None:

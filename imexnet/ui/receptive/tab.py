@@ -19,9 +19,9 @@ from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input, pair_of
 from imexnet.ui.components.parts import (
+    COMPUTE,
     DEVICE,
     EVERY,
-    LATEST,
     ON_DEVICE,
     PRIVATE,
     PROGRESS,
@@ -74,12 +74,7 @@ class Receptive:
         self._build(tab)
 
     def whole(
-        self,
-        task: str,
-        count: float,
-        pixels: float,
-        seed: float,
-        progress: gr.Progress = PROGRESS,
+        self, task: str, count: float, pixels: float, seed: float, progress: gr.Progress = PROGRESS
     ) -> Iterator[Changes]:
         """Effective receptive fields of both networks, after each picture."""
         asked = task, int(count), int(pixels), int(seed or 0)
@@ -233,9 +228,7 @@ class Receptive:
             "fn": self.steps,
             "inputs": [photo, task, clicked],
             "outputs": [shown, words],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         }
         chosen = photo.select(_clicked, None, clicked, show_progress="hidden", **PRIVATE, **EVERY)
         chosen.then(**show)
@@ -280,9 +273,7 @@ class Receptive:
             "inputs": [task, number, channel, h],
             "outputs": [self.response, self.multiplier, self.decay_words, self.decay],
             "show_progress": "hidden",
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         }
         gr.on([number.change, h.change, channel.change], **show)
         return show

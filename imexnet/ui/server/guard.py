@@ -14,17 +14,8 @@ from urllib.parse import parse_qs
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from imexnet.ui.server import gradio_internals as internals
 from imexnet.ui.server.address import scheme, visitor
-from imexnet.ui.server.gradio_internals import (
-    ANSWER,
-    CLOSED,
-    FILES,
-    JOINS,
-    STREAM,
-    UPLOAD,
-    route_path,
-    stream_error,
-)
 
 LOG = logging.getLogger(__name__)
 LOOKS = ("GET", "HEAD", "OPTIONS")  # methods that only look, which is free
@@ -125,7 +116,7 @@ class Guard:
         if scope["type"] != "http":
             return await self.app(scope, receive, send)
         scope["scheme"] = scheme(scope)
-        path = route_path(scope)
+        path = internals.route_path(scope)
         with ExitStack() as joining, ExitStack() as fetching:
             reply = Reply(path, send, joining.close)
             try:
@@ -144,11 +135,11 @@ class Guard:
         Raises:
             RefusalError: if it may not come in at all.
         """
-        if path.startswith(CLOSED) or "://" in path:
+        if path.startswith(internals.CLOSED) or "://" in path:
             raise RefusalError(404, NOTHING_HERE)
         if scope["method"] in LOOKS:
             return self.limits.body
-        uploads = path.rstrip("/") == UPLOAD
+        uploads = path.rstrip("/") == internals.UPLOAD
         most = self.limits.upload if uploads else self.limits.body
         length = Headers(scope=scope).get("content-length", "0")
         size = int(length) if length.isdecimal() else 0
@@ -156,7 +147,7 @@ class Guard:
         who = visitor(scope)
         if not self._take(who, 1 + size / MEGABYTE):
             raise RefusalError(429, TOO_FAST)
-        if path.startswith(JOINS):
+        if path.startswith(internals.JOINS):
             if self.waiting(who) + self.joining[who] >= self.limits.waiting:
                 raise RefusalError(429, TOO_MANY)
             joining.enter_context(_one_more(self.joining, who))
@@ -170,13 +161,17 @@ class Guard:
         Raises:
             RefusalError: if it is not.
         """
-        if scope["method"] != "GET" or not path.startswith((ANSWER, STREAM)):
+        if scope["method"] != "GET" or not path.startswith((internals.ANSWER, internals.STREAM)):
             return
         query = parse_qs(scope.get("query_string", b"").decode("latin-1"))
-        (name,) = query.get("session_hash", [""])[:1] if path == STREAM else [path.split("/")[-1]]
+        (name,) = (
+            query.get("session_hash", [""])[:1]
+            if path == internals.STREAM
+            else [path.split("/")[-1]]
+        )
         if name and not self.pending(name):
             raise RefusalError(404, NO_ANSWER)
-        if path.startswith(ANSWER):
+        if path.startswith(internals.ANSWER):
             if self.fetched[name]:
                 raise RefusalError(409, FETCHED)
             fetching.enter_context(_one_more(self.fetched, name))
@@ -208,7 +203,7 @@ class Reply:
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            if self.path.startswith(FILES) and message["status"] in (403, 404):
+            if self.path.startswith(internals.FILES) and message["status"] in (403, 404):
                 raise RefusalError(404, NO_FILE)  # Gradio's words have the path in them
             self._begin(message)
         elif message["type"] == "http.response.body":
@@ -232,7 +227,7 @@ class Reply:
         self.measured = "content-length" in headers
         for name, value in HEADERS.items():
             headers[name] = value
-        policy = FILE_POLICY if self.path.startswith(FILES) else PAGE_POLICY
+        policy = FILE_POLICY if self.path.startswith(internals.FILES) else PAGE_POLICY
         headers["Content-Security-Policy"] = policy
 
 
@@ -276,8 +271,12 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 def _refusal(refusal: RefusalError, path: str) -> tuple[Message, Message]:
     """Head and body of the answer that says so."""
-    if path == STREAM and refusal.status == 404:
-        status, kind, body = 200, b"text/event-stream", stream_error(refusal.words).encode()
+    if path == internals.STREAM and refusal.status == 404:
+        status, kind, body = (
+            200,
+            b"text/event-stream",
+            internals.stream_error(refusal.words).encode(),
+        )
     else:
         # Gradio's page shows `detail`, its clients `error`.
         body = json.dumps({"detail": refusal.words, "error": refusal.words}).encode()

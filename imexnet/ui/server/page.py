@@ -26,20 +26,8 @@ from imexnet.program import INTERRUPTED
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import ON_DEVICE, decoded, forget_photos, user_error
+from imexnet.ui.server import gradio_internals as internals
 from imexnet.ui.server.address import check_proxies, visitor
-from imexnet.ui.server.gradio_internals import (
-    HookedBlocks,
-    check_release,
-    decorate,
-    forget_answered,
-    forget_closed_sessions,
-    is_pending,
-    kept_files,
-    named_handlers,
-    offered_choices,
-    upload_folder,
-    waiting,
-)
 from imexnet.ui.server.guard import Guard
 from imexnet.ui.server.memory_fallback import with_memory_fallback
 from imexnet.ui.server.sent import NO_ADDRESS, OWN, uploaded
@@ -57,7 +45,7 @@ NOT_UNDERSTOOD = "The page was given something that it does not understand."
 NOT_WORKED_OUT = "The page could not work this out; the fault is the page's, not yours."
 
 
-class Page(HookedBlocks):
+class Page(internals.HookedBlocks):
     """Blocks whose errors reach a visitor as one sentence, and which fetch nothing.
 
     Args:
@@ -92,7 +80,7 @@ class Page(HookedBlocks):
         """What a component refuses, in a sentence."""
         if not isinstance(error, gr.Error):
             return user_error(NOT_UNDERSTOOD)
-        choices = offered_choices(error)
+        choices = internals.offered_choices(error)
         words = error.message if choices is None else f"Choose one of {choices}."
         return user_error(escape(words, quote=False))
 
@@ -105,7 +93,7 @@ class Page(HookedBlocks):
 
     def waiting(self, who: str) -> int:
         """How many requests of a visitor are in the queue."""
-        return sum(visitor(scope) == who for scope in waiting(self))
+        return sum(visitor(scope) == who for scope in internals.waiting(self))
 
     def decorate(self, on_gpu: Callable[[Callable], Callable] | None) -> None:
         """Gives the handlers of the networks a fallback for full memory, and lends them a GPU."""
@@ -114,11 +102,11 @@ class Page(HookedBlocks):
             safe = with_memory_fallback(handler)
             return on_gpu(safe) if on_gpu else safe
 
-        decorate(self, ON_DEVICE["concurrency_id"], decorated)
+        internals.decorate(self, ON_DEVICE["concurrency_id"], decorated)
 
     def warm(self) -> None:
         """Answers one question of each kind, so that the first visitor need not wait longer."""
-        named = named_handlers(self)
+        named = internals.named_handlers(self)
         kitchens = examples.kitchens()
         for task in TASKS:
             photo = decoded(kitchens[0]) if kitchens and task != "qtips" else example(0)
@@ -133,8 +121,8 @@ class Page(HookedBlocks):
 
     def sweep(self, older: float) -> None:
         """Takes away what is older than so many seconds: files, and what visitors left behind."""
-        kept = kept_files(self)
-        root, gone = upload_folder(), False
+        kept = internals.kept_files(self)
+        root, gone = internals.upload_folder(), False
         for folder, _, names in os.walk(root, topdown=False):  # there may be 100,000 files
             for path in (os.path.join(folder, name) for name in names):
                 if path not in kept and _older(path, older):
@@ -146,7 +134,7 @@ class Page(HookedBlocks):
                     os.rmdir(folder)
         if gone:
             forget_photos()  # it may be among them
-        forget_closed_sessions(self, older)
+        internals.forget_closed_sessions(self, older)
 
     def _stop(self, number: int, _frame: Any) -> None:
         """At once, whoever still listens; the folder of this process alone goes with it."""
@@ -161,7 +149,7 @@ class Page(HookedBlocks):
         async def sweeping() -> None:
             while True:
                 await asyncio.to_thread(self.sweep, KEPT)
-                forget_answered(self, UNREAD)
+                internals.forget_answered(self, UNREAD)
                 await asyncio.to_thread(return_freed_memory)
                 await asyncio.sleep(SWEEP)
 
@@ -173,7 +161,7 @@ class Page(HookedBlocks):
 
     def serve(self, **look: Any) -> None:
         """Runs the server until it is stopped; `look` is what `gr.Blocks.launch` takes."""
-        check_release()
+        internals.check_release()
         check_proxies()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
@@ -182,8 +170,8 @@ class Page(HookedBlocks):
         guard = Middleware(
             Guard,
             waiting=self.waiting,
-            pending=partial(is_pending, self),
-            folder=Path(upload_folder()),
+            pending=partial(internals.is_pending, self),
+            folder=Path(internals.upload_folder()),
         )
         self.queue(max_size=QUEUE, api_open=False)
         self.launch(

@@ -59,11 +59,7 @@ def choice(photo: gr.Image, task: gr.Radio) -> Choice:
 
 
 def find(
-    networks: Mapping[str, Network],
-    photo: Image.Image | None,
-    task: str,
-    kind: str,
-    number: float,
+    networks: Mapping[str, Network], photo: Image.Image | None, task: str, kind: str, number: float
 ) -> Layer:
     """The chosen time step of the chosen network, the last one if there are not so many."""
     _, pair, x = pair_and_input(networks, photo, task)

@@ -13,15 +13,7 @@ from imexnet.ode import layer_ode
 from imexnet.ode.cost import Cost, cost, seconds
 from imexnet.ode.integrators import SOLVERS, STEPPERS, integrate, reference
 from imexnet.ode.model_problem import SCHEMES, Settings, amplification
-from imexnet.ui.components.parts import (
-    DEVICE,
-    LATEST,
-    ON_DEVICE,
-    PRIVATE,
-    as_user_error,
-    picture,
-    table,
-)
+from imexnet.ui.components.parts import COMPUTE, DEVICE, PRIVATE, as_user_error, picture, table
 from imexnet.ui.solve.layers import Choice, find
 from imexnet.viz import ode_figures
 
@@ -145,10 +137,7 @@ class Ode:
                     error = float(np.sqrt(np.square(run.y - exact).sum())) / size
                     runs[stepper].append((run.evaluations, error))
         rows = [
-            (
-                f"{steps} steps",
-                {name: _run_in_words(*runs[name][i]) for name in STEPPERS},
-            )
+            (f"{steps} steps", {name: _run_in_words(*runs[name][i]) for name in STEPPERS})
             for i, steps in enumerate(STEP_COUNTS)
         ]
         factors = [b[0] / a[0] for a, b in zip(runs["imex"], runs["backward-euler"], strict=True)]
@@ -211,9 +200,7 @@ class Ode:
             "fn": self.plane,
             "inputs": [*layer.components, step_size, schemes, theta, damping, real, imaginary],
             "outputs": [plane, figure, words],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         }
         gr.on([run.click, theta.release, damping.release, step_size.release, schemes.input], **show)
         plane.select(
@@ -228,9 +215,7 @@ class Ode:
         figure = gr.Plot(label="spectra", show_label=False, format="png", elem_id="spectra")
         words = gr.HTML(label="spectra", elem_id="tied")
         self.outputs += [figure, words]
-        run.click(
-            self.tie, [*layer.components, seed], [figure, words], **ON_DEVICE, **PRIVATE, **LATEST
-        )
+        run.click(self.tie, [*layer.components, seed], [figure, words], **COMPUTE)
 
     def _build_steppers(self, layer: Choice) -> None:
         gr.HTML(STEPPER_NOTE)
@@ -241,14 +226,7 @@ class Ode:
         figure = gr.Plot(label="work", show_label=False, format="png", elem_id="work")
         words = gr.HTML(label="work", elem_id="worked")
         self.outputs += [figure, words]
-        run.click(
-            self.steppers,
-            [*layer.components, end, solver],
-            [figure, words],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
-        )
+        run.click(self.steppers, [*layer.components, end, solver], [figure, words], **COMPUTE)
 
     def _build_cost(self) -> None:
         with gr.Row(equal_height=True):
@@ -258,7 +236,7 @@ class Ode:
             steps = gr.Number(5, label="Time steps", maximum=64, **whole)
             run = gr.Button("Reckon and measure", variant="primary", elem_id="reckon")
         words = gr.HTML(label="cost", elem_id="cost")
-        run.click(self.cost, [channels, side, steps], words, **ON_DEVICE, **PRIVATE, **LATEST)
+        run.click(self.cost, [channels, side, steps], words, **COMPUTE)
 
 
 PLANE_NOTE = (

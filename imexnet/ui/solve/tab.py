@@ -19,9 +19,8 @@ from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import inputs, on_new_photo, require_photo
 from imexnet.ui.components.parts import (
+    COMPUTE,
     DEVICE,
-    LATEST,
-    ON_DEVICE,
     PRIVATE,
     SHOWN,
     Changes,
@@ -253,9 +252,7 @@ class Solve:
             "fn": self.recipe,
             "inputs": [*layer, grid, operator, step_size, alpha, boundary],
             "outputs": [stages, words],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         }
         chosen = [grid.input, operator.input, boundary.input]
         gr.on([run.click, step_size.release, alpha.release, *chosen], **show)
@@ -276,9 +273,7 @@ class Solve:
             self.propagation,
             [*layer, step_size],
             [maps, words],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         )
         return [maps, words]
 
@@ -300,7 +295,7 @@ class Solve:
         self.animation, self.last = gr.State(""), gr.State("")
         outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
         given = [*layer, setting, start, seed]
-        play.click(self.play, given, outputs, **ON_DEVICE, **PRIVATE, **LATEST)
+        play.click(self.play, given, outputs, **COMPUTE)
         stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
         return outputs
 

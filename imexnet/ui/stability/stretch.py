@@ -12,16 +12,7 @@ from imexnet.models.tasks import KINDS
 from imexnet.stability.growth import describe, norms, stretched
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import pair_and_input
-from imexnet.ui.components.parts import (
-    DEVICE,
-    LATEST,
-    ON_DEVICE,
-    PRIVATE,
-    Changes,
-    as_user_error,
-    picture,
-    table,
-)
+from imexnet.ui.components.parts import COMPUTE, DEVICE, Changes, as_user_error, picture, table
 from imexnet.viz import plots, stability_figures
 
 STRETCH_NOTE = (
@@ -89,9 +80,7 @@ class Stretch:
             self.run,
             [photo, task, step_size, repeats],
             [*self.pictures.values(), self.legend, self.words, self.figure],
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
+            **COMPUTE,
         )
 
 

@@ -20,8 +20,8 @@ from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input
 from imexnet.ui.components.parts import (
+    COMPUTE,
     DEVICE,
-    LATEST,
     ON_DEVICE,
     PRIVATE,
     SHOWN,
@@ -142,14 +142,7 @@ class Stability:
         given = [chosen.photo, chosen.task, *controls]
         perturbed = [*self.pictures.values(), self.legend, self.measures, self.figure]
         outputs = [*perturbed, self.seen]
-        show: dict[str, Any] = {
-            "fn": self.perturb,
-            "inputs": given,
-            "outputs": outputs,
-            **ON_DEVICE,
-            **PRIVATE,
-            **LATEST,
-        }
+        show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
         for begun in on_new_photo(chosen):
             runs.append(begun.success(**show))
