@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from imexnet.inference import predict
     from imexnet.models.checkpoints import load_pretrained
     from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
     from imexnet.spectral.solve import green_function, implicit_solve
@@ -16,7 +17,10 @@ __all__ = [
     "green_function",
     "implicit_solve",
     "load_pretrained",
+    "predict",
 ]
+
+__version__ = "0.1.0"  # pyproject.toml takes it from here
 
 _HOMES = {
     "DiffusionReactionStep": "models",
@@ -25,6 +29,7 @@ _HOMES = {
     "green_function": "spectral",
     "implicit_solve": "spectral",
     "load_pretrained": "models",
+    "predict": "inference",
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from imexnet.data import nyu, qtips
-from imexnet.inference import Classes, Depth, answer, forward, predict, to_input
+from imexnet.inference import Classes, Depth, answer, forward, predict_input, to_input
 from imexnet.metrics import (
     confusion_matrix,
     depth_scores,
@@ -30,7 +30,7 @@ def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -
     confusion = np.zeros((len(qtips.CLASSES),) * 2, np.int64)
     for picture, label in zip(pictures, labels, strict=True):
         x = to_input(Image.fromarray(picture), network.config, device)
-        answer = predict(network, "qtips", x, label.shape)
+        answer = predict_input(network, "qtips", x, label.shape)
         assert isinstance(answer, Classes)
         confusion += confusion_matrix(answer.classes, label, len(confusion))
     ious = iou(confusion)

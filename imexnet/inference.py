@@ -1,9 +1,12 @@
 """A picture in, typed predictions with units out. The networks stay on their device."""
 
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, overload
 
 import numpy as np
 import torch
@@ -11,30 +14,43 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imexnet.io.photos import full_size, shrink
+from imexnet.io.photos import full_size, read_photo, shrink, to_rgb
 from imexnet.models.config import ModelConfig
 from imexnet.models.folding import autocast
 from imexnet.models.networks import Network
-from imexnet.models.tasks import TASKS
+from imexnet.models.tasks import TASKS, task_named
+
+Photo = str | os.PathLike[str] | Image.Image | np.ndarray
 
 SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
 SMALLEST_COARSE_GRID = 4  # and of the coarsest
 
 
+class Answer:
+    """What a network says of every pixel; `numpy.asarray` of it gives `values`."""
+
+    @property
+    def values(self) -> np.ndarray:
+        """The raw values that are written to files."""
+        raise NotImplementedError
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return self.values.astype(dtype or self.values.dtype, copy=bool(copy))
+
+
 @dataclass(frozen=True)
-class Depth:
+class Depth(Answer):
     """metres: (H, W) float32."""
 
     metres: np.ndarray
 
     @property
     def values(self) -> np.ndarray:
-        """The raw values that are written to files."""
         return self.metres
 
 
 @dataclass(frozen=True)
-class Classes:
+class Classes(Answer):
     """The winning class per pixel and its probability.
 
     Attributes:
@@ -47,7 +63,6 @@ class Classes:
 
     @property
     def values(self) -> np.ndarray:
-        """The raw values that are written to files."""
         return self.classes
 
 
@@ -135,10 +150,82 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
         return Classes(classes[0, 0].cpu().numpy(), (best - total).exp()[0, 0].cpu().numpy())
 
 
-def predict(
+@overload
+def predict(photo: Photo, network: Network, task: Literal["depth"]) -> Depth: ...
+@overload
+def predict(photo: Photo, network: Network, task: Literal["segmentation", "qtips"]) -> Classes: ...
+@overload
+def predict(photo: Photo, network: Network, task: str) -> Depth | Classes: ...
+def predict(photo: Photo, network: Network, task: str) -> Depth | Classes:
+    """A network's answer for a photo, at the photo's own size: depth in metres, or classes.
+
+    The photo is shown to the network upright, in sRGB and on white, at about as many pixels as in
+    training: see `io.photos` and `input_size`.
+
+    Args:
+        photo: a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA,
+            of bytes, or in floating point on [0, 1].
+        network: in eval mode, as `load_pretrained` gives it; all is worked out on its device.
+        task: one of the network's: "depth" and "segmentation", or "qtips".
+
+    Returns:
+        `Depth` or `Classes`, whose arrays are (H, W) as the upright photo.
+
+    Raises:
+        TypeError: if the photo or the network is something else.
+        ValueError: for a file that cannot be read, a picture that is too large or too narrow, an
+            array of other values, a network in training mode, or a task that it does not have.
+    """
+    if not isinstance(network, Network):
+        raise TypeError(
+            f"the network must be one that load_pretrained gives, got {type(network).__name__}"
+        )
+    if any(part.training for part in network.modules()):
+        raise ValueError("the network must be in eval mode: network.eval()")
+    if task_named(task).name not in network.heads:
+        heads = " and ".join(network.heads)
+        raise ValueError(f"this network answers {heads}, not {task}")
+    picture = _picture(photo)
+    x = to_input(picture, network.config, network.mean.device)
+    return predict_input(network, task, x, (picture.height, picture.width))
+
+
+def _picture(photo: Photo) -> Image.Image:
+    """Upright RGB."""
+    if isinstance(photo, str | os.PathLike):
+        return read_photo(Path(photo))
+    if isinstance(photo, np.ndarray):
+        photo = _from_array(photo)
+    if not isinstance(photo, Image.Image):
+        raise TypeError(
+            f"a photo is a path, a Pillow picture or an array, got {type(photo).__name__}"
+        )
+    try:
+        return to_rgb(photo)
+    except (OSError, SyntaxError) as error:
+        raise ValueError("the picture cannot be decoded") from error
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] in (3, 4)
+    if not (grey or colour) or pixels.size == 0:
+        raise ValueError(
+            "a photo as an array is (height, width), grey, or (height, width, 3), "
+            f"got {pixels.shape}"
+        )
+    if np.issubdtype(pixels.dtype, np.floating):
+        if not (pixels.min() >= 0 and pixels.max() <= 1):  # nor where one is not a number
+            raise ValueError("a photo in floating point has its values on [0, 1]")
+        pixels = (255 * pixels).round().astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"a photo's array has bytes or floating point, got {pixels.dtype}")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def predict_input(
     network: Network, task: str, x: Tensor, size: tuple[int, int] | None = None
 ) -> Depth | Classes:
-    """The network's answer for one picture.
+    """The network's answer for one picture that is its input already.
 
     Args:
         network: in eval mode.

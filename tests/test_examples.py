@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.inference import Depth, predict, to_input
+from imexnet.inference import Depth, predict_input, to_input
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import load_pretrained
 
@@ -61,7 +61,7 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
                 metres = np.asarray(Image.open(file), np.float64) / 1000
                 photo = read_photo(io.BytesIO(written[name]))
                 x = to_input(photo, network.config, "cpu")
-                expected = predict(network, "depth", x, (photo.height, photo.width))
+                expected = predict_input(network, "depth", x, (photo.height, photo.width))
                 assert isinstance(expected, Depth)
                 np.testing.assert_allclose(metres, expected.metres, atol=0.002)
                 found.add(name)

@@ -12,12 +12,22 @@ from hypothesis import strategies as st
 from PIL import Image
 from torch import nn
 
+import imexnet
 from imexnet.data import qtips
-from imexnet.inference import Classes, Depth, answer, input_size, predict, resize, to_grid, to_input
+from imexnet.inference import (
+    Classes,
+    Depth,
+    answer,
+    input_size,
+    predict_input,
+    resize,
+    to_grid,
+    to_input,
+)
 from imexnet.io import files
 from imexnet.io.photos import MAX_MEGAPIXELS, read_photo, to_rgb
 from imexnet.models.config import MODELS
-from imexnet.models.networks import build
+from imexnet.models.networks import Network, build
 from imexnet.viz import colours
 
 INDOOR = MODELS["indoor-resnet"]
@@ -120,7 +130,7 @@ def test_a_pyramid_answers_for_pictures_of_any_shape(size):
     height, width = input_size(size, net.config)
     assert height * width <= 1.3 * math.prod(net.config.size)
     x = torch.rand(1, 3, height, width)
-    answered = predict(net, "depth", x, size)
+    answered = predict_input(net, "depth", x, size)
     assert isinstance(answered, Depth) and answered.metres.shape == size
 
 
@@ -153,16 +163,121 @@ def test_answers_have_the_asked_size_and_units():
         assert head.bias is not None
         head.bias.copy_(bias)
     x = to_input(Image.fromarray(gradient((120, 160))), INDOOR, "cpu")
-    depth = predict(network, "depth", x, (37, 53))
+    depth = predict_input(network, "depth", x, (37, 53))
     assert isinstance(depth, Depth)
     assert depth.metres.shape == (37, 53)
     assert depth.metres.dtype == np.float32
     np.testing.assert_allclose(depth.metres, 2.5, rtol=1e-5)
-    classes = predict(network, "segmentation", x)
+    classes = predict_input(network, "segmentation", x)
     assert isinstance(classes, Classes)
     assert classes.classes.shape == classes.probability.shape == (120, 160)
     assert (classes.classes == 5).all()  # 0 is unlabelled
     np.testing.assert_allclose(classes.probability, 0.7, rtol=1e-5)
+
+
+@pytest.fixture(scope="module")
+def indoor() -> Network:
+    torch.manual_seed(0)
+    network = build(INDOOR).eval()
+    for head in network.heads.values():
+        torch.nn.init.normal_(head.weight)  # pyright: ignore[reportArgumentType]
+    return network
+
+
+@pytest.fixture(scope="module")
+def room() -> Image.Image:
+    return Image.fromarray(gradient((90, 110)))
+
+
+def test_a_photo_to_metres_in_one_call(indoor, room, tmp_path):
+    """Path, picture and array give the same, that of the steps one by one, at the photo's size."""
+    room.save(tmp_path / "room.png")
+    x = to_input(room, INDOOR, "cpu")
+    expected = predict_input(indoor, "depth", x, (90, 110)).values
+    assert np.ptp(expected) > 0
+    pixels = np.asarray(room)
+    for photo in (
+        tmp_path / "room.png", str(tmp_path / "room.png"), room, room.convert("RGBA"), pixels,
+        pixels / 255, pixels.astype(np.float32) / 255, np.flip(pixels[::-1], 0),
+    ):  # fmt: skip
+        answered = imexnet.predict(photo, indoor, "depth")
+        assert isinstance(answered, Depth)
+        assert (answered.metres.shape, answered.metres.dtype) == ((90, 110), np.float32)
+        np.testing.assert_array_equal(answered.metres, expected)
+        np.testing.assert_array_equal(np.asarray(answered), expected)
+    classes = imexnet.predict(room, indoor, "segmentation")
+    assert isinstance(classes, Classes) and set(np.unique(classes.classes)) <= set(range(1, 14))
+    assert np.asarray(classes, float).dtype == np.float64
+
+
+def test_a_turned_photo_is_answered_upright(indoor, room, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    room.save(tmp_path / "turned.png", exif=exif)
+    with Image.open(tmp_path / "turned.png") as opened:
+        both = [imexnet.predict(p, indoor, "depth") for p in (tmp_path / "turned.png", opened)]
+    upright = imexnet.predict(np.rot90(np.asarray(room), -1), indoor, "depth").metres
+    for answered in both:
+        np.testing.assert_array_equal(answered.metres, upright)
+
+
+def test_photos_of_every_mode_and_shape_are_answered(indoor):
+    for height, width in ((1, 1), (3, 700), (1500, 40)):
+        for mode in ("1", "L", "LA", "P", "RGB", "CMYK", "I;16", "F"):
+            answered = imexnet.predict(Image.new(mode, (width, height)), indoor, "depth")
+            assert answered.metres.shape == (height, width)
+    rod = np.asarray(qtips.qtip(0, 0)[0])
+    qtip = build(MODELS["qtips-imexnet"]).eval()
+    answered = imexnet.predict(rod, qtip, "qtips")
+    assert answered.classes.shape == (64, 64)
+    x = torch.from_numpy(rod / np.float32(255))[None, None]
+    np.testing.assert_array_equal(answered.classes, predict_input(qtip, "qtips", x).values)
+
+
+@pytest.mark.parametrize(
+    ("photo", "error", "words"),
+    [
+        ("none.png", ValueError, "there is no file none.png"),
+        (".", ValueError, "is a folder"),
+        (np.zeros((0, 4, 3), np.uint8), ValueError, "a photo as an array is"),
+        (np.zeros((3, 4, 5), np.uint8), ValueError, r"got \(3, 4, 5\)"),
+        (np.zeros(3, np.uint8), ValueError, "a photo as an array is"),
+        (np.full((4, 4), 255.0), ValueError, r"values on \[0, 1\]"),
+        (np.full((4, 4), -0.1), ValueError, r"values on \[0, 1\]"),
+        (np.full((4, 4), np.nan), ValueError, r"values on \[0, 1\]"),
+        (np.zeros((4, 4), int), ValueError, "bytes or floating point, got int64"),
+        (np.zeros((4, 4), bool), ValueError, "bytes or floating point, got bool"),
+        (np.zeros((2, 2001), np.uint8), ValueError, "at most 1000 times the other"),
+        (np.zeros((8001, 8000), np.uint8), ValueError, "more than 64 megapixels"),
+        (None, TypeError, "a photo is a path, .*, got NoneType"),
+        (torch.zeros(3, 4, 4), TypeError, "a photo is a path, .*, got Tensor"),
+    ],
+)
+def test_photos_that_are_none(indoor, photo, error, words):
+    with pytest.raises(error, match=words):
+        imexnet.predict(photo, indoor, "depth")
+
+
+def test_a_picture_that_is_cut_short_in_pillow(indoor, room):
+    content = stored(room, "JPEG").getvalue()
+    opened = Image.open(io.BytesIO(content[: len(content) // 2]))
+    with pytest.raises(ValueError, match="the picture cannot be decoded"):
+        imexnet.predict(opened, indoor, "depth")
+
+
+def test_networks_and_tasks_that_do_not_fit(indoor, room):
+    with pytest.raises(ValueError, match="this network answers depth and segmentation, not qtips"):
+        imexnet.predict(room, indoor, "qtips")
+    with pytest.raises(ValueError, match="the task must be one of depth, segmentation, qtips"):
+        imexnet.predict(room, indoor, "metres")
+    with pytest.raises(TypeError, match="load_pretrained gives, got str"):
+        imexnet.predict(room, "indoor-imexnet", "depth")  # pyright: ignore
+    training = build(INDOOR)
+    for part in (training, training.layers):  # all of it, or a part alone
+        training.eval()
+        part.train()
+        with pytest.raises(ValueError, match="must be in eval mode"):
+            imexnet.predict(room, training, "depth")
 
 
 def test_classes_equal_argmax_and_softmax_of_the_enlarged_logits():

@@ -30,15 +30,11 @@ def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both
     from imexnet.viz import colours
 
     photo = open_photo(image)
-    size = (photo.height, photo.width)
     networks = load_networks(task, model)
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)
-    values = {}
-    for kind, network in networks.items():
-        x = inference.to_input(photo, network.config, network.mean.device)
-        values[kind] = inference.predict(network, task, x, size).values
+    values = {k: inference.predict(photo, n, task).values for k, n in networks.items()}
     for kind, picture in colours.pictures(task, values).items():
         path = pictures[kind]
         print(files.write_picture(picture, path, image))

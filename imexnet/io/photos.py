@@ -21,13 +21,12 @@ FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "PPM", "HEIF", "AVIF")
 """What is read. Pillow knows many more, some of which start other programs."""
 
 MAX_MEGAPIXELS = 64
+TOO_LARGE = f"the picture has more than {MAX_MEGAPIXELS} megapixels"
 LONGEST_END = 40_000_000  # bytes that are made up where a file is cut short
 ENDS = (0, 1, 85, 170)  # bytes that they are made of
 LEAST_ALIKE = 0.02  # of the values, so that there is something
 MAX_ASPECT = 1000  # of the longer side to the shorter
 pillow_heif.register_heif_opener()  # photos of phones
-Image.MAX_IMAGE_PIXELS = int(MAX_MEGAPIXELS * 1e6 / 2)  # Pillow refuses twice that, undecoded
-warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 FULL_SIZE = "imexnet full size"
 CUT_SHORT = "imexnet cut short"
@@ -80,8 +79,8 @@ def read_photo(file: Path | BinaryIO) -> Image.Image:
             return _read(image)
     except UnfitError:
         raise
-    except Image.DecompressionBombError as error:
-        raise UnfitError(f"the picture has more than {MAX_MEGAPIXELS} megapixels") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise UnfitError(TOO_LARGE) from error  # far too large; where it is no error, Pillow warns
     except FileNotFoundError:
         raise ValueError(f"there is no file {file}") from None
     except Exception as error:  # on broken files, decoders raise whatever they stumble over
@@ -244,10 +243,7 @@ def _is_plain(image: Image.Image) -> bool:
 def _check_size(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_MEGAPIXELS * 1e6:
-        raise UnfitError(
-            f"the picture has {width} × {height} pixels; "
-            f"at most {MAX_MEGAPIXELS} megapixels can be shown"
-        )
+        raise UnfitError(TOO_LARGE)
     if max(width, height) > MAX_ASPECT * min(width, height):
         raise UnfitError(
             f"the picture has {width} × {height} pixels; "

@@ -9,7 +9,7 @@ from PIL import Image
 from torch import nn
 
 from imexnet.data import nyu
-from imexnet.inference import predict, to_input
+from imexnet.inference import predict_input, to_input
 from imexnet.metrics import eigen_crop
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
@@ -106,7 +106,7 @@ def room(seed: int) -> nyu.Room:
 def share_right(network, task: str, room: nyu.Room) -> float:
     """Of the pixels whose truth is known, depth within 25 % and inside the Eigen crop."""
     x = to_input(Image.fromarray(room.photo), network.config, CPU)
-    found = predict(network, task, x, (60, 80)).values
+    found = predict_input(network, task, x, (60, 80)).values
     if task == "segmentation":
         known = room.labels > 0
         return float((found == room.labels)[known].mean())

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.inference import predict, to_input
+from imexnet.inference import predict_input, to_input
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.spec import ModelSpec, shipped_names
 from imexnet.models.tasks import KINDS
@@ -61,7 +61,7 @@ def test_values_for_the_pointer_are_the_networks_own(tab, room, task):
         network = tab.networks[ModelSpec.for_task(task, "plain", kind).name]
         x = to_input(room, network.config, "cpu")
         outputs[kind] = network(x)
-        expected[kind] = predict(network, task, x, outputs[kind][task].shape[-2:]).values
+        expected[kind] = predict_input(network, task, x, outputs[kind][task].shape[-2:]).values
     told = json.loads(pointer_values(task, outputs, None, room.size))
     assert told["size"] == [160, 120]
     for kind, grid in told["grids"].items():

@@ -16,7 +16,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from imexnet.data import qtips
-from imexnet.inference import Depth, predict, to_input
+from imexnet.inference import Depth, predict_input, to_input
 from imexnet.models.checkpoints import load_pretrained
 
 pytestmark = IN_BROWSER
@@ -264,7 +264,7 @@ def test_api_gives_pictures_and_the_raw_values_of_the_network(client, photo):
     network = load_pretrained("indoor-imexnet", "cpu")
     with Image.open(photo) as image:
         x = to_input(image, network.config, "cpu")
-    expected = predict(network, "depth", x, (360, 480))
+    expected = predict_input(network, "depth", x, (360, 480))
     assert isinstance(expected, Depth)
     np.testing.assert_allclose(metres, expected.metres, rtol=1e-4)
 

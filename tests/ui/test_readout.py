@@ -12,7 +12,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Page, expect
 
-from imexnet.inference import Depth, predict, to_input
+from imexnet.inference import Depth, predict_input, to_input
 from imexnet.io import point_cloud
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import load_pretrained
@@ -24,7 +24,7 @@ pytestmark = IN_BROWSER
 
 def metres(name: str, path: Path = KITCHEN) -> np.ndarray:
     network = load_pretrained(name, "cpu")
-    answered = predict(network, "depth", to_input(read_photo(path), network.config, "cpu"))
+    answered = predict_input(network, "depth", to_input(read_photo(path), network.config, "cpu"))
     assert isinstance(answered, Depth)
     return answered.metres
 

@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from imexnet.inference import predict
+from imexnet.inference import predict_input
 from imexnet.io import files, point_cloud
 from imexnet.io.photos import full_size
 from imexnet.models.networks import Network
@@ -101,7 +101,7 @@ class RoomView3D:
                 raise user_error("The true depth is known of the rendered kitchens alone.")
         elif source in pair:
             with DEVICE:
-                metres = predict(pair[source], "depth", x, size).values
+                metres = predict_input(pair[source], "depth", x, size).values
         else:
             raise user_error("There is no such depth; choose resnet, imexnet or truth.")
         with as_user_error():

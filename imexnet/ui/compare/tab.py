@@ -6,7 +6,7 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from imexnet.inference import forward, predict
+from imexnet.inference import forward, predict_input
 from imexnet.io import files
 from imexnet.io.photos import full_size
 from imexnet.models.networks import Network
@@ -134,7 +134,7 @@ class Compare:
         paths, together = [], {}
         for kind, network in pair.items():
             with DEVICE:
-                together[kind] = predict(network, task, x, size).values
+                together[kind] = predict_input(network, task, x, size).values
             paths += files.write_raw(task, together[kind], folder / f"{kind}-{task}")
         paths.append(files.write_together(task, together, folder / f"both-{task}.npz"))
         return [str(path) for path in paths]

@@ -2,7 +2,6 @@
 
 import tempfile
 import threading
-import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from html import escape
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imexnet.io.files import write_picture
-from imexnet.io.photos import CutShortWarning, UnfitError, read_photo, shrink
+from imexnet.io.photos import UnfitError, read_photo, shrink
 from imexnet.ui.components.words import explain
 from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
@@ -37,10 +36,6 @@ NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP
 NOT_KEPT = (
     "This photo is not here: a server keeps photos for an hour, and only its own; upload it again."
 )
-
-
-warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
-warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
 
 
 class Photo(gr.Image):

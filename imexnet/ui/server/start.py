@@ -2,6 +2,7 @@
 
 import os
 import sys
+import warnings
 
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")  # before gradio: no call goes out
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nor for the tools of IMEXNET_MCP
@@ -15,6 +16,7 @@ except ImportError:
 
 import gradio as gr
 
+from imexnet.io.photos import CutShortWarning
 from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import default_device, load_whole
 from imexnet.models.folding import fold
@@ -31,6 +33,8 @@ ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 
 def build() -> Page:
     """The page with all its tabs and networks; a network that is missing is named on stderr."""
+    warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
+    warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
     networks, faults = load_whole(shipped_names(), "cpu")
     compiled = os.environ.get("IMEXNET_COMPILE") == "1"
     # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
