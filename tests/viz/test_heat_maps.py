@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.sensitivity.field_of_view import FieldOfView
+from imexnet.sensitivity.field_of_view import FieldOfView, Metres
 from imexnet.sensitivity.measures import measure, set_level
 from imexnet.sensitivity.questions import Question, arrays
 from imexnet.viz import field_of_view_figures
@@ -15,7 +15,7 @@ from imexnet.viz.heat_maps import HeatMapStyle, heat_maps, shared_scale, shown_m
 def made(derivative: np.ndarray, window=(slice(0, 12), slice(0, 16))) -> FieldOfView:
     s = np.abs(derivative).sum(0)
     asked = (slice(3, 4), slice(4, 5))
-    return FieldOfView(2.5, None, s, derivative, asked, window, measure(s, asked, window))
+    return FieldOfView(Metres(2.5), s, derivative, asked, window, measure(s, asked, window))
 
 
 @pytest.fixture
