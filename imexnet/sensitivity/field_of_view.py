@@ -163,7 +163,9 @@ def influence(
     with differentiable(network, x) as leaf, torch.no_grad():
         direction = torch.zeros_like(leaf)
         direction[..., pixel[0], pixel[1]] = 1
-        _, change, outputs = torch.func.jvp(answered, (leaf.detach(),), (direction,), has_aux=True)
+        _, change, outputs = torch.func.jvp(  # pyright: ignore[reportAssignmentType]
+            answered, (leaf.detach(),), (direction,), has_aux=True
+        )
     _check_finite(change)
     derivative = change[None]
     window = _reaching(network, pixel, size)
