@@ -24,7 +24,7 @@ TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks 
 VALIDATION_STREAM = 2**33
 
 
-class Task(Protocol):
+class TrainingSet(Protocol):
     """What `fit` needs to know of a data set."""
 
     images: int
@@ -171,7 +171,7 @@ def upright(photos: Tensor, depth: Tensor, labels: Tensor) -> tuple[Tensor, Tens
 
 def make_task(
     config: TrainConfig, model: ModelConfig, data: Path | None, rendered: Path | None = None
-) -> Task:
+) -> TrainingSet:
     """The data set that a model is trained on."""
     if ModelSpec.from_name(config.model).family == "qtips":
         return QtipsTask(config, data)
