@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from imexnet.benchmark_page import Visitor
+from imexnet.benchmark.page import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 SECTION = (ROOT / "README.md").read_text("utf-8").partition("\n## API\n")[2].partition("\n## ")[0]
