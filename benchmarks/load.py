@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from imexnet import program
-from imexnet.benchmark_page import RefusedError, Server, Visitor, serve
+from imexnet.benchmark.page import RefusedError, Server, Visitor, serve
 from imexnet.models.tasks import TASKS
 from imexnet.places import KITCHENS
 

@@ -8,8 +8,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from imexnet import benchmark
-from imexnet.benchmark import Timing, ratio, side_by_side
+from imexnet.benchmark import sections as benchmark
+from imexnet.benchmark.sections import Timing, ratio, side_by_side
 from imexnet.cli.main import app, main
 from imexnet.models.config import MODELS
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from conftest import ROOT, free_port
 
-from imexnet.benchmark_page import Visitor
+from imexnet.benchmark.page import Visitor
 
 pytestmark = pytest.mark.slow
 SOURCES = ("imexnet", "weights", "assets", "pyproject.toml", "requirements.txt", "README.md")

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
+from trimesh import creation
 
 from imexnet.cli.main import main
 from imexnet.data import room_folder
@@ -22,6 +24,7 @@ from imexnet.kitchens.scene import Camera, kitchen
 pytestmark = pytest.mark.kitchens
 ROOT = Path(__file__).parents[2]
 GREY = Material()
+Z_TO_Y = trimesh.transformations.rotation_matrix(-np.pi / 2, (1, 0, 0))
 NYU_KITCHENS = {
     "mean_depth": 2.702,
     "depth_deciles": [1.235, 1.509, 1.784, 2.097, 2.371, 2.724, 3.116, 3.704, 4.567],
@@ -123,6 +126,22 @@ def test_bodies_are_closed_and_face_outwards():
             big = np.linalg.norm(cross, axis=1) > 1e-9
             mean = one.normals[one.triangles].mean(1)
             assert ((mean * cross).sum(1)[big] > 0).all()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:trimesh")
+def test_bodies_are_those_of_trimesh():
+    """Its meshes have neither hard edges nor texture coordinates; their surfaces are the same."""
+    vase = [(0, 0), (0.3, 0), (0.5, 0.4), (0.2, 1), (0, 1)]
+    start, end = (1, 2, 3), (2, 5, 1)
+    for ours, theirs in (
+        (box(GREY, 1, (1, 2, 3), (2, 4, 3.5)), creation.box(bounds=[(1, 2, 3), (2, 4, 3.5)])),
+        (lathe(GREY, 1, vase, 20), creation.revolve(vase, sections=20, transform=Z_TO_Y)),
+        (rod(GREY, 1, start, end, 0.1), creation.cylinder(0.1, segment=(start, end), sections=10)),
+    ):
+        mesh = trimesh.Trimesh(ours.vertices, ours.triangles, process=False)
+        assert mesh.volume == pytest.approx(theirs.volume)
+        assert mesh.area == pytest.approx(theirs.area)
+        assert mesh.center_mass == pytest.approx(theirs.center_mass, abs=1e-9)
 
 
 def test_axes_are_right_handed():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from imexnet.benchmark_page import Visitor
+from imexnet.benchmark.page import Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 PAGE = (ROOT / "docs" / "api.md").read_text("utf-8")

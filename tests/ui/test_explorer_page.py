@@ -13,7 +13,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
-from imexnet.benchmark_page import Visitor
+from imexnet.benchmark.page import Visitor
 
 pytestmark = IN_BROWSER
 LINK = "task=segmentation&example=kitchen-0004&x=320&y=200&x2=220&y2=300&about=furniture"

@@ -15,7 +15,7 @@ import pytest
 from conftest import IN_BROWSER, ROOT, free_port, serving
 from playwright.sync_api import expect
 
-from imexnet.benchmark_page import RefusedError, Visitor
+from imexnet.benchmark.page import RefusedError, Visitor
 
 pytestmark = IN_BROWSER
 PHOTO = (ROOT / "assets/kitchens/rgb/0001.jpg").read_bytes()
@@ -125,7 +125,7 @@ class TestUnderAPath:
         visitor = Visitor(f"{page}{prefix}")
         body = json.dumps({"data": [None, "depth"]}).encode()
         address = "/gradio_api/call/predict"
-        event = json.loads(visitor._send(address, body, "application/json"))["event_id"]
+        event = json.loads(visitor.post(address, body))["event_id"]
         assert b"Upload a photo first" in visitor.get(f"{address}/{event}")
         for name in (event, "nothing"):
             with pytest.raises(RefusedError, match="fetched already"):

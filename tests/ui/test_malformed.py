@@ -15,7 +15,7 @@ import pillow_heif
 import pytest
 from PIL import Image
 
-from imexnet.benchmark_page import RefusedError, Visitor
+from imexnet.benchmark.page import RefusedError, Visitor
 from imexnet.io.photos import MAX_ASPECT, MAX_MEGAPIXELS, read_photo
 
 COUNT, SEED = 200, 0

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT, free_port, serving
 
-from imexnet.benchmark_page import RefusedError, Visitor
+from imexnet.benchmark.page import RefusedError, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 

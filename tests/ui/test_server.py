@@ -27,7 +27,7 @@ from conftest import ROOT
 from gradio.state_holder import StateHolder
 from PIL import Image
 
-from imexnet.benchmark_page import RefusedError, Visitor
+from imexnet.benchmark.page import RefusedError, Visitor
 from imexnet.io.photos import MAX_MEGAPIXELS
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
@@ -541,13 +541,20 @@ class TestRunning:
         for body in (b"{", b"[]", b'{"data": 5}', b"\xff"):
             for path in ("call/predict", "call/v2/predict", "queue/join", "run/predict", "cancel"):
                 with pytest.raises(RefusedError) as error:
-                    visitor._send(f"/gradio_api/{path}", body, "application/json")
+                    visitor.post(f"/gradio_api/{path}", body)
                 secretive(str(error.value))
         for path in ("call/nothing", "call/v2/nothing", "nothing", "upload"):
             with pytest.raises(RefusedError) as error:
-                visitor._send(f"/gradio_api/{path}", b'{"data": []}', "application/json")
+                visitor.post(f"/gradio_api/{path}", b'{"data": []}')
             secretive(str(error.value))
-        for path in ("/etc/passwd", "app.py", "../../app.py", f"{ROOT}/app.py", "C:\\\\x", ""):
+        for path in (
+            "/etc/passwd",
+            "app.py",
+            "%2e%2e/%2e%2e/app.py",
+            f"{ROOT}/app.py",
+            "C:\\\\x",
+            "",
+        ):
             with pytest.raises(RefusedError) as error:
                 visitor.get(f"/gradio_api/file={path}")
             secretive(str(error.value).replace(str(path), ""))

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from imexnet import benchmark_page
+from imexnet.benchmark import page as pages
 from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.config import MODELS
@@ -274,15 +274,15 @@ def training(timing: Timing) -> dict:
 def page(timing: Timing) -> dict:
     """Requests over HTTP, both networks on a photo of 640 × 480, beside the bare forward passes."""
     threads = torch.get_num_threads()
-    with benchmark_page.serve(threads) as server:
+    with pages.serve(threads) as server:
         small = {
-            "predict": benchmark_page.requests(server, benchmark_page.SMALL, "predict", "depth"),
-            "field_of_view": benchmark_page.requests(
-                server, benchmark_page.SMALL, "field_of_view", "depth", 320, 240
+            "predict": pages.requests(server, pages.SMALL, "predict", "depth"),
+            "field_of_view": pages.requests(
+                server, pages.SMALL, "field_of_view", "depth", 320, 240
             ),
         }
         before = server.memory()
-        large = benchmark_page.requests(server, benchmark_page.LARGE, "predict", "depth")
+        large = pages.requests(server, pages.LARGE, "predict", "depth")
         peak = server.memory()
         ready = server.ready
     bare = sum(
@@ -290,7 +290,7 @@ def page(timing: Timing) -> dict:
         for name, value in fields_of_view(timing).items()
         if ModelSpec.from_name(name).family == "indoor"
     )
-    torch_alone, library = benchmark_page.seconds_to_run("import torch", "from imexnet import *")
+    torch_alone, library = pages.seconds_to_run("import torch", "from imexnet import *")
     return {
         "640 × 480": small,
         "forward passes of both networks, ms": bare,

@@ -1,7 +1,7 @@
 """What the page costs beside its networks: start, requests over HTTP, memory of large uploads.
 
-The server is the real one, started as `imexnet serve`; requests are made with the standard library
-alone, as `curl` would make them.
+The server is the real one, started as `imexnet serve`; each request has a connection of its own, as
+`curl` would make them.
 """
 
 import io
@@ -12,16 +12,19 @@ import statistics
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import numpy as np
 from PIL import Image
 
 SMALL, LARGE = (640, 480), (4000, 3000)  # width and height; 12 megapixels
+CLIENT = httpx.Client(
+    timeout=None, follow_redirects=True, limits=httpx.Limits(max_keepalive_connections=0)
+)
 
 
 class RefusedError(RuntimeError):
@@ -42,11 +45,8 @@ class Visitor:
 
     def upload(self, content: bytes, name: str = "photo.jpg") -> dict:
         """A file sent to the page: what an event takes."""
-        head = f'Content-Disposition: form-data; name="files"; filename="{name}"\r\n'
-        body = b"--part-of-this\r\n" + head.encode() + b"\r\n" + content
-        body += b"\r\n--part-of-this--\r\n"
-        kind = "multipart/form-data; boundary=part-of-this"
-        path = json.loads(self._send("/gradio_api/upload", body, kind))[0]
+        sent = self._send("POST", "/gradio_api/upload", files={"files": (name, content)})
+        path = json.loads(sent)[0]
         return {"path": path, "orig_name": name, "meta": {"_type": "gradio.FileData"}}
 
     def ask(self, name: str, *values: object) -> list:
@@ -57,7 +57,7 @@ class Visitor:
         """
         address = f"/gradio_api/call/{name}"
         body = json.dumps({"data": values, "session_hash": self.session or None}).encode()
-        event = json.loads(self._send(address, body, "application/json"))["event_id"]
+        event = json.loads(self.post(address, body))["event_id"]
         last = self.get(f"{address}/{event}").decode().strip().rpartition("\n\n")[2]
         state, _, data = last.partition("\ndata: ")
         answer = json.loads(data)
@@ -67,18 +67,19 @@ class Visitor:
 
     def get(self, path: str) -> bytes:
         """What is at a path of the page."""
-        return self._send(path, None, "")
+        return self._send("GET", path)
 
-    def _send(self, path: str, body: bytes | None, kind: str) -> bytes:
-        headers = {"X-Forwarded-For": self.address, "Content-Type": kind}
-        headers = {name: value for name, value in headers.items() if value}
-        request = urllib.request.Request(f"{self.url}{path}", body, headers)
-        try:
-            with urllib.request.urlopen(request) as response:
-                return response.read()
-        except urllib.error.HTTPError as error:
-            said = error.read().decode(errors="replace")
-            raise RefusedError(_detail(said)) from None
+    def post(self, path: str, body: bytes) -> bytes:
+        """What the page answers to JSON that is sent to a path of it."""
+        return self._send("POST", path, content=body, headers={"Content-Type": "application/json"})
+
+    def _send(self, method: str, path: str, headers: Mapping[str, str] = {}, **body: Any) -> bytes:
+        if self.address:
+            headers = {**headers, "X-Forwarded-For": self.address}
+        response = CLIENT.request(method, f"{self.url}{path}", headers=headers, **body)
+        if response.is_error:
+            raise RefusedError(_detail(response.text))
+        return response.content
 
 
 def _detail(said: str) -> str:
@@ -139,9 +140,9 @@ def serve(threads: int) -> Iterator[Server]:
         url = f"http://127.0.0.1:{port}"
         while True:
             try:
-                urllib.request.urlopen(f"{url}/healthz").close()
+                CLIENT.get(f"{url}/healthz")
                 break
-            except OSError:
+            except httpx.TransportError:
                 if process.poll() is not None:
                     raise ValueError("the page did not start") from None
                 time.sleep(0.02)
