@@ -1,4 +1,4 @@
-"""Scores of a network over a data set, by the protocol that the README states."""
+"""Scores of a network over a data set, by the protocol in docs/results.md."""
 
 from collections.abc import Iterable
 

@@ -63,7 +63,7 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     """
     path = WEIGHTS / f"{ModelSpec.from_name(name).name}.safetensors"
     if not path.is_file():
-        raise ValueError(f"the weights {path.name} are not there; see train in the README")
+        raise ValueError(f"the weights {path.name} are not there; see docs/reproduce.md")
     return load(path, device)
 
 

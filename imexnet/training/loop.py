@@ -24,7 +24,7 @@ from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
 from imexnet.training.recipes import TrainConfig
 from imexnet.training.state import _load_state, _save_state, begin_with
-from imexnet.training.tasks import Task, make_task
+from imexnet.training.tasks import TrainingSet, make_task
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -102,7 +102,7 @@ class _Training:
     """A training under way."""
 
     config: TrainConfig
-    task: Task
+    task: TrainingSet
     network: Network
     average: AveragedModel
     optimizer: torch.optim.Optimizer
