@@ -438,7 +438,7 @@ def test_doors_that_lead_nowhere(client, path, method):
         ("https://example.org/demo", "/gradio_api/runs"),
     ],
 )
-def test_the_guard_and_routing_knock_at_the_same_door(root, path):
+def test_the_guard_and_routing_compare_the_same_path(root, path):
     asked = {"type": "http", "method": "GET", "path": path, "root_path": root}
     route = Route("/gradio_api/runs", echo)
     assert (route.matches(asked)[0] == Match.FULL) == (route_path(asked) == "/gradio_api/runs")

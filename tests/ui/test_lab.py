@@ -57,6 +57,11 @@ def room() -> Image.Image:
     return Image.fromarray(pixels)
 
 
+def layer(**chosen) -> dict:
+    """What the page sends for a layer."""
+    return {"photo": example(0), "task": "qtips", "kind": "imexnet", "number": 3} | chosen
+
+
 def cells(html: str, label: str) -> list[str]:
     """The texts of a table's row."""
     rows = (row for row in html.split("<tr>") if "<th>" not in row)
@@ -85,7 +90,7 @@ def test_no_noise_changes_nothing(stability):
         np.testing.assert_array_equal(answered[before], answered[after])
     measures = answered[stability.measures]
     assert cells(measures, "Change of the answer") == ["0", "0"]
-    assert cells(measures, "Score of the clean") == cells(measures, "Score of what it is")
+    assert cells(measures, "Score of the clean") == cells(measures, "Score of the perturbed")
 
 
 @pytest.mark.parametrize("task", ["depth", "segmentation"])
@@ -98,7 +103,7 @@ def test_attacked_room_comes_with_its_two_controls(stability, room, task):
     assert clean == [1, 1]
     for label in ("… of random signs", "… of PGD made for the other"):
         assert all(0 <= float(v) <= 1 for v in cells(measures, label))
-    attacked = [float(v) for v in cells(measures, "Score of what it is shown")]
+    attacked = [float(v) for v in cells(measures, "Score of the perturbed picture")]
     random = [float(v) for v in cells(measures, "… of random signs")]
     assert all(a < r for a, r in zip(attacked, random, strict=True))
 
@@ -149,9 +154,7 @@ def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
 @pytest.mark.parametrize("operator", ["learned", "laplacian", "identity"])
 @pytest.mark.parametrize("grid", ["photo", "features"])
 def test_recipe_shows_nine_stages_and_a_residual_of_rounding(solve, grid, operator):
-    stages, words = solve.recipe(
-        example(0), "qtips", "imexnet", 3, 2, grid, operator, 5, 1, "mirrored"
-    )
+    stages, words = solve.recipe(2, grid, operator, 5, 1, "mirrored", **layer())
     assert [caption[0] for _, caption in stages] == list("123456789")
     assert all(image.ndim == 3 and image.dtype == np.uint8 for image, _ in stages)
     residual = re.search(r"<b>(.*?)</b>", words)
@@ -162,11 +165,11 @@ def test_recipe_shows_nine_stages_and_a_residual_of_rounding(solve, grid, operat
 
 def test_recipe_asks_for_a_network_that_has_the_operator(solve):
     with pytest.raises(gr.Error, match="no learned L"):
-        solve.recipe(example(0), "qtips", "resnet", 3, 2, "photo", "learned", 5, 1, "periodic")
+        solve.recipe(2, "photo", "learned", 5, 1, "periodic", **layer(kind="resnet"))
 
 
 def test_propagation_shows_three_rows_of_feature_maps(solve, room):
-    maps, words = solve.propagation(example(0), "qtips", "imexnet", 3, 0, 1.5)
+    maps, words = solve.propagation(0, 1.5, **layer())
     assert len(maps) == 15
     explicit, few, implicit = (
         float(re.search(f"{name}: ([0-9.e+]+)", words)[1].rstrip("."))  # pyright: ignore[reportOptionalSubscript]
@@ -174,14 +177,15 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
     )
     assert explicit > 1e3 > few > 2 * implicit
     np.testing.assert_array_equal(maps[0][0], maps[10][0])
-    assert len(solve.propagation(room, "depth", "resnet", 6, 999, 0.2)[0]) == 15
+    last = layer(photo=room, task="depth", kind="resnet", number=6)
+    assert len(solve.propagation(999, 0.2, **last)[0]) == 15
 
 
 @pytest.mark.parametrize(
     ("setting", "start"), [("stripes", "photo"), ("spots", "noise"), ("layer", "photo")]
 )
 def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, setting, start):
-    played = solve.play(room, "depth", "imexnet", 2, 0, setting, start, 0)
+    played = solve.play(0, setting, start, 0, **layer(photo=room, task="depth", number=2))
     path, last, words = played[solve.pattern], played[solve.last], played[solve.rest]
     assert path == played[solve.animation]
     with Image.open(path) as film, Image.open(last) as still:
@@ -196,7 +200,7 @@ def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, settin
 
 def test_plane_shows_the_factors_of_the_point(ode):
     shown = ["forward-euler", "imex", "backward-euler"]
-    plane, _, words = ode.plane(example(0), "qtips", "imexnet", 3, 1, shown, 0.5, 3, -2.5, 0)
+    plane, _, words = ode.plane(1, shown, 0.5, 3, -2.5, 0, **layer())
     assert plane.shape == (PLANE_PIXELS[1], PLANE_PIXELS[0], 3)
     assert cells(words, "|R(z)|") == ["1.5", "0.375", "0.286"]
     assert cells(words, "</td>") == ["grows", "stable", "stable"]
@@ -206,7 +210,7 @@ def test_plane_shows_the_factors_of_the_point(ode):
 def test_clicks_on_the_plane_are_where_the_marks_are(ode):
     """The cross that is drawn at z lies round the pixel that `plane_point` calls z."""
     for z in (-10 + 5j, 3 - 6.5j):
-        plane = ode.plane(example(0), "qtips", "imexnet", 3, 0.1, [], 0.5, 3, z.real, z.imag)[0]
+        plane = ode.plane(0.1, [], 0.5, 3, z.real, z.imag, **layer())[0]
         dark = np.argwhere(plane.max(-1) < 60)
         points = [plane_point(column + 0.5, row + 0.5) for row, column in dark]
         near = np.array([p for p in points if abs(p - z) < 0.6])
@@ -215,7 +219,7 @@ def test_clicks_on_the_plane_are_where_the_marks_are(ode):
 
 
 def test_tie_makes_the_spectrum_real_and_the_loose_one_is_not(ode):
-    _, words = ode.tie(example(0), "qtips", "imexnet", 3, 0)
+    _, words = ode.tie(0, **layer())
     tied, loose = (float(v) for v in cells(words, "largest |Im λ|"))
     assert tied == 0 < loose
     assert float(cells(words, "largest Re λ")[1]) > 0
@@ -223,7 +227,7 @@ def test_tie_makes_the_spectrum_real_and_the_loose_one_is_not(ode):
 
 @pytest.mark.parametrize("solver", ["newton-krylov", "fixed-point"])
 def test_steppers_show_error_evaluations_and_the_factor(ode, solver):
-    _, words = ode.steppers(example(0), "qtips", "imexnet", 3, 0.3, solver)
+    _, words = ode.steppers(0.3, solver, **layer())
     rows = [cells(words, f"{n} steps") for n in (16, 32)]
     assert [row[1].split()[1] for row in rows] == ["(16)", "(32)"]
     coarse, fine = (float(row[1].split()[0]) for row in rows)
@@ -233,7 +237,7 @@ def test_steppers_show_error_evaluations_and_the_factor(ode, solver):
     assert int(factor[1]) > 3
 
 
-def test_cost_is_reckoned_and_measured(ode):
+def test_cost_is_calculated_and_measured(ode):
     words = ode.cost(4, 16, 2)
     assert cells(words, "Parameters") == ["304", "376"]
     assert cells(words, "Window") == ["9 pixels", "every pixel"]

@@ -106,7 +106,7 @@ def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, 
         box = page.locator(f"#{picture}").bounding_box()
         assert box is not None and box["y"] + box["height"] <= 900, picture  # without scrolling
     open_accordion(page, "against-truth")
-    for words in ("all of it (no crop)", "AbsRel", "RMSE", "δ1"):
+    for words in ("the whole rendered picture (no crop)", "AbsRel", "RMSE", "δ1"):
         expect(scores).to_contain_text(words)
     for picture in ("resnet", "imexnet", "truth", "error-resnet", "error-imexnet", "heat-resnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()

@@ -1,4 +1,4 @@
-"""What a visitor has looked at: small copies of the photos, whose paths that visitor alone has."""
+"""The photos of a visit: small copies, whose paths only that visitor knows."""
 
 from hashlib import sha256
 from io import BytesIO
@@ -17,7 +17,7 @@ THUMB = 120  # longer side in pixels
 
 
 class History:
-    """Builds the strip where it is made; hidden until there is something to go back to.
+    """Builds the strip where it is made; hidden until there is an earlier photo.
 
     Args:
         folder: for the copies, which go with the visitor's other files: none stays in memory.
@@ -39,7 +39,7 @@ class History:
         )
 
     def remember(self, photo: Image.Image | None, kept: list[str]) -> tuple[list[str], dict]:
-        """The photo in front of the others, once, and the strip that shows them."""
+        """The photo before the others, each once, and the strip that shows them."""
         kept = [path for path in kept if Path(path).exists()]
         if photo is not None:
             copy = small_copy(photo)
@@ -57,7 +57,7 @@ class History:
 
 
 def small_copy(photo: Image.Image) -> bytes:
-    """A JPEG of the page's size; lossless if its truth is known, as pixels tell that."""
+    """A JPEG of the page's size; a PNG if its truth is known, which is found by its pixels."""
     buffer = BytesIO()
     if examples.is_qtip(photo) or examples.true_values(photo, "depth") is not None:
         photo.save(buffer, "PNG")

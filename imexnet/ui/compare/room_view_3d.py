@@ -1,4 +1,4 @@
-"""The room to turn: a surface through either network's depths, or the true ones."""
+"""The room in 3-D: a surface through the depths of either network, or the true ones."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -26,8 +26,8 @@ from imexnet.viz import drawing, plots
 GRID = 160  # points along the longer side: about as many as the networks tell apart
 SOURCES = [*((plots.LABELS[kind], kind) for kind in KINDS), ("Truth", "truth")]
 NOTE = (
-    '<div class="note">Depth alone does not tell the shape: a camera is assumed that sees so many '
-    "degrees along the photo's longer side. Drag to turn, wheel to zoom.</div>"
+    "<div class='note'>Depth alone does not determine the shape: the camera's angle along the "
+    "photo's longer side is assumed. Drag to turn, scroll to zoom.</div>"
 )
 
 
@@ -67,7 +67,7 @@ class RoomView3D:
         gr.HTML(NOTE)
 
     def answer_clicks(self, photo: gr.Image, trunk: gr.Radio) -> None:
-        """Makes the button and the choice build the room."""
+        """Builds the room when the button is pressed or a setting changes."""
         asked: dict[str, Any] = {
             "fn": self.room,
             "inputs": [photo, self.source, self.angle, trunk],
@@ -98,7 +98,7 @@ class RoomView3D:
         if source == "truth":
             metres = examples.true_values(photo, "depth")
             if metres is None:
-                raise user_error("The true depth is known of the rendered kitchens alone.")
+                raise user_error("The true depth is known only for the rendered kitchens.")
         elif source in pair:
             with DEVICE:
                 metres = predict_input(pair[source], "depth", x, size).values

@@ -45,7 +45,7 @@ class Several:
             )
             self.run = gr.Button("Compare these photos", size="sm", elem_id="several-run")
             self.pictures = gr.Gallery(
-                label="Photo, ResNet, IMEXNet; each photo has a scale of its own",
+                label="Photo, ResNet, IMEXNet; each photo has its own scale",
                 columns=2,
                 format="png",
                 height="auto",
@@ -73,7 +73,7 @@ class Several:
         colours: str = colours.DEPTH_COLOURS,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[list[tuple[np.ndarray, str]], str]:
-        """A strip a photo, and a row of the table; a file that is no picture gets a row, too."""
+        """A strip and a table row for each photo; a file that is not a picture gets a row, too."""
         if not paths:
             raise user_error("Choose one photo or more.")
         if len(paths) > MOST:

@@ -48,8 +48,8 @@ RAW_NOTE = (
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
     "nearly black</li><li><b>-depth.npy</b>: depth in metres, float32</li>"
     "<li><b>-segmentation.npy</b>, <b>-qtips.npy</b>: class numbers, uint8</li>"
-    "<li><b>.npz</b>: both networks in one file, with a line <i>readme</i> that says the unit</li>"
-    "</ul></div>"
+    "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
+    "</div>"
 )
 
 

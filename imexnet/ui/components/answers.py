@@ -52,7 +52,7 @@ def pointer_values(
     truth: np.ndarray | None,
     photo_size: tuple[int, int],
 ) -> str:
-    """JSON of what the page tells at the pointer: 16-bit millimetres, or class numbers.
+    """JSON of what the page shows at the pointer: 16-bit millimetres, or class numbers.
 
     Args:
         task: depth, segmentation or qtips.

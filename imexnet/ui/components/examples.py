@@ -1,4 +1,4 @@
-"""Pictures that the page offers, and what it knows of them: their truth, and who comes near it.
+"""Example pictures, their truth, and how near to it each network comes.
 
 A picture is recognised by its pixels alone, so that nothing is remembered between visitors and an
 upload of one's own has no truth.
@@ -93,7 +93,7 @@ def verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray | No
     for kind, values in answers.items():
         for name, score in _scores(task, values, truth).items():
             scores.setdefault(name, {})[kind] = score
-    about = "Against the exact truth of this rendered picture, all of it (no crop):"
+    about = "Compared with the exact truth of the whole rendered picture (no crop):"
     if task == "qtips":
         about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
     return f'<div class="note">{about}</div>' + table(list(scores.items()), list(answers))

@@ -1,4 +1,4 @@
-"""What every tab begins with: a photo, the task, examples; and what a photo says of itself."""
+"""What every tab begins with: a photo, the task, and examples."""
 
 import time
 from collections.abc import Mapping
@@ -78,12 +78,12 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
             elem_id=f"{prefix}{name}",
         )
         for name, label, pictures in (
-            ("kitchen", "Kitchens, rendered: their truth is known", kitchens),
-            ("qtip", "Q-tips: which markers has the rod?", rods),
+            ("kitchen", "Rendered kitchens, whose truth is known", kitchens),
+            ("qtip", "Q-tips: which markers does the rod have?", rods),
         )
         if pictures
     ]
-    fresh = gr.Button("Draw another Q-tip", size="sm", elem_id=f"{prefix}fresh")
+    fresh = gr.Button("Make another Q-tip", size="sm", elem_id=f"{prefix}fresh")
     return Inputs(photo, upload, choice, offered, fresh)
 
 
@@ -94,8 +94,8 @@ def on_new_photo(
 
     Args:
         chosen: the tab's first column.
-        begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is made to suit.
-        fail: what happens where the photo shows a file that is no picture; by default it goes.
+        begin: what then happens, as `fn`, `inputs`, `outputs`; by default the task is matched.
+        fail: what happens when the file is not a picture; by default, it is cleared.
     """
     fit = begin or {
         "fn": matching_task,
@@ -183,7 +183,7 @@ def require_photo(photo: Image.Image | None) -> Image.Image:
 
 
 def matching_task(photo: Image.Image | None, task: str) -> str:
-    """The task that suits a new photo."""
+    """The task that matches a new photo: Q-tips for a Q-tip, otherwise none of them."""
     if examples.is_qtip(require_photo(photo)):
         return "qtips"
     return "depth" if task == "qtips" else task

@@ -102,7 +102,7 @@ class Folder:
 
 
 def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.Image:
-    """A picture to look at and to download."""
+    """An image that can be viewed and downloaded."""
     given: dict[str, Any] = {"min_width": 280, "buttons": ["download", "fullscreen"], **options}
     return gr.Image(
         label=label,
@@ -117,26 +117,26 @@ def picture(label: str, name: str, visible: bool = True, **options: Any) -> gr.I
 
 
 def unreadable(error: Exception) -> gr.Error:
-    """What to tell of a file: that it is too large, is kept no longer, or is no picture."""
+    """Why a file cannot be read: too large, no longer kept, or not a picture."""
     if isinstance(error, UnfitError):
         return user_error(sentence(error))
     return user_error(NOT_KEPT if isinstance(error, FileNotFoundError) else NO_PICTURE)
 
 
 def sentence(error: Exception) -> str:
-    """What an error of the library says, as a sentence."""
+    """The message of a library error, as a sentence."""
     words = str(error)
     return f"{words[:1].upper()}{words[1:]}."
 
 
 def user_error(message: str) -> gr.Error:
-    """An error toast for a person: no traceback, no path."""
+    """An error message for the visitor, without traceback and path."""
     return gr.Error(message, title="That did not work", print_exception=False)
 
 
 @contextmanager
 def as_user_error() -> Iterator[None]:
-    """What the library refuses becomes a sentence for a person."""
+    """Turns a `ValueError` of the library into an error message for the visitor."""
     try:
         yield
     except ValueError as error:
@@ -173,7 +173,7 @@ def table(
     columns: Sequence[str],
     labels: Mapping[str, str] = plots.LABELS,
 ) -> str:
-    """A small table: a label a row, a column a network, or what else `labels` has names for."""
+    """A small table: one row per label, one column per network or other name in `labels`."""
     head = "".join(f"<th>{escape(labels[name])}</th>" for name in columns)
     body = "".join(
         f"<tr><td>{explain(label)}</td>"

@@ -16,9 +16,10 @@ ORANGE = "#c2410c"
 INTRODUCTION = f"""
 <div class="intro">
 <h1>What decided this pixel?</h1>
-<p>Two networks, {term("ResNet")} and {term("IMEXNet")}, read the same photo. They are twins but for
-one step in each layer that lets the IMEXNet connect the whole picture. See what either answers,
-and where it looked. <button class="tour-start">Show me how in five steps</button></p>
+<p>Two networks, {term("ResNet")} and {term("IMEXNet")}, read the same photo. They are
+identical except for one step in each layer, which lets the IMEXNet connect the whole picture.
+See what each of them answers, and where it looked.
+<button class="tour-start">Show me how in five steps</button></p>
 </div>
 """
 
@@ -35,7 +36,7 @@ EMPTY = """
 CITE = """
 <div class="note"><p>The method: E. Haber, K. Lensink, E. Treister, L. Ruthotto,
 <a href="https://arxiv.org/abs/1903.02639">IMEXnet: A Forward Stable Deep Neural Network</a>,
-ICML 2019. These networks and this page are a work of their own.</p>
+ICML 2019. The authors of the paper have no part in these networks and this page.</p>
 <pre tabindex="0">@inproceedings{haber2019imexnet,
   title     = {{IMEXnet}: A Forward Stable Deep Neural Network},
   author    = {Haber, Eldad and Lensink, Keegan and Treister, Eran and Ruthotto, Lars},

@@ -1,4 +1,4 @@
-"""Plain words first: the field's terms, each explained where the pointer or the focus rests."""
+"""The field's terms, each explained on hover and on focus."""
 
 import re
 from html import escape
@@ -12,11 +12,11 @@ GLOSSARY = {
     "Accuracy": "Share of the pixels with the right class.",
     "RMS radius": "Root of the mean squared distance from the pixel, weighted by sensitivity.",
     "ResNet": "Residual network: Y⁺ = Y + h f(Y) in each layer, forward Euler for Ẏ = f(Y). "
-    "Each layer sees a pixel or two further, so the answer depends on a window alone.",
+    "Each layer sees a pixel or two further, so the answer depends only on a window.",
     "IMEXNet": "Implicit-explicit network: the same layer, and then one solve of "
     "(I + hBᵀB) Y = R by FFT, which connects every pixel of a channel with every other.",
     "Q-tips": "A made-up test: a grey rod with a white or black marker at either end. "
-    "Only who sees both ends can name it.",
+    "Only a network that sees both ends can name it.",
 }
 _TERM = re.compile("|".join(sorted(map(re.escape, GLOSSARY), key=len, reverse=True)))
 
@@ -29,7 +29,7 @@ def term(word: str, before: str = "", after: str = "") -> str:
 
 
 def explain(text: str) -> str:
-    """The text as HTML; the first term in it brings its meaning along."""
+    """The text as HTML; the first term in it is explained."""
     found = _TERM.search(text)
     if found is None:
         return escape(text)

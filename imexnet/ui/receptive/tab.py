@@ -44,8 +44,8 @@ DECADES = 8  # of growth: far away, one solve leaves little
 GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80), "qtips": (64, 64)}
 WHOLE_NOTE = (
     '<div class="note">S / ΣS averaged over random pixels of many pictures (rendered kitchens; '
-    "fresh Q-tips), each map moved so that its pixel lies in the middle. Stop keeps what was "
-    "found.</div>"
+    "new Q-tips), each map moved so that its pixel lies in the middle. Stop keeps the "
+    "average so far.</div>"
 )
 GROWTH_NOTE = (
     '<div class="note">What the features at one place depend on: S of ½ ‖Y_j(p)‖² before the first '
@@ -238,7 +238,7 @@ class Receptive:
         gr.HTML(WHOLE_NOTE)
         with gr.Row(equal_height=True):
             count = gr.Slider(1, MOST_PICTURES, 6, step=1, label="Pictures")
-            pixels = gr.Slider(1, MOST_PIXELS, 8, step=1, label="Pixels a picture")
+            pixels = gr.Slider(1, MOST_PIXELS, 8, step=1, label="Pixels per picture")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
         with gr.Row():
             run = gr.Button("Average", variant="primary", elem_id="average")
@@ -246,7 +246,8 @@ class Receptive:
         with gr.Row():
             self.maps = {k: picture(plots.LABELS[k], f"average-{k}") for k in KINDS}
         ticks = decade_ticks(colours.DECADES)
-        gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Mean share a pixel / peak of both"))
+        title = "Mean share per pixel, relative to the peak of both"
+        gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, title))
         with gr.Row():
             with gr.Column(min_width=320):
                 self.averaged = gr.HTML(label="averages", elem_id="averages")

@@ -1,4 +1,4 @@
-"""What stands between visitors and the page: limits, closed doors, headers, words for failures."""
+"""Middleware before the page: limits, closed routes, security headers, messages for failures."""
 
 import json
 import logging
@@ -86,7 +86,7 @@ class RefusalError(Exception):
 
 
 class Guard:
-    """ASGI middleware: refuses in words, adds security headers, lets no error out as it is.
+    """ASGI middleware: refuses in a sentence, adds security headers, hides internal errors.
 
     Args:
         app: what it protects.
@@ -156,7 +156,7 @@ class Guard:
         return most
 
     def _fetch(self, scope: Scope, path: str, fetching: ExitStack) -> None:
-        """Sees that an answer is there to be fetched, and fetched once: Gradio waits for ever.
+        """Checks that an answer is there and is fetched only once: otherwise Gradio waits for ever.
 
         Raises:
             RefusalError: if it is not.
@@ -177,7 +177,7 @@ class Guard:
             fetching.enter_context(_one_more(self.fetched, name))
 
     def _take(self, who: str, tokens: float) -> bool:
-        """Whether the visitor's bucket, which fills steadily, holds so many tokens; they go."""
+        """Takes tokens from the visitor's bucket, which fills steadily; False if too few."""
         now = time.monotonic()
         level, since = self.buckets.pop(who, (self.limits.burst, now))
         level = min(self.limits.burst, level + (now - since) * self.limits.per_second)
@@ -189,10 +189,10 @@ class Guard:
 
 
 class Reply:
-    """What goes out: with the headers, and always with an end.
+    """A response with security headers, which always ends.
 
     Args:
-        path: the door that was knocked at.
+        path: the route that was asked for.
         send: to the visitor.
         begins: is called before the first of it goes out.
     """
@@ -211,7 +211,7 @@ class Reply:
         await self.send(message)
 
     async def refuse(self, refusal: RefusalError) -> None:
-        """Says so instead of an answer; one that has begun is ended, unless its length shows."""
+        """Sends the refusal; a response that has begun is ended, unless it has a length."""
         if not self.begun:
             start, body = _refusal(refusal, self.path)
             self._begin(start)
@@ -250,9 +250,7 @@ def _free(folder: Path) -> int:
 
 def _check_size(size: int, most: int) -> None:
     if size > most:
-        raise RefusalError(
-            413, f"This is more than {most // MEGABYTE} megabytes, the most at once."
-        )
+        raise RefusalError(413, f"This is larger than the limit of {most // MEGABYTE} megabytes.")
 
 
 def _counted(receive: Receive, most: int) -> Receive:
@@ -270,7 +268,7 @@ def _counted(receive: Receive, most: int) -> Receive:
 
 
 def _refusal(refusal: RefusalError, path: str) -> tuple[Message, Message]:
-    """Head and body of the answer that says so."""
+    """Head and body of a refusal."""
     if path == internals.STREAM and refusal.status == 404:
         status, kind, body = (
             200,

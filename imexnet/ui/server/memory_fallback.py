@@ -1,4 +1,4 @@
-"""A GPU without memory: a smaller picture, then the processor, and a word about either."""
+"""When the GPU is out of memory: a smaller picture, then the processor, and a message."""
 
 import inspect
 from collections.abc import Callable, Iterator
@@ -16,12 +16,12 @@ from imexnet.models.networks import Network
 from imexnet.ui.components.parts import user_error
 
 OUT_OF_MEMORY, END = object(), object()
-NO_MEMORY = "There is no memory left for this; try a smaller picture, or later."
+NO_MEMORY = "There is not enough memory for this; try a smaller picture, or try again later."
 
 
 @dataclass(frozen=True)
 class Effort:
-    """One way to answer.
+    """One attempt to answer.
 
     Attributes:
         words: for the visitor, when it was the one that worked.
@@ -34,14 +34,14 @@ class Effort:
     on_cpu: bool = False
 
     def config(self, config: ModelConfig) -> ModelConfig:
-        """That of a picture of rooms with fewer pixels; a Q-tip has none to spare."""
+        """The configuration for a smaller photo; a Q-tip is never made smaller."""
         if self.shrink == 1 or config.channels == 1:
             return config
         height, width = config.size
         return replace(config, size=(height // self.shrink, width // self.shrink))
 
     def network(self, name: str, usual: Network) -> Network:
-        """The usual network, or its twin on the processor."""
+        """The usual network, or its copy on the processor."""
         return _on_cpu(name) if self.on_cpu else usual
 
 
@@ -54,7 +54,7 @@ _effort: ContextVar[Effort] = ContextVar("effort", default=EFFORTS[0])
 
 
 def effort() -> Effort:
-    """How the request that is being answered is to be answered."""
+    """The effort of the current request."""
     return _effort.get()
 
 

@@ -1,4 +1,4 @@
-"""The page as a server: errors in words, old files swept, handlers on the GPU, a warm start."""
+"""The page as a server: error messages, removal of old files, GPU handlers, a warm start."""
 
 import asyncio
 import inspect
@@ -42,7 +42,7 @@ UNREAD = 256  # answers that nobody has fetched; a quarter of a megabyte each
 FILE_SIZE = "40mb"
 
 NOT_UNDERSTOOD = "The page was given something that it does not understand."
-NOT_WORKED_OUT = "The page could not work this out; the fault is the page's, not yours."
+NOT_WORKED_OUT = "The page could not compute this. The error is on the page's side, not yours."
 
 
 class Page(internals.HookedBlocks):
@@ -120,7 +120,7 @@ class Page(internals.HookedBlocks):
                         list(answer)
 
     def sweep(self, older: float) -> None:
-        """Takes away what is older than so many seconds: files, and what visitors left behind."""
+        """Removes files and the state of closed pages that are older than so many seconds."""
         kept = internals.kept_files(self)
         root, gone = internals.upload_folder(), False
         for folder, _, names in os.walk(root, topdown=False):  # there may be 100,000 files
@@ -144,7 +144,7 @@ class Page(internals.HookedBlocks):
 
     @asynccontextmanager
     async def lifespan(self, _app: Any) -> AsyncIterator[None]:
-        """Sweeps while the server runs."""
+        """Removes old files and state while the server runs."""
 
         async def sweeping() -> None:
             while True:

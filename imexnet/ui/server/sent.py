@@ -1,4 +1,4 @@
-"""What visitors and programs send for a file: an uploaded one, or its content as a data URI."""
+"""Files that visitors and programs send: uploaded, or as a data URI."""
 
 import binascii
 import os

@@ -1,4 +1,4 @@
-"""What the views of "Inside the solve" share: a photo, one trained time step, its features."""
+"""One trained time step and its features for a photo, shared by the views of "Inside the solve"."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -31,23 +31,8 @@ class Layer:
     features: Tensor
 
 
-@dataclass(frozen=True)
-class Choice:
-    """The components that choose a layer; their values go to `find` in this order."""
-
-    photo: gr.Image
-    task: gr.Radio
-    kind: gr.Radio
-    number: gr.Slider
-
-    @property
-    def components(self) -> list[Any]:
-        """As inputs of an event."""
-        return [self.photo, self.task, self.kind, self.number]
-
-
-def choice(photo: gr.Image, task: gr.Radio) -> Choice:
-    """Builds the two components that choose the network and the time step."""
+def choice(photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
+    """Builds the components that choose a layer; parameter of `find` → component."""
     kind = gr.Radio(
         [(plots.LABELS[kind], kind) for kind in KINDS],
         value="imexnet",
@@ -55,7 +40,7 @@ def choice(photo: gr.Image, task: gr.Radio) -> Choice:
         elem_id="layer-network",
     )
     number = gr.Slider(1, MOST_STEPS, 3, step=1, label="Time step", elem_id="layer-number")
-    return Choice(photo, task, kind, number)
+    return {"photo": photo, "task": task, "kind": kind, "number": number}
 
 
 def find(

@@ -6,7 +6,6 @@ from typing import Any
 import gradio as gr
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from imexnet.models.networks import Network
 from imexnet.ode import layer_ode
@@ -14,7 +13,7 @@ from imexnet.ode.cost import Cost, cost, seconds
 from imexnet.ode.integrators import SOLVERS, STEPPERS, integrate, reference
 from imexnet.ode.model_problem import SCHEMES, Settings, amplification
 from imexnet.ui.components.parts import COMPUTE, DEVICE, PRIVATE, as_user_error, picture, table
-from imexnet.ui.solve.layers import Choice, find
+from imexnet.ui.solve.layers import find
 from imexnet.viz import ode_figures
 
 CHOICES = [(label, name) for name, label in SCHEMES.items()]
@@ -30,10 +29,10 @@ class Ode:
 
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
-        layer: the components that choose a layer.
+        layer: the components that choose a layer, by parameter of `find`.
     """
 
-    def __init__(self, networks: Mapping[str, Network], layer: Choice) -> None:
+    def __init__(self, networks: Mapping[str, Network], layer: dict[str, Any]) -> None:
         self.networks = networks
         self.outputs: list[Any] = []  # all that shows something of a photo
         with gr.Tab("Model problem"):
@@ -47,23 +46,20 @@ class Ode:
 
     def plane(
         self,
-        photo: Image.Image | None,
-        task: str,
-        kind: str,
-        number: float,
         step_size: float,
         schemes: list[str],
         theta: float,
         damping: float,
         real: float,
         imaginary: float,
+        **layer: Any,
     ) -> tuple[np.ndarray, Figure, str]:
         """The regions with a layer's hλ, and the trajectories for the z that was clicked."""
         with DEVICE:
-            layer = find(self.networks, photo, task, kind, number)
-            rhs = layer_ode.in_double(layer.step).rhs
+            found = find(self.networks, **layer)
+            rhs = layer_ode.in_double(found.step).rhs
             spectrum = layer_ode.eigenvalues(
-                layer_ode.jacobian(rhs, layer_ode.crop(layer.features))
+                layer_ode.jacobian(rhs, layer_ode.crop(found.features))
             )
         settings = Settings(float(theta), float(damping))
         z = complex(real or 0, imaginary or 0)
@@ -83,25 +79,23 @@ class Ode:
         )
         return plane, figure, table(rows, shown, SCHEMES) + note
 
-    def tie(
-        self, photo: Image.Image | None, task: str, kind: str, number: float, seed: float
-    ) -> tuple[Figure, str]:
+    def tie(self, seed: float, **layer: Any) -> tuple[Figure, str]:
         """Spectra of the Jacobian of f, K₂ = −K₁ᵀ as trained and K₂ random of the same norm."""
         with DEVICE:
-            layer = find(self.networks, photo, task, kind, number)
-            step, y = layer_ode.in_double(layer.step), layer_ode.crop(layer.features)
+            found = find(self.networks, **layer)
+            step, y = layer_ode.in_double(found.step), layer_ode.crop(found.features)
             tied = layer_ode.eigenvalues(layer_ode.jacobian(step.rhs, y))
             loose = layer_ode.untied(step, int(seed or 0))
             untied = layer_ode.eigenvalues(layer_ode.jacobian(loose, y))
         names = {"tied": "K₂ = −K₁ᵀ, as trained", "untied": "K₂ random, same norm"}
-        found = {"tied": tied, "untied": untied}
+        spectra = {"tied": tied, "untied": untied}
         rows = [
-            ("largest Re λ", {k: f"{v.real.max():.3g}" for k, v in found.items()}),
-            ("smallest Re λ", {k: f"{v.real.min():.3g}" for k, v in found.items()}),
-            ("largest |Im λ|", {k: f"{np.abs(v.imag).max():.3g}" for k, v in found.items()}),
+            ("largest Re λ", {k: f"{v.real.max():.3g}" for k, v in spectra.items()}),
+            ("smallest Re λ", {k: f"{v.real.min():.3g}" for k, v in spectra.items()}),
+            ("largest |Im λ|", {k: f"{np.abs(v.imag).max():.3g}" for k, v in spectra.items()}),
             (
                 "Re λ > 10⁻⁹, of all",
-                {k: f"{100 * (v.real > 1e-9).mean():.1f} %" for k, v in found.items()},
+                {k: f"{100 * (v.real > 1e-9).mean():.1f} %" for k, v in spectra.items()},
             ),
         ]
         side = "×".join(str(n) for n in y.shape[1:])
@@ -110,23 +104,15 @@ class Ode:
             "float64. Tied, it is −KᵀDK with D the slopes of σ(N(·)): symmetric, and not positive "
             "where the norm's scales γ are not negative; a trained γ below zero lets it grow.</div>"
         )
-        figure = ode_figures.spectrum_figure({names[k]: v for k, v in found.items()})
+        figure = ode_figures.spectrum_figure({names[k]: v for k, v in spectra.items()})
         return figure, table(rows, list(names), names) + note
 
-    def steppers(
-        self,
-        photo: Image.Image | None,
-        task: str,
-        kind: str,
-        number: float,
-        end: float,
-        solver: str,
-    ) -> tuple[Figure, str]:
+    def steppers(self, end: float, solver: str, **layer: Any) -> tuple[Figure, str]:
         """Error of ẏ = f(y) − Ly at the end against evaluations of f, for every stepper."""
         with DEVICE:
-            layer = find(self.networks, photo, task, kind, number)
-            y = layer_ode.crop(layer.features, SMALL)
-            problem = layer_ode.layer_problem(layer.step, y)
+            found = find(self.networks, **layer)
+            y = layer_ode.crop(found.features, SMALL)
+            problem = layer_ode.layer_problem(found.step, y)
             start = y.numpy()
             exact = reference(problem, start, float(end))
             size = float(np.sqrt(np.square(exact).sum()))
@@ -142,15 +128,16 @@ class Ode:
         ]
         factors = [b[0] / a[0] for a, b in zip(runs["imex"], runs["backward-euler"], strict=True)]
         note = (
-            f'<div class="note">Error / ‖y‖, evaluations of f in brackets. At equal steps '
-            f"backward Euler asks for f {min(factors):.0f} to <b>{max(factors):.0f} times</b> as "
-            f"often as IMEX, which asks once a step. Features {' × '.join(map(str, y.shape[1:]))}, "
-            "float64; the reference is an eighth-order Runge-Kutta method.</div>"
+            f'<div class="note">Error / ‖y‖, evaluations of f in brackets. With equal steps, '
+            f"backward Euler evaluates f {min(factors):.0f} to <b>{max(factors):.0f} times</b> "
+            "as often as IMEX, which does so once per step. Features "
+            f"{' × '.join(map(str, y.shape[1:]))}, float64; the reference is an "
+            "eighth-order Runge-Kutta method.</div>"
         )
         return ode_figures.work_figure(runs, STEPPERS), table(rows, list(STEPPERS), STEPPERS) + note
 
     def cost(self, channels: float, side: float, steps: float) -> str:
-        """The calculator, beside the time measured here."""
+        """Calculated costs, and the time measured on this machine."""
         numbers = int(channels or 0), int(side or 0), int(steps or 0)
         device = next(iter(self.networks.values())).mean.device
         with as_user_error(), DEVICE:
@@ -177,7 +164,7 @@ class Ode:
         ]
         return table(rows, list(COSTS), COSTS) + COST_NOTE
 
-    def _build_plane(self, layer: Choice) -> None:
+    def _build_plane(self, layer: dict[str, Any]) -> None:
         gr.HTML(PLANE_NOTE)
         with gr.Row():
             schemes = gr.CheckboxGroup(CHOICES, value=SHOWN_FIRST, label="Schemes")
@@ -198,7 +185,8 @@ class Ode:
         self.outputs += [plane, figure, words]
         show: dict[str, Any] = {
             "fn": self.plane,
-            "inputs": [*layer.components, step_size, schemes, theta, damping, real, imaginary],
+            "inputs_kwargs": layer,
+            "inputs": [step_size, schemes, theta, damping, real, imaginary],
             "outputs": [plane, figure, words],
             **COMPUTE,
         }
@@ -208,16 +196,16 @@ class Ode:
             **PRIVATE,
         ).then(**show)  # fmt: skip
 
-    def _build_tie(self, layer: Choice) -> None:
+    def _build_tie(self, layer: dict[str, Any]) -> None:
         with gr.Row(equal_height=True):
             seed = gr.Number(0, label="Seed of the random K₂", precision=0, minimum=0)
             run = gr.Button("Compute both spectra", variant="primary", elem_id="tie")
         figure = gr.Plot(label="spectra", show_label=False, format="png", elem_id="spectra")
         words = gr.HTML(label="spectra", elem_id="tied")
         self.outputs += [figure, words]
-        run.click(self.tie, [*layer.components, seed], [figure, words], **COMPUTE)
+        run.click(self.tie, seed, [figure, words], inputs_kwargs=layer, **COMPUTE)
 
-    def _build_steppers(self, layer: Choice) -> None:
+    def _build_steppers(self, layer: dict[str, Any]) -> None:
         gr.HTML(STEPPER_NOTE)
         with gr.Row(equal_height=True):
             end = gr.Slider(0.1, 3, 1, step=0.1, label="Time at the end")
@@ -226,7 +214,7 @@ class Ode:
         figure = gr.Plot(label="work", show_label=False, format="png", elem_id="work")
         words = gr.HTML(label="work", elem_id="worked")
         self.outputs += [figure, words]
-        run.click(self.steppers, [*layer.components, end, solver], [figure, words], **COMPUTE)
+        run.click(self.steppers, [end, solver], [figure, words], inputs_kwargs=layer, **COMPUTE)
 
     def _build_cost(self) -> None:
         with gr.Row(equal_height=True):
@@ -234,7 +222,7 @@ class Ode:
             channels = gr.Number(64, label="Channels m", maximum=512, **whole)
             side = gr.Number(64, label="Side s", maximum=512, **whole)
             steps = gr.Number(5, label="Time steps", maximum=64, **whole)
-            run = gr.Button("Reckon and measure", variant="primary", elem_id="reckon")
+            run = gr.Button("Calculate and measure", variant="primary", elem_id="calculate")
         words = gr.HTML(label="cost", elem_id="cost")
         run.click(self.cost, [channels, side, steps], words, **COMPUTE)
 
@@ -242,7 +230,7 @@ class Ode:
 PLANE_NOTE = (
     '<div class="note">ẏ = λy, one step: y⁺ = R(z) y with z = hλ. Each curve is |R(z)| = 1, the '
     "shaded side is stable. Points: the eigenvalues of the chosen layer's ∂f/∂Y, times h. Click "
-    "the plane to see where a λ leads.</div>"
+    "the plane to choose z.</div>"
 )
 STEPPER_NOTE = (
     '<div class="note">ẏ = f(y) − Ly of the chosen layer. An IMEX step solves for L alone, one '
@@ -250,8 +238,8 @@ STEPPER_NOTE = (
     "preconditioned by that same FFT solve.</div>"
 )
 COST_NOTE = (
-    '<div class="note">One picture, float32. Convolutions: 2 · 9 m² s² a step. A real FFT of N '
-    "numbers: 5 N log₂ N / 2. Memory: feature maps and spectra alone. Times: median of three.</div>"
+    '<div class="note">One picture, float32. Convolutions: 2 · 9 m² s² per step. A real FFT of N '
+    "numbers: 5 N log₂ N / 2. Memory: only feature maps and spectra. Times: median of three.</div>"
 )
 
 

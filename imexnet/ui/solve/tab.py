@@ -1,4 +1,4 @@
-"""The tab "Inside the solve": the implicit solve stage by stage, and what it does in time."""
+"""The tab "Inside the solve": the implicit solve stage by stage, and over many time steps."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -42,7 +42,7 @@ STARTS = [("the photo", "photo"), ("noise", "noise")]
 OWN_LAYER = "layer"
 PATTERNS = [
     *((setting.name, name) for name, setting in reaction_diffusion.SETTINGS.items()),
-    ("f and L of the chosen time step (no promise)", OWN_LAYER),
+    ("f and L of the chosen time step (experimental)", OWN_LAYER),
 ]
 PHOTO_PIXELS = 96 * 128  # of the grey photo that is solved for, at most
 FRAMES = 48
@@ -67,27 +67,24 @@ class Solve:
 
     def recipe(
         self,
-        photo: Image.Image | None,
-        task: str,
-        kind: str,
-        number: float,
         channel: float,
         grid: str,
         operator: str,
         step_size: float,
         alpha: float,
         boundary: str,
+        **layer: Any,
     ) -> tuple[list[tuple[np.ndarray, str]], str]:
         """Every stage of one solve as a picture, and the residual of the result."""
         with DEVICE:
-            layer = find(self.networks, photo, task, kind, number)
-        c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
-        rhs = _grey(require_photo(photo)) if grid == "photo" else _channel(layer, c)
+            found = find(self.networks, **layer)
+        c = min(max(0, int(channel or 0)), found.features.shape[1] - 1)
+        rhs = _grey(require_photo(layer["photo"])) if grid == "photo" else _channel(found, c)
         stencil = None
         if operator == "learned":
-            if not isinstance(layer.step, IMEXStep):
+            if not isinstance(found.step, IMEXStep):
                 raise user_error("A ResNet has no learned L; choose the IMEXNet or another L.")
-            stencil = zero_mean(layer.step.stencil)[c].cpu().double().numpy()
+            stencil = zero_mean(found.step.stencil)[c].cpu().double().numpy()
         with as_user_error():
             stages = classical_solve(
                 rhs, float(step_size), operator, stencil, float(alpha), boundary
@@ -103,26 +100,20 @@ class Solve:
         return solve_figures.recipe_pictures(stages, size), words
 
     def propagation(
-        self,
-        photo: Image.Image | None,
-        task: str,
-        kind: str,
-        number: float,
-        channel: float,
-        step_size: float,
+        self, channel: float, step_size: float, **layer: Any
     ) -> tuple[list[tuple[np.ndarray, str]], str]:
         """One layer taken 20 times explicitly, 5 times explicitly and 5 times implicitly."""
         h = float(step_size)
         runs = {}
         with DEVICE:
-            layer = find(self.networks, photo, task, kind, number)
-            c = min(max(0, int(channel or 0)), layer.features.shape[1] - 1)
+            found = find(self.networks, **layer)
+            c = min(max(0, int(channel or 0)), found.features.shape[1] - 1)
             for name, steps, implicit in (
                 ("explicit × 20", 20, False),
                 ("explicit × 5", 5, False),
                 ("IMEX × 5", 5, True),
             ):
-                y = propagate(layer.step, layer.features, h, steps, implicit)
+                y = propagate(found.step, found.features, h, steps, implicit)
                 runs[name] = [y[round(share * steps)][0, c].cpu().numpy() for share in SHARES]
         size = drawing.display_size(runs["IMEX × 5"][0].shape, SHOWN // 2)
         ends = ", ".join(f"{name}: {_size(maps[-1], maps[0])}" for name, maps in runs.items())
@@ -132,28 +123,18 @@ class Solve:
         )
         return solve_figures.feature_pictures(runs, size), words
 
-    def play(
-        self,
-        photo: Image.Image | None,
-        task: str,
-        kind: str,
-        number: float,
-        channel: float,
-        setting: str,
-        start: str,
-        seed: float,
-    ) -> Changes:
+    def play(self, channel: float, setting: str, start: str, seed: float, **layer: Any) -> Changes:
         """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
-        grey = _grey(require_photo(photo))
+        grey = _grey(require_photo(layer["photo"]))
         if setting == OWN_LAYER:
             with DEVICE:
-                layer = find(self.networks, photo, task, kind, number)
-            y = layer.features.cpu().double().numpy()
+                found = find(self.networks, **layer)
+            y = found.features.cpu().double().numpy()
             if start == "noise":
                 y = np.abs(y).mean() * np.random.default_rng(int(seed or 0)).standard_normal(
                     y.shape
                 )
-            problem = layer_problem(layer.step, layer.features)
+            problem = layer_problem(found.step, found.features)
             step_size, steps = LAYER_STEP_SIZE, LAYER_STEPS
             c = min(max(0, int(channel or 0)), y.shape[1] - 1)
             shown = (0, c)
@@ -177,7 +158,7 @@ class Solve:
                 fields.append(state[shown])
         animation, last = self._animate(fields)
         ended = (
-            f"at rest to {changes[-1]:.1e} of its size a unit of time"
+            f"at rest: it changes by {changes[-1]:.1e} of its size per unit of time"
             if len(changes) == steps
             else f"blew up at step {len(changes) + 1}"
         )
@@ -215,11 +196,11 @@ class Solve:
                 channel = gr.Number(0, label="Channel", precision=0, minimum=0)
             with gr.Column(scale=3, min_width=320), gr.Tabs():
                 with gr.Tab("The recipe"):
-                    recipe = self._build_recipe([*layer.components, channel])
+                    recipe = self._build_recipe(layer, channel)
                 with gr.Tab("Propagation"):
-                    others = self._build_propagation([*layer.components, channel])
+                    others = self._build_propagation(layer, channel)
                 with gr.Tab("Diffusion-reaction"):
-                    others += self._build_patterns([*layer.components, channel])
+                    others += self._build_patterns(layer, channel)
                 self.ode = Ode(self.networks, layer)
                 others += self.ode.outputs
         tab.select(**recipe)
@@ -228,7 +209,7 @@ class Solve:
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             begun.success(**recipe)
 
-    def _build_recipe(self, layer: list[Any]) -> dict[str, Any]:
+    def _build_recipe(self, layer: dict[str, Any], channel: gr.Number) -> dict[str, Any]:
         with gr.Row():
             grid = gr.Radio(GRIDS, value="photo", label="Solve for")
             operator = gr.Radio(OPERATORS, value="learned", label="L")
@@ -239,7 +220,7 @@ class Solve:
             run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve")
         words = gr.HTML(label="residual", elem_id="residual")
         stages = gr.Gallery(
-            label="Stages: choose one, go on with the arrow keys",
+            label="Stages: choose one, then use the arrow keys",
             columns=5,
             format="png",
             height=470,
@@ -250,7 +231,8 @@ class Solve:
         )
         show: dict[str, Any] = {
             "fn": self.recipe,
-            "inputs": [*layer, grid, operator, step_size, alpha, boundary],
+            "inputs_kwargs": layer,
+            "inputs": [channel, grid, operator, step_size, alpha, boundary],
             "outputs": [stages, words],
             **COMPUTE,
         }
@@ -258,7 +240,7 @@ class Solve:
         gr.on([run.click, step_size.release, alpha.release, *chosen], **show)
         return show
 
-    def _build_propagation(self, layer: list[Any]) -> list[Any]:
+    def _build_propagation(self, layer: dict[str, Any], channel: gr.Number) -> list[Any]:
         gr.HTML(PROPAGATION_NOTE)
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0.1, 3, 1.5, step=0.1, label="h")
@@ -271,13 +253,14 @@ class Solve:
         gr.on(
             [run.click, step_size.release],
             self.propagation,
-            [*layer, step_size],
+            [channel, step_size],
             [maps, words],
+            inputs_kwargs=layer,
             **COMPUTE,
         )
         return [maps, words]
 
-    def _build_patterns(self, layer: list[Any]) -> list[Any]:
+    def _build_patterns(self, layer: dict[str, Any], channel: gr.Number) -> list[Any]:
         gr.HTML(PATTERN_NOTE)
         with gr.Row():
             setting = gr.Dropdown(PATTERNS, value="stripes", label="Setting", elem_id="setting")
@@ -294,8 +277,8 @@ class Solve:
         self.distance = gr.Plot(label="rest", show_label=False, format="png")
         self.animation, self.last = gr.State(""), gr.State("")
         outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
-        given = [*layer, setting, start, seed]
-        play.click(self.play, given, outputs, **COMPUTE)
+        given = [channel, setting, start, seed]
+        play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE)
         stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
         return outputs
 
@@ -329,4 +312,4 @@ def _channel(layer: Layer, c: int) -> np.ndarray:
 def _size(end: np.ndarray, start: np.ndarray) -> str:
     before = max(float(np.linalg.norm(start.astype(float))), 1e-300)
     ratio = float(np.linalg.norm(end.astype(float))) / before
-    return f"{ratio:.3g}" if np.isfinite(ratio) else "no number any more"
+    return f"{ratio:.3g}" if np.isfinite(ratio) else "not a number"

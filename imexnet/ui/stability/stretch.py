@@ -16,9 +16,9 @@ from imexnet.ui.components.parts import COMPUTE, DEVICE, Changes, as_user_error,
 from imexnet.viz import plots, stability_figures
 
 STRETCH_NOTE = (
-    '<div class="note">The trained weights, h = 1, with another step size, and every time step '
-    "taken several times in a row: what was learned is left behind, what remains is whether the "
-    "numbers stay in bounds.</div>"
+    '<div class="note">The trained weights, h = 1, with another step size, and with each time '
+    "step repeated. The answers lose their meaning; the question is whether the features stay "
+    "bounded.</div>"
 )
 
 
@@ -68,7 +68,7 @@ class Stretch:
         gr.HTML(STRETCH_NOTE)
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0.1, 20, 1, step=0.1, label="Step size h", elem_id="step-size")
-            repeats = gr.Slider(1, 8, 1, step=1, label="Each step taken so many times")
+            repeats = gr.Slider(1, 8, 1, step=1, label="Repeats of each step")
             run = gr.Button("Run", variant="primary", min_width=120, elem_id="stretch")
         with gr.Row():
             self.pictures = {k: picture(plots.LABELS[k], f"stretched-{k}") for k in KINDS}

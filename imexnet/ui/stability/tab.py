@@ -252,7 +252,7 @@ def _change_maps(
         kind: colours.heat_picture(backdrop, m / max(peak, 1e-12)) for kind, m in maps.items()
     }
     if task != "depth":
-        return pictures, '<div class="note">Change: pixels whose class is another.</div>'
+        return pictures, '<div class="note">Change: pixels whose class differs.</div>'
     ticks = [f"× {np.exp(v):.3g}" for v in np.linspace(0, peak, 5)]
     return pictures, colour_bar(colours.HEAT_COLOURS, ticks, "Change of the depth, by a factor of")
 
@@ -273,7 +273,7 @@ def _measures(
 
     names = {
         "clean": "Score of the clean picture",
-        "moved": "Score of what it is shown",
+        "moved": "Score of the perturbed picture",
         "random-signs": "… of random signs, same norm",
         "transfer": "… of PGD made for the other",
     }
@@ -282,7 +282,7 @@ def _measures(
         row("Change of the answer, ‖δŷ‖ / ‖ŷ‖", lambda kind: f"{grown[kind].output_change:.3g}"),
         row("‖δY‖ / ‖δY₀‖ after the last step", lambda kind: f"{grown[kind].growth[-1]:.3g}"),
         row("Local Lipschitz constant, clean", constant),
-        row("… by so many power iterations", lambda kind: str(local[kind].iterations)),
+        row("… power iterations used", lambda kind: str(local[kind].iterations)),
     ]
     unit = "metres" if task == "depth" else "logits"
     score = SCORES[task] if with_truth or task != "qtips" else SCORES["segmentation"]

@@ -1,4 +1,4 @@
-// Tells metres or classes at the pointer, and the distance between the last two clicks.
+// Shows metres or classes at the pointer, and the distance between the last two clicks.
 // Runs in the page's component `values`, whose value is the JSON of `answers.pointer_values`.
 const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-imexnet",
   "heat-resnet", "heat-imexnet"].map((name) => "#" + name).join(", ");

@@ -1,13 +1,13 @@
-// Runs once when the page's heading is there: names for what Gradio leaves nameless, and the tour.
+// Runs once when the page's heading is there: labels for what Gradio leaves without one, and the tour.
 const STEPS = [
   ["#photo", "Start with a photo of a room: your own, or one of the kitchens below it."],
-  ["#pair", "Both networks guess how far everything is, on one scale of colours. "
+  ["#pair", "Both networks estimate how far away everything is, on one colour scale. "
     + "Point at a picture to read metres."],
-  ["#invitation", "Click any picture. The question is then: what decided this pixel?"],
+  ["#invitation", "Click any picture to see what decided that pixel."],
   ["#heat-resnet", "Bright is what mattered. The ResNet cannot look beyond its frame; "
     + "the IMEXNet can look everywhere."],
-  ["#downloads", "Take the values along, turn the room in 3-D, or see the other tabs: "
-    + "what noise does, and how the solve works."],
+  ["#downloads", "Download the values, turn the room in 3-D, or open the other tabs: "
+    + "they show what noise does, and how the solve works."],
 ];
 const SEEN = "imexnet-tour";
 
@@ -25,7 +25,7 @@ function name() {
     items.forEach((item, i) => item.setAttribute("aria-label", `${words} ${i + 1}`));
   }
   for (const box of document.querySelectorAll('div[aria-label="Empty value"]:not([role])')) {
-    box.setAttribute("role", "img"); // a plain div may not bear a name
+    box.setAttribute("role", "img"); // a plain div may not have a name
   }
 }
 
