@@ -13,7 +13,6 @@ from imexnet.cli.options import (
     Seed,
     StartFrom,
     Trunk,
-    numbers,
     print_metrics,
     size_of,
     trunk_family,
@@ -60,8 +59,7 @@ def train_indoor(
 
     config = recipes.recipe(f"{trunk_family(trunk)}-{model}", seed=seed, epochs=epochs)
     if size is not None:
-        width, height = numbers(size.replace("x", ","), "--size", int)
-        config = replace(config, size=(height, width))
+        config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))
 
 
