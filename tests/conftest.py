@@ -136,13 +136,15 @@ def serving(port: int, folder: Path, **more: str) -> Iterator[subprocess.Popen]:
             stderr=output,
         )
     try:
-        for _ in range(300):
+        for _ in range(900):
             try:
                 urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz").close()
                 break
             except OSError:
                 assert server.poll() is None, log.read_text()
                 time.sleep(0.2)
+        else:
+            raise TimeoutError("the page did not start within three minutes")
         yield server
     finally:
         server.terminate()

@@ -320,6 +320,13 @@ def test_missing_training_extra_is_named(monkeypatch, capsys):
     assert "accelerate is not installed: pip install -e '.[train]'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("size", ["160", "160x", "160x120x3", "160,120", "ax120"])
+def test_a_training_size_is_read_as_that_of_renderings(complaint, tmp_path, size):
+    words = ("train", "indoor", "--model", "imexnet", "--data", tmp_path, "--size", size)
+    told = complaint(*words, "--out", tmp_path / "a.safetensors")
+    assert f"a size is given as 320x240, got '{size}'" in told
+
+
 def jpeg(x: torch.Tensor, quality: int) -> torch.Tensor:
     """(1, 3, H, W) through a JPEG file."""
     file = io.BytesIO()
