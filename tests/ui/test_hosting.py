@@ -118,7 +118,7 @@ class TestUnderAPath:
         asking.putheader("Content-Length", str(17 * 2**20))
         asking.endheaders()
         answer = asking.getresponse()
-        assert (answer.status, b"more than 16 megabytes" in answer.read()) == (413, True)
+        assert (answer.status, b"limit of 16 megabytes" in answer.read()) == (413, True)
         asking.close()
 
     def test_an_answer_is_fetched_once_and_every_reply_ends(self, page, prefix):
