@@ -104,7 +104,8 @@ def test_a_new_photo_and_none_change_what_belongs_to_them(tab, room):
     assert [begun[number] for number in (*form.pixel, *form.corner)] == [80, 60, None, None]
     assert begun[tab.raw] is begun[tab.room.model] is None  # files of another photo
     cleared = tab.clear()
-    assert all(cleared[result] is None for result in (tab.photo, *tab.explorer.outputs, tab.raw))
+    assert all(cleared[result] is None for result in (*tab.explorer.outputs, tab.raw))
+    assert tab.photo not in cleared  # a photo that is dropped onto another clears that first
     for changes, visible in ((begun, True), (cleared, False)):
         assert changes[tab.answered]["visible"] is visible
         assert changes[tab.empty]["visible"] is not visible

@@ -154,7 +154,6 @@ class Compare:
     def clear(self) -> Changes:
         """Without a photo: no results, no boxes for them, and a word on what to do."""
         return {
-            self.photo: None,
             **dict.fromkeys(self.results),
             self.answered: gr.update(visible=False),
             self.empty: gr.update(visible=True),
@@ -213,12 +212,13 @@ class Compare:
             "inputs": [self.photo, self.task],
             "outputs": [*begun, *boxes],
         }
-        cleared: dict[str, Any] = {
-            "fn": self.clear,
+        left = [*self.results, *boxes]
+        refused: dict[str, Any] = {
+            "fn": lambda: {self.photo: None, **self.clear()},
             "inputs": None,
-            "outputs": [self.photo, *self.results, *boxes],
+            "outputs": [self.photo, *left],
         }
-        uploaded, *others = on_new_photo(chosen, begin, cleared)
+        uploaded, *others = on_new_photo(chosen, begin, refused)
         answer_then_view(uploaded.then, api_name="predict")
         opened = form.opened(demo, begin)
         recalled = history.strip.select(
@@ -233,7 +233,8 @@ class Compare:
         for changed in (self.task, self.trunk, self.colours):
             answer_then_view(changed.input, **PRIVATE)
             changed.input(lambda: None, None, self.raw, **PRIVATE)  # files of another question
-        self.photo.clear(**cleared, **PRIVATE, cancels=runs)
+        # The photo itself stays out of it: one that is dropped onto another clears that first.
+        self.photo.clear(self.clear, None, left, **PRIVATE, cancels=runs)
 
     def _build_settings(self) -> None:
         self.trunk = gr.Radio(
