@@ -53,6 +53,7 @@ class TrainConfig:
             the most right pixels, 1 for every class alike.
         smoothing: share of a label that goes to all classes alike, of rooms.
         images: Q-tips per epoch; each is seen once.
+        background: weight of the background, 94 % of the pixels, in the loss of Q-tips.
         noise: largest σ of the Gaussian noise on a picture, uniform from 0 on.
         blur: largest σ in pixels of the Gaussian blur of every other picture, uniform from 0.1 on.
         scales: number of grids, each half as fine as the one before, on which the gradients of
@@ -74,6 +75,7 @@ class TrainConfig:
     balance: float = 0.5
     smoothing: float = 0.0
     images: int = 1024
+    background: float = 0.1
     noise: float = 0.0
     blur: float = 0.0
     scales: int = 1
@@ -82,7 +84,7 @@ class TrainConfig:
 
 
 RECIPES = {
-    "qtips": TrainConfig("qtips-imexnet", epochs=60, noise=0.15, blur=1.0),
+    "qtips": TrainConfig("qtips-imexnet", epochs=30),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
     "indoor-pyramid": TrainConfig(
         "indoor-pyramid-imexnet",
@@ -152,7 +154,9 @@ class QtipsTask:
         return scaled, {"qtips": torch.from_numpy(labels).long()}
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        return F.cross_entropy(outputs["qtips"], targets["qtips"])
+        logits = outputs["qtips"]
+        weights = logits.new_tensor([self.config.background, 1, 1, 1])
+        return F.cross_entropy(logits, targets["qtips"], weight=weights)
 
     def unaugmented(self) -> Iterator[Tensor]:
         return iter(())  # the averages over all noises serve them all
