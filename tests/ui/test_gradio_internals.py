@@ -197,6 +197,13 @@ def test_what_is_pending_is_an_answer_that_can_still_come(page):
     assert not is_pending(page, "session") and not is_pending(page, "event")
 
 
+def test_page_that_is_open_may_always_listen(page):
+    state = page.state_holder["visit"]
+    assert is_pending(page, "visit")
+    state.is_closed = True
+    assert not is_pending(page, "visit")
+
+
 def test_memory_is_kept_for_visitors_who_are_there(loop, page):
     sessions = page.state_holder.session_data
 

@@ -180,8 +180,14 @@ def waiting(page: gr.Blocks) -> Iterator[Scope]:
 
 
 def is_pending(page: gr.Blocks, name: str) -> bool:
-    """Whether an event, or one of a session, has an answer that is still to be fetched."""
-    queue = page._queue
+    """Whether an event, or one of a session, has an answer that is still to be fetched.
+
+    An open page always does: an answer may arrive on its last stream before it knows that it was
+    admitted, and it then opens a stream on which nothing waits yet.
+    """
+    queue, state = page._queue, page.state_holder.session_data.get(name)
+    if state is not None and not state.is_closed:
+        return True
     for session, events in list(queue.pending_event_ids_session.items()):
         box = queue.pending_messages_per_session.get(session)
         if box is not None and (name == session or name in events):
