@@ -32,7 +32,6 @@ from imexnet.ui.components.parts import (
     picture,
     table,
 )
-from imexnet.ui.components.style import static
 from imexnet.viz import field_of_view_figures, plots
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
@@ -69,10 +68,12 @@ class Explorer:
             **ON_DEVICE,
         }
 
-    def answer_clicks(self, shown: Sequence[gr.Image]) -> None:
-        """Makes the photo, pictures `shown` of it and the maps themselves answer a click."""
-        self.form.look.click(**self.event, **LATEST, api_name="field_of_view")
-        self.form.answer(self.event, [*shown, *self.maps])
+    def answer_events(self) -> None:
+        """Makes the form and the buttons ask."""
+        self.form.look.click(
+            **self.event, **LATEST, show_progress="hidden", api_name="field_of_view"
+        )
+        self.form.answer(self.event)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
         files = self.event | {"fn": self.files, "outputs": self.saved}
         show.then(**files, **PRIVATE)
@@ -190,7 +191,6 @@ class Explorer:
                 self.measures = gr.HTML(label="measures", elem_id="measures")
             with gr.Column(min_width=320):
                 self.decay = gr.Plot(label="decay", show_label=False, format="png", elem_id="decay")
-        gr.HTML("", js_on_load=static("arrow_keys.js"))
         self.save = gr.Button("Save figure and data", size="sm", elem_id="save-view")
         self.saved = gr.File(
             label="Figure to print (PNG, SVG, PDF) and data (.npz)",

@@ -1,6 +1,6 @@
 """The form of the field of view: its components, and what clicks and choices change in it."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -12,7 +12,7 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.compare import links
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs
-from imexnet.ui.components.parts import EVERY, LATEST, PRIVATE, SHOWN, Changes
+from imexnet.ui.components.parts import LATEST, PRIVATE, Changes
 from imexnet.viz.heat_maps import CONTOURS, PARTS, SCALES
 
 ANSWERS = {
@@ -51,6 +51,11 @@ class ViewForm:
         with gr.Row(equal_height=True):
             self.column = gr.Number(label="Column", elem_id="column", **NUMBER)
             self.row = gr.Number(label="Row", elem_id="row", **NUMBER)
+            with gr.Row(visible=False) as self.corners:
+                self.other_column = gr.Number(
+                    label="Other column", elem_id="other-column", **NUMBER
+                )
+                self.other_row = gr.Number(label="Other row", elem_id="other-row", **NUMBER)
             self.look = gr.Button("Show this pixel", elem_id="look", min_width=160)
         with gr.Row():
             with gr.Column(min_width=320), gr.Accordion("Query", open=False, elem_id="asked"):
@@ -67,24 +72,13 @@ class ViewForm:
         self.pixel = [self.column, self.row]
         self.corner = [self.other_column, self.other_row]
 
-    def answer(self, view: dict[str, Any], pictures: Sequence[gr.Image]) -> None:
-        """Makes what is chosen, and clicks on pictures, ask for the field of view.
+    def answer(self, view: dict[str, Any]) -> None:
+        """Makes what is chosen ask for the field of view by the event `view`.
 
-        Args:
-            view: the event that asks.
-            pictures: the photo, or pictures of it whose longer side is `SHOWN`.
+        Clicks on pictures go by `pictures.js`: it sets the numbers and presses the button, so that
+        whatever comes last is what the visitor sees in them.
         """
         gr.on([number.submit for number in (*self.pixel, *self.corner)], **view, **PRIVATE)
-        for shown in pictures:
-            # In the queue, so that the last click is answered last.
-            clicked = shown.select(
-                self.click_in_photo if shown is self.photo else self.click_in_shown,
-                [self.size, self.place, *self.pixel],
-                [*self.pixel, *self.corner],
-                **QUIET,
-                **EVERY,
-            )
-            clicked.then(**view, **QUIET, **LATEST)
         chosen = (self.about, self.boundary, self.scale, self.part, self.contours)
         changed = [component.input for component in chosen]
         gr.on([*changed, self.opacity.release], **view, **QUIET, **LATEST)
@@ -131,31 +125,6 @@ class ViewForm:
             **self.at(view.column, view.row, view.other_column, view.other_row),
         }
 
-    def click_in_photo(self, size, place, column, row, event: gr.SelectData) -> Changes:
-        """From the photo's own pixels."""
-        return self._clicked(size, place, column, row, event.index)
-
-    def click_in_shown(self, size, place, column, row, event: gr.SelectData) -> Changes:
-        """From the picture on the page, whose longer side is `SHOWN`, to the photo's own pixels."""
-        scale = max(size) / SHOWN
-        return self._clicked(
-            size, place, column, row, [int((i + 0.5) * scale) for i in event.index]
-        )
-
-    def _clicked(
-        self,
-        size: tuple[int, int],
-        place: str,
-        column: float | None,
-        row: float | None,
-        clicked: Sequence[int],
-    ) -> Changes:
-        """The clicked pixel, and for a box its other corner: the pixel before."""
-        x, y = (min(i, n - 1) for i, n in zip(clicked, size, strict=True))
-        if place == "pixel" or column is None or row is None:
-            return self.at(x, y)
-        return self.at(x, y, min(int(column), size[0] - 1), min(int(row), size[1] - 1))
-
     def at(
         self, column: int, row: int, other_column: int | None = None, other_row: int | None = None
     ) -> Changes:
@@ -196,9 +165,6 @@ class ViewForm:
             allow_custom_value=True,  # the API takes classes of every task
         )
         self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
-        with gr.Row(visible=False) as self.corners:
-            self.other_column = gr.Number(label="Other column", elem_id="other-column", **NUMBER)
-            self.other_row = gr.Number(label="Other row", elem_id="other-row", **NUMBER)
         self.boundary = gr.Radio(EDGES, value=View.boundary, label="Boundary", elem_id="boundary")
         gr.HTML(QUERY_NOTE)
 

@@ -188,7 +188,7 @@ class Compare:
         self.files = [self.raw, self.room.model]
         self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
         # First, as the first event takes the function's name in the API.
-        self.explorer.answer_clicks([self.photo, *shown])
+        self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.trunk)
         several.answer_clicks(self.task, self.trunk, self.colours)
         given = [self.photo, self.task, self.trunk]
@@ -272,7 +272,7 @@ class Compare:
         self.values = gr.HTML(
             label="values",
             html_template='<p class="readout note" role="status"></p>',
-            js_on_load=static("readout.js"),
+            js_on_load=static("pictures.js"),
             elem_id="values",
         )
 
