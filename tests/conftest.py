@@ -185,13 +185,5 @@ def browser() -> Iterator:
 
     with sync_playwright() as driver:
         chromium = driver.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        new_page = chromium.new_page
-
-        def visited_before(**options):
-            page = new_page(**options)
-            page.add_init_script("localStorage.setItem('imexnet-tour', 'done')")
-            return page
-
-        chromium.new_page = visited_before
         yield chromium
         chromium.close()

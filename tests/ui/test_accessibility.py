@@ -1,4 +1,4 @@
-"""For everybody: names, contrast, the keyboard alone, small screens, still pictures, the tour."""
+"""For everybody: names, contrast, the keyboard alone, small screens, still pictures."""
 
 import re
 from collections.abc import Iterator
@@ -70,9 +70,9 @@ def test_a_photo_and_a_pixel_by_the_keyboard_alone(browser, url):
     page.keyboard.press("Tab")
     assert kitchen.evaluate("e => e === document.activeElement")
     assert kitchen.evaluate(outline) == "solid"
-    before = page.locator("#heat-imexnet img").get_attribute("src") or ""
+    before = page.locator("#spot-imexnet img").get_attribute("src") or ""
     page.keyboard.press("Enter")
-    shown = expect(page.locator("#heat-imexnet img"))
+    shown = expect(page.locator("#spot-imexnet img"))
     shown.not_to_have_attribute("src", before, timeout=30_000)
     page.locator("#column input").focus()
     page.keyboard.press("Control+a")
@@ -92,7 +92,7 @@ def test_small_screens(browser, url, width, height):
     page = visit(browser, url, width, height)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     tops = {}
-    for name in ("photo", "resnet", "imexnet", "truth", "invitation", "kitchen", "heat-resnet"):
+    for name in ("photo", "resnet", "imexnet", "truth", "invitation", "kitchen", "spot-resnet"):
         box = page.locator(f"#{name}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, name
         tops[name] = box["y"]
@@ -101,7 +101,7 @@ def test_small_screens(browser, url, width, height):
             "e => [e.getBoundingClientRect().height, e.closest('.block').clientHeight]"
         )
         assert shape[0] <= shape[1] + 1, name  # not cut off
-    assert tops["resnet"] == tops["imexnet"] < tops["invitation"] < tops["heat-resnet"]
+    assert tops["resnet"] == tops["imexnet"] < tops["spot-resnet"] == tops["spot-imexnet"]
     if width < 640:
         assert tops["photo"] < tops["resnet"] and tops["invitation"] < tops["kitchen"]
     page.close()
@@ -112,50 +112,3 @@ def test_reduced_motion_is_respected(browser, url):
     seconds = page.locator("#upload").evaluate("e => getComputedStyle(e).transitionDuration")
     assert seconds in ("0s", "0.00001s", "1e-05s")
     page.close()
-
-
-@pytest.fixture
-def first_visit(browser: Browser, url: str) -> Iterator[Page]:
-    """A browser that has never been here; `new_page` of the others has."""
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    page = context.new_page()
-    page.goto(url)
-    yield page
-    context.close()
-
-
-def test_guided_visit_in_five_steps(first_visit):
-    page = first_visit
-    card = page.locator(".tour")
-    expect(card).to_be_visible(timeout=60_000)
-    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
-    targets = []
-    for step in range(1, 6):
-        expect(card).to_contain_text(f"{step} of 5")
-        targets.append(page.locator(".toured").get_attribute("id"))
-        if step == 2:  # it never blocks: the page answers meanwhile
-            page.locator("#task label", has_text="Segmentation").click()
-            expect(page.locator("#legend .chip").first).to_be_visible(timeout=30_000)
-        card.locator(".tour-next").click()
-    assert targets == ["photo", "pair", "invitation", "heat-resnet", "downloads"]
-    expect(card).to_have_count(0)
-    expect(page.locator(".toured")).to_have_count(0)
-    page.reload()
-    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
-    page.wait_for_timeout(2000)
-    expect(card).to_have_count(0)  # shown once,
-    page.locator(".tour-start").click()
-    expect(card).to_contain_text("1 of 5")  # and whenever it is asked for
-    page.keyboard.press("Escape")
-    expect(card).to_have_count(0)
-
-
-def test_guided_visit_can_be_skipped(first_visit):
-    card = first_visit.locator(".tour")
-    expect(card).to_be_visible(timeout=60_000)
-    card.locator(".tour-skip").click()
-    expect(card).to_have_count(0)
-    first_visit.reload()
-    expect(first_visit.locator("#measures table")).to_be_visible(timeout=60_000)
-    first_visit.wait_for_timeout(2000)
-    expect(card).to_have_count(0)

@@ -45,6 +45,7 @@ def test_link_restores_the_view_and_the_address_follows_it(open_page):
     measures = page.locator("#measures")
     expect(measures).to_contain_text("columns 220 … 320, rows 200 … 300", timeout=30_000)
     expect(measures).to_contain_text("furniture, p =")
+    page.locator("#heat-maps button").first.click()
     expect(page.locator("#heat-bar")).to_contain_text("−10⁻¹")
     page.locator("#asked button").first.click()
     expect(page.locator("#other-column input")).to_have_value("220")
@@ -63,7 +64,7 @@ def test_link_restores_the_view_and_the_address_follows_it(open_page):
 def test_arrow_keys_move_the_pixel_by_a_cell_of_the_input(open_page):
     page = open_page("task=depth&example=kitchen-0004&x=320&y=240&__theme=dark")
     expect(page.locator("#measures")).to_contain_text("column 320, row 240", timeout=30_000)
-    page.locator("#heat-imexnet img").click(position={"x": 60, "y": 90})
+    page.locator("#spot-imexnet img").click(position={"x": 60, "y": 90})
     expect(page.locator("#measures")).not_to_contain_text("column 320", timeout=30_000)
     found = re.search(r"column (\d+), row (\d+)", page.locator("#measures").inner_text())
     assert found is not None
@@ -86,7 +87,7 @@ def test_a_box_lies_between_the_last_two_clicks(open_page):
     page.locator("#asked button").first.click()
     page.locator("#place label", has_text="a box").click()
     expect(page.locator("#measures")).to_contain_text("columns 100 … 206, rows 100 … 180")
-    shown = page.locator("#heat-resnet img")
+    shown = page.locator("#spot-resnet img")
     for across, down, expected in (
         (0.25, 0.5, (100, 160, 100, 240)),
         (0.75, 0.25, (160, 480, 120, 240)),

@@ -38,12 +38,12 @@ def page(first_visit: Page) -> Page:
     """The page with a Q-tip and all that belongs to it, and no message of an earlier test."""
     for _ in range(first_visit.locator("[data-testid=toast-close]").count()):
         first_visit.locator("[data-testid=toast-close]").first.click()
-    if first_visit.locator("#heat-imexnet img").count():
-        before = first_visit.locator("#heat-imexnet img").get_attribute("src") or ""
+    if first_visit.locator("#spot-imexnet img").count():
+        before = first_visit.locator("#spot-imexnet img").get_attribute("src") or ""
     else:
         before = ""
     first_visit.locator("#fresh").click()
-    shown = expect(first_visit.locator("#heat-imexnet img"))
+    shown = expect(first_visit.locator("#spot-imexnet img"))
     shown.not_to_have_attribute("src", before, timeout=30_000)
     wait_for_pixel(first_visit, 256, 256, 0)
     return first_visit
@@ -100,7 +100,7 @@ def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, 
     page.goto(url)
     summary, scores = page.locator("#summary"), page.locator("#scores")
     expect(summary).to_contain_text("Off from the truth on average", timeout=60_000)
-    expect(summary).to_contain_text("network input 160 × 120")
+    expect(summary).to_contain_text("Their input has 160 × 120 pixels")
     expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
     for picture in ("photo", "resnet", "imexnet", "legend", "invitation", "kitchen", "qtip"):
         box = page.locator(f"#{picture}").bounding_box()
@@ -108,7 +108,7 @@ def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, 
     open_accordion(page, "against-truth")
     for words in ("the whole rendered picture (no crop)", "AbsRel", "RMSE", "δ1"):
         expect(scores).to_contain_text(words)
-    for picture in ("resnet", "imexnet", "truth", "error-resnet", "error-imexnet", "heat-resnet"):
+    for picture in ("resnet", "imexnet", "truth", "error-resnet", "error-imexnet", "spot-resnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()
     click(page, "error-imexnet", 0.25, 0.5)
     wait_for_pixel(page, 160, 240, 4)
@@ -129,14 +129,14 @@ def test_qtip_with_truth_and_both_scores(page):
     open_accordion(page, "against-truth")
     expect(page.locator("#scores")).to_contain_text("True label: ")
     expect(page.locator("#scores")).to_contain_text("IoU of the rod")
-    for picture in ("resnet", "imexnet", "truth", "heat-resnet", "heat-imexnet"):
+    for picture in ("resnet", "imexnet", "truth", "spot-resnet", "spot-imexnet"):
         expect(page.locator(f"#{picture} img")).to_be_visible()
 
 
 def test_photo_in_two_depths_out_then_segmentation(page, photo):
     upload(page, photo)
     expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
-    expect(page.locator("#summary")).to_contain_text("network input 160 × 120")
+    expect(page.locator("#summary")).to_contain_text("Their input has 160 × 120 pixels")
     expect(page.locator("#measures")).to_contain_text(" m", timeout=60_000)
     wait_for_pixel(page, 240, 180, 0)
     expect(page.locator("#truth img")).not_to_be_visible()
@@ -152,7 +152,7 @@ def test_photo_in_two_depths_out_then_segmentation(page, photo):
     expect(files).to_contain_text("resnet-segmentation")
 
 
-@pytest.mark.parametrize("picture", ["photo", "resnet", "imexnet", "heat-resnet", "heat-imexnet"])
+@pytest.mark.parametrize("picture", ["photo", "resnet", "imexnet", "spot-resnet", "spot-imexnet"])
 def test_click_on_every_picture_finds_the_pixel(page, photo, picture):
     upload(page, photo)
     expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
@@ -163,9 +163,12 @@ def test_click_on_every_picture_finds_the_pixel(page, photo, picture):
 
 def test_fast_clicks_end_on_the_last_one(page):
     page.wait_for_timeout(300)
+    open_accordion(page, "heat-maps")
     before = page.locator("#heat-imexnet img").get_attribute("src")
     for across in (0.2, 0.3, 0.4, 0.5, 0.6, 0.7):
         click(page, "imexnet", across, 0.8)
+    for picture in ("photo", "resnet", "spot-imexnet"):  # at once, before the server has answered
+        assert crosshair(page, picture) == pytest.approx((0.7, 0.8), abs=0.01), picture
     wait_for_pixel(page, 0.7 * 512, 0.8 * 512, 4)
     page.wait_for_timeout(4000)
     wait_for_pixel(page, 0.7 * 512, 0.8 * 512, 4)
@@ -179,12 +182,20 @@ def test_fast_clicks_end_on_the_last_one(page):
     assert (around.min(-1) > 250).any()
 
 
+def crosshair(page: Page, picture: str) -> tuple[float, float]:
+    """Where it is drawn on a picture: shares of its width and height."""
+    cross = page.locator(f"#{picture} > .crosshair").bounding_box()
+    image = page.locator(f"#{picture} img").first.bounding_box()
+    assert cross is not None and image is not None
+    return (cross["x"] - image["x"]) / image["width"], (cross["y"] - image["y"]) / image["height"]
+
+
 def test_typed_pixel_and_one_outside(page):
     page.locator("#column input").fill("100")
     page.locator("#row input").fill("40")
-    before = page.locator("#heat-resnet img").get_attribute("src")
+    before = page.locator("#spot-resnet img").get_attribute("src")
     page.locator("#look").click()
-    expect(page.locator("#heat-resnet img")).not_to_have_attribute("src", before, timeout=30_000)
+    expect(page.locator("#spot-resnet img")).not_to_have_attribute("src", before, timeout=30_000)
     page.locator("#column input").fill("9999")
     page.locator("#look").click()
     toast = page.locator("[data-testid=toast-body]").first
@@ -226,9 +237,9 @@ def test_cleared_photo_empties_the_results_and_asks_for_another(page):
 
 
 def test_another_qtip_can_be_drawn(page):
-    before = page.locator("#heat-imexnet img").get_attribute("src")
+    before = page.locator("#spot-imexnet img").get_attribute("src")
     page.locator("#fresh").click()
-    expect(page.locator("#heat-imexnet img")).not_to_have_attribute("src", before, timeout=30_000)
+    expect(page.locator("#spot-imexnet img")).not_to_have_attribute("src", before, timeout=30_000)
     open_accordion(page, "against-truth")
     expect(page.locator("#scores")).to_contain_text("True label")
 

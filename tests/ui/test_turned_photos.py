@@ -32,7 +32,7 @@ def turned(ending: str) -> bytes:
 def page(browser, url) -> Page:
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
-    expect(opened.locator("#heat-imexnet img")).to_be_visible(timeout=60_000)
+    expect(opened.locator("#spot-imexnet img")).to_be_visible(timeout=60_000)
     return opened
 
 
@@ -86,7 +86,7 @@ def lies_as_read(page: Page, content: bytes) -> None:
     assert pixels.shape == expected.shape
     assert np.abs(pixels - expected).max() <= 2
     answers = page.evaluate(
-        """() => Promise.all(['resnet', 'imexnet', 'heat-resnet'].map(async (name) => {
+        """() => Promise.all(['resnet', 'imexnet', 'spot-resnet'].map(async (name) => {
             const picture = document.querySelector(`#${name} img`);
             await picture.decode();
             return picture.naturalWidth / picture.naturalHeight;

@@ -35,6 +35,7 @@ from imexnet.ui.components.parts import (
 from imexnet.viz import field_of_view_figures, plots
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
+from imexnet.viz.spotlight import in_a_sentence, spotlights
 
 
 class Explorer:
@@ -46,6 +47,8 @@ class Explorer:
         chosen: the photo and the task.
         size: (width, height) of the photo.
         trunk: which of the networks for rooms.
+        spotlights: one picture for each network: the photo, lit where it looked.
+        sentence: what they show, in words.
     """
 
     def __init__(
@@ -55,9 +58,12 @@ class Explorer:
         chosen: Inputs,
         size: gr.State,
         trunk: gr.Radio,
+        spotlights: Sequence[gr.Image],
+        sentence: gr.HTML,
     ) -> None:
         self.networks = networks
         self.folder = folder
+        self.spotlights, self.sentence = spotlights, sentence
         self._twin = lru_cache(2 * len(networks))(with_boundary)
         self._build(chosen, size, trunk)
         self.event: dict[str, Any] = {
@@ -121,14 +127,21 @@ class Explorer:
         }  # fmt: skip
         photo, view, fields = self._ask(photo, form)
         with as_user_error():
-            pictures = self.folder.pictures(
-                heat_maps(photo, fields, view.question, view.style, SHOWN)
-            )
+            heats = heat_maps(photo, fields, view.question, view.style, SHOWN)
+        lit = spotlights(photo, fields)
+        pictures = self.folder.pictures(
+            {f"{kind}-looked-here": picture for kind, picture in lit.items()}
+            | {f"{kind}-sensitivity": picture for kind, picture in heats.items()}
+        )
         grid = fields["resnet"].sensitivity.shape
         link = links.state(photo, (grid[0], grid[1]), links.link(photo, view))
         return {
-            self.maps[0]: pictures["resnet"],
-            self.maps[1]: pictures["imexnet"],
+            **{
+                shown: pictures[f"{kind}-{name}"]
+                for name, pair in (("looked-here", self.spotlights), ("sensitivity", self.maps))
+                for kind, shown in zip(KINDS, pair, strict=True)
+            },
+            self.sentence: f'<p class="sentence">{in_a_sentence(fields)}</p>',
             self.measures: f"{self._measures(view, fields)}{link}</div>",
             self.decay: field_of_view_figures.decay_figure(fields),
             self.bar: _heat_bar(view.style),
@@ -178,14 +191,13 @@ class Explorer:
         return table(rows, KINDS) + note
 
     def _build(self, chosen: Inputs, size: gr.State, trunk: gr.Radio) -> None:
-        gr.Markdown(
-            "### Field of view: what decided this pixel? *Click any picture, "
-            "then move with the arrow keys.*"
-        )
-        with gr.Row():
-            self.maps = [picture(plots.LABELS[kind], f"heat-{kind}") for kind in KINDS]
-        self.bar = gr.HTML(_heat_bar(HeatMapStyle()), label="scale", elem_id="heat-bar")
         self.form = ViewForm(chosen, size, trunk)
+        with gr.Accordion("Heat maps", open=False, elem_id="heat-maps"):
+            with gr.Row():
+                self.maps = [
+                    picture(f"{plots.LABELS[kind]}: sensitivity", f"heat-{kind}") for kind in KINDS
+                ]
+            self.bar = gr.HTML(_heat_bar(HeatMapStyle()), label="scale", elem_id="heat-bar")
         with gr.Row():
             with gr.Column(min_width=320):
                 self.measures = gr.HTML(label="measures", elem_id="measures")
@@ -199,7 +211,9 @@ class Explorer:
             visible=False,
             elem_id="saved-view",
         )
-        self.outputs = [*self.maps, self.measures, self.decay, self.bar]
+        self.outputs = [
+            *self.maps, self.measures, self.decay, self.bar, *self.spotlights, self.sentence
+        ]  # fmt: skip
 
 
 def _heat_bar(look: HeatMapStyle) -> str:

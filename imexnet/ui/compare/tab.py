@@ -43,6 +43,7 @@ from imexnet.viz.colours import DEPTH_COLOURS
 
 RAW = 2048  # longest side of the raw values to download
 SOON = 0.2  # seconds of the first network after which its answer is shown before the second's
+SMALL = ("Small networks, trained on photos of rooms.", "Small networks, trained on Q-tips.")
 RAW_NOTE = (
     "<div class=\"note\">Both networks' values at the photo's own size, its longer side at most "
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
@@ -93,9 +94,9 @@ class Compare:
             if alone and (x.is_cuda or seconds[kind]() < SOON):
                 continue  # both will be there before anyone can have looked
             arrays, legend = answer_pictures(task, photo, outputs, truth, colours)
-            told = [f"{plots.LABELS[k]} {1000 * taken():.0f} ms" for k, taken in seconds.items()]
-            told += [f"on {str(x.device).upper()}", f"network input {x.shape[-1]} × {x.shape[-2]}"]
-            words = " · ".join(told)
+            words = (
+                SMALL[task == "qtips"] + f" Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
+            )
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
@@ -169,11 +170,11 @@ class Compare:
                     self._build_settings()
                 history = History(self.folder)
             with gr.Column(scale=3, min_width=320, elem_id="answered") as self.answered:
-                with gr.Column(elem_id="answers"):
-                    self._build_answers()
+                with gr.Row(equal_height=False, elem_id="answers"):
+                    spots, sentence = self._build_answers()
                 with gr.Column(elem_id="more"):
                     self.explorer = Explorer(
-                        self.networks, self.folder, chosen, self.size, self.trunk
+                        self.networks, self.folder, chosen, self.size, self.trunk, spots, sentence
                     )
                     self._build_truth()
                     self._build_downloads()
@@ -248,33 +249,42 @@ class Compare:
             list(COLOURS.items()), value=DEPTH_COLOURS, label="Colours of depth", elem_id="colours"
         )
 
-    def _build_answers(self) -> None:
+    def _build_answers(self) -> tuple[list[gr.Image], gr.HTML]:
+        """Answers, and under them where the networks looked; beside them the truth and words."""
         small: dict[str, Any] = {"min_width": 150}
-        with gr.Tabs():
-            with gr.Tab("Side by side"), gr.Row(elem_id="pair"):
-                self.resnet = picture("ResNet", "resnet", **small)
-                self.imexnet = picture("IMEXNet", "imexnet", **small)
-                self.truth = picture("Truth", "truth", visible=False, **small)
-            with gr.Tab("Slider"):
-                self.slider = gr.ImageSlider(
-                    label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
-                    format="png",
-                    max_height=400,
-                    buttons=["fullscreen"],
-                    elem_id="slider",
-                )
-            with gr.Tab("In 3-D"):
-                self.room = RoomView3D(self.networks, self.folder)
-        with gr.Row(elem_id="legend-row"):
-            self.legend = gr.HTML(label="legend", elem_id="legend", min_width=300)
-            gr.HTML(INVITATION, elem_id="invitation", min_width=260)
-        self.summary = gr.HTML(label="summary", elem_id="summary")
-        self.values = gr.HTML(
-            label="values",
-            html_template='<p class="readout note" role="status"></p>',
-            js_on_load=static("pictures.js"),
-            elem_id="values",
-        )
+        with gr.Column(scale=2, min_width=300, elem_id="pictures"):
+            with gr.Tabs():
+                with gr.Tab("Side by side"), gr.Row(elem_id="pair"):
+                    self.resnet = picture("ResNet: answer", "resnet", **small)
+                    self.imexnet = picture("IMEXNet: answer", "imexnet", **small)
+                with gr.Tab("Slider"):
+                    self.slider = gr.ImageSlider(
+                        label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
+                        format="png",
+                        max_height=400,
+                        buttons=["fullscreen"],
+                        elem_id="slider",
+                    )
+                with gr.Tab("In 3-D"):
+                    self.room = RoomView3D(self.networks, self.folder)
+            with gr.Row(elem_id="spots"):
+                spots = [
+                    picture(f"{plots.LABELS[kind]} looked here", f"spot-{kind}", **small)
+                    for kind in KINDS
+                ]
+            sentence = gr.HTML(label="sentence", elem_id="sentence")
+        with gr.Column(scale=1, min_width=220, elem_id="words"):
+            self.truth = picture("Truth", "truth", visible=False, **small)
+            self.legend = gr.HTML(label="legend", elem_id="legend")
+            self.summary = gr.HTML(label="summary", elem_id="summary")
+            gr.HTML(INVITATION, elem_id="invitation")
+            self.values = gr.HTML(
+                label="values",
+                html_template='<p class="readout note" role="status"></p>',
+                js_on_load=static("pictures.js"),
+                elem_id="values",
+            )
+        return spots, sentence
 
     def _build_truth(self) -> None:
         truth = gr.Accordion("Compared with the truth", open=False, elem_id="against-truth")

@@ -18,14 +18,13 @@ INTRODUCTION = f"""
 <h1>What decided this pixel?</h1>
 <p>Two networks, {term("ResNet")} and {term("IMEXNet")}, read the same photo. They are
 identical except for one step in each layer, which lets the IMEXNet connect the whole picture.
-See what each of them answers, and where it looked.
-<button class="tour-start">Show me how in five steps</button></p>
+See what each of them answers, and where it looked.</p>
 </div>
 """
 
 INVITATION = """
-<p class="invitation"><b>Click any picture.</b> Below, you see what each network looked at
-to answer there.</p>
+<p class="invitation"><b>Click any picture.</b> The photo lights up where each network looked
+to answer there. Arrow keys move the point.</p>
 """
 
 EMPTY = """
