@@ -14,6 +14,9 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and 
 Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the shipped one.")]
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
+LearningRate = Annotated[
+    float | None, typer.Option(min=1e-8, max=1, help="Its peak, instead of the recipe's.")
+]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
 StartFrom = Annotated[

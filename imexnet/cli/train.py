@@ -8,6 +8,7 @@ import typer
 
 from imexnet.cli.options import (
     Epochs,
+    LearningRate,
     Out,
     Resume,
     Seed,
@@ -24,6 +25,7 @@ def train_qtips(
     out: Out,
     seed: Seed = 0,
     epochs: Epochs = None,
+    learning_rate: LearningRate = None,
     images: Annotated[int | None, typer.Option(help="Fresh Q-tips per epoch.")] = None,
     data: Annotated[
         Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
@@ -37,8 +39,9 @@ def train_qtips(
 
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
+    name = ModelSpec("qtips", "plain", model).name
     config = recipes.recipe(
-        ModelSpec("qtips", "plain", model).name, seed=seed, epochs=epochs, images=images
+        name, seed=seed, epochs=epochs, learning_rate=learning_rate, images=images
     )
     print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
 
@@ -53,6 +56,7 @@ def train_indoor(
     trunk: Trunk = "plain",
     seed: Seed = 0,
     epochs: Epochs = None,
+    learning_rate: LearningRate = None,
     size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
     start_from: StartFrom = None,
     resume: Resume = False,
@@ -61,9 +65,8 @@ def train_indoor(
     from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
-    config = recipes.recipe(
-        ModelSpec("indoor", known_trunk(trunk), model).name, seed=seed, epochs=epochs
-    )
+    name = ModelSpec("indoor", known_trunk(trunk), model).name
+    config = recipes.recipe(name, seed=seed, epochs=epochs, learning_rate=learning_rate)
     if size is not None:
         config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))

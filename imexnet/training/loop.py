@@ -22,7 +22,7 @@ from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
-from imexnet.training.recipes import TrainConfig
+from imexnet.training.recipes import TrainConfig, recipe
 from imexnet.training.state import _load_state, _save_state, begin_with
 from imexnet.training.tasks import TrainingSet, make_task
 
@@ -218,6 +218,8 @@ def _command(
         words.append(f"--images {config.images}")
     if rendered is not None:
         words.append("--rendered KITCHENS")
+    if config.learning_rate != recipe(config.model).learning_rate:
+        words.append(f"--learning-rate {config.learning_rate:g}")
     if config.size is not None:
         words.append(f"--size {config.size[1]}x{config.size[0]}")
     if start_from is not None:

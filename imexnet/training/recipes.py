@@ -24,7 +24,6 @@ class TrainConfig:
             the most right pixels, 1 for every class alike.
         smoothing: share of a label that goes to all classes alike, of rooms.
         images: Q-tips per epoch; each is seen once.
-        background: weight of the background, 94 % of the pixels, in the loss of Q-tips.
         noise: largest σ of the Gaussian noise on a picture, uniform from 0 on.
         blur: largest σ in pixels of the Gaussian blur of every other picture, uniform from 0.1 on.
         scales: number of grids, each half as fine as the one before, on which the gradients of
@@ -46,7 +45,6 @@ class TrainConfig:
     balance: float = 0.5
     smoothing: float = 0.0
     images: int = 1024
-    background: float = 0.1
     noise: float = 0.0
     blur: float = 0.0
     scales: int = 1
@@ -55,7 +53,7 @@ class TrainConfig:
 
 
 RECIPES = {
-    "qtips": TrainConfig("qtips-imexnet", epochs=30),
+    "qtips": TrainConfig("qtips-imexnet", epochs=60, noise=0.15, blur=1.0),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
     "indoor-pyramid": TrainConfig(
         "indoor-pyramid-imexnet",
@@ -83,7 +81,7 @@ RECIPES = {
 """By `ModelSpec.base`: both kinds of a network are trained alike."""
 
 
-def recipe(model: str, **changes: int | None) -> TrainConfig:
+def recipe(model: str, **changes: float | None) -> TrainConfig:
     """The recipe of a network; changes that are None count as not given.
 
     Raises:
@@ -92,6 +90,6 @@ def recipe(model: str, **changes: int | None) -> TrainConfig:
     base = ModelSpec.from_name(model).base
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
-        if value < (0 if name == "seed" else 1):
-            raise ValueError(f"{name} must be positive, got {value}")
+        if value < (0 if name == "seed" else 1e-8 if name == "learning_rate" else 1):
+            raise ValueError(f"{name.replace('_', ' ')} must be positive, got {value}")
     return replace(RECIPES[base], model=model, **given)

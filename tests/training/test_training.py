@@ -214,8 +214,9 @@ def test_a_pyramid_has_its_own_recipe():
 
 
 def test_recipes_refuse_what_makes_no_sense():
-    for name, value in (("epochs", 0), ("images", -1), ("seed", -1)):
-        with pytest.raises(ValueError, match=f"{name} must be positive, got {value}"):
+    for name, value in (("epochs", 0), ("images", -1), ("seed", -1), ("learning_rate", 0.0)):
+        words = name.replace("_", " ")
+        with pytest.raises(ValueError, match=f"{words} must be positive, got {value}"):
             recipe("qtips-resnet", **{name: value})
     with pytest.raises(ValueError, match="no model 'qtips-vit'; there are qtips-resnet"):
         recipe("qtips-vit")
@@ -428,12 +429,14 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
         return capsys.readouterr().out
 
     trained = json.loads(
-        imexnet("train", "indoor", *words, "--epochs", "1", "--seed", "4", "--out", str(out))
-    )
+        imexnet("train", "indoor", *words, "--epochs", "1", "--seed", "4", "--out", str(out),
+            "--learning-rate", "0.002")
+    )  # fmt: skip
     card, _ = read(out)
     assert card.config == MODELS[f"indoor-pyramid-{kind}"]
     assert card.training["command"] == (
-        f"python -m imexnet train indoor --model {kind} --trunk pyramid --data NYU --seed 4 "
+        f"python -m imexnet train indoor --model {kind} --trunk pyramid --data NYU "
+        "--learning-rate 0.002 --seed 4 "
         "--epochs 1 --out net.safetensors"
     )
     scores = json.loads(imexnet("evaluate", "indoor", *words, "--weights", str(out), "--json"))
