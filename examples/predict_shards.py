@@ -26,7 +26,7 @@ from webdataset.writer import TarWriter
 
 from imexnet.inference import answer, forward, to_input
 from imexnet.io.files import replacing
-from imexnet.io.photos import endings, full_size, read_photo
+from imexnet.io.photos import Photo, endings, read_photo
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.folding import fold
 from imexnet.models.networks import Network
@@ -36,8 +36,8 @@ PHOTOS = [ending.removeprefix(".") for ending in sorted(endings())]
 BATCH = 16
 
 
-def photos(shard: str) -> Iterator[tuple[str, Image.Image]]:
-    """Name and picture of each sample; one that cannot be read is named on stderr and left out.
+def photos(shard: str) -> Iterator[tuple[str, Photo]]:
+    """Name and photo of each sample; one that cannot be read is named on stderr and left out.
 
     Of several photos with one name (NAME.jpg, NAME.png) each keeps its ending (NAME.jpg).
     """
@@ -52,13 +52,11 @@ def photos(shard: str) -> Iterator[tuple[str, Image.Image]]:
 
 
 def batches(
-    samples: Iterable[tuple[str, Image.Image]], network: Network
+    samples: Iterable[tuple[str, Photo]], network: Network
 ) -> Iterator[tuple[list[str], list[tuple[int, int]], Tensor]]:
     """Names, sizes (H, W) and inputs of consecutive photos that the network sees at one size."""
     device = network.mean.device
-    inputs = (
-        (name, full_size(p)[::-1], to_input(p, network.config, device)) for name, p in samples
-    )
+    inputs = ((name, p.shape, to_input(p, network.config, device)) for name, p in samples)
     for _, group in itertools.groupby(inputs, key=lambda item: item[2].shape):
         while batch := list(itertools.islice(group, BATCH)):
             names, sizes, x = zip(*batch, strict=True)

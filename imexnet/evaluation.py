@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 
 import numpy as np
-from PIL import Image
 
 from imexnet.data import nyu, qtips
 from imexnet.inference import Classes, Depth, answer, forward, predict_input, to_input
@@ -29,7 +28,7 @@ def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -
     device = network.mean.device
     confusion = np.zeros((len(qtips.CLASSES),) * 2, np.int64)
     for picture, label in zip(pictures, labels, strict=True):
-        x = to_input(Image.fromarray(picture), network.config, device)
+        x = to_input(picture, network.config, device)
         answer = predict_input(network, "qtips", x, label.shape)
         assert isinstance(answer, Classes)
         confusion += confusion_matrix(answer.classes, label, len(confusion))
@@ -79,7 +78,7 @@ def evaluate_indoor(network: Network, rooms: Iterable[nyu.Room]) -> dict:
 
 def predict_room(network: Network, room: nyu.Room) -> tuple[np.ndarray, np.ndarray]:
     """Metres and classes 1…13 at the truth's size."""
-    x = to_input(Image.fromarray(room.photo), network.config, network.mean.device)
+    x = to_input(room.photo, network.config, network.mean.device)
     size = (room.depth.shape[0], room.depth.shape[1])
     outputs, _ = forward(network, x)
     depth, classes = (answer(task, outputs, size) for task in ("depth", "segmentation"))

@@ -1,11 +1,9 @@
 """A picture in, typed predictions with units out. The networks stay on their device."""
 
 import math
-import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -14,13 +12,11 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imexnet.io.photos import full_size, read_photo, shrink, to_rgb
+from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.config import ModelConfig
 from imexnet.models.folding import autocast
 from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS, task_named
-
-Photo = str | os.PathLike[str] | Image.Image | np.ndarray
 
 SMALLEST_GRID = 8  # pixels of the last grid along either axis, at least
 SMALLEST_COARSE_GRID = 4  # and of the coarsest
@@ -87,12 +83,12 @@ def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize((size[1], size[0]), Image.Resampling.BOX)
 
 
-def to_input(picture: Image.Image, config: ModelConfig, device: torch.device | str) -> Tensor:
-    """The picture as the network takes it: (1, C, h, w) float32 on [0, 1], on the device."""
+def to_input(photo: PhotoLike, config: ModelConfig, device: torch.device | str) -> Tensor:
+    """The photo as the network takes it: (1, C, h, w) float32 on [0, 1], on the device."""
+    photo = Photo.of(photo)
     mode = "L" if config.channels == 1 else "RGB"
-    full_width, full_height = full_size(picture)
-    height, width = input_size((full_height, full_width), config)
-    resized = resize(shrink(picture).convert(mode), (height, width))
+    height, width = input_size(photo.shape, config)
+    resized = resize(photo.shrunk().picture.convert(mode), (height, width))
     array = np.array(resized, np.float32).reshape(height, width, config.channels) / 255
     return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).contiguous().to(device)
 
@@ -151,12 +147,14 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
 
 
 @overload
-def predict(photo: Photo, network: Network, task: Literal["depth"]) -> Depth: ...
+def predict(photo: PhotoLike, network: Network, task: Literal["depth"]) -> Depth: ...
 @overload
-def predict(photo: Photo, network: Network, task: Literal["segmentation", "qtips"]) -> Classes: ...
+def predict(
+    photo: PhotoLike, network: Network, task: Literal["segmentation", "qtips"]
+) -> Classes: ...
 @overload
-def predict(photo: Photo, network: Network, task: str) -> Depth | Classes: ...
-def predict(photo: Photo, network: Network, task: str) -> Depth | Classes:
+def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes: ...
+def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes:
     """A network's answer for a photo, at the photo's own size: depth in metres, or classes.
 
     The photo is shown to the network upright, in sRGB and on white, at about as many pixels as in
@@ -164,7 +162,7 @@ def predict(photo: Photo, network: Network, task: str) -> Depth | Classes:
 
     Args:
         photo: a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA,
-            of bytes, or in floating point on [0, 1].
+            of bytes, or in floating point on [0, 1]; or what `read_photo` made of a file.
         network: in eval mode, as `load_pretrained` gives it; all is worked out on its device.
         task: one of the network's: "depth" and "segmentation", or "qtips".
 
@@ -185,41 +183,9 @@ def predict(photo: Photo, network: Network, task: str) -> Depth | Classes:
     if task_named(task).name not in network.heads:
         heads = " and ".join(network.heads)
         raise ValueError(f"this network answers {heads}, not {task}")
-    picture = _picture(photo)
-    x = to_input(picture, network.config, network.mean.device)
-    return predict_input(network, task, x, (picture.height, picture.width))
-
-
-def _picture(photo: Photo) -> Image.Image:
-    """Upright RGB."""
-    if isinstance(photo, str | os.PathLike):
-        return read_photo(Path(photo))
-    if isinstance(photo, np.ndarray):
-        photo = _from_array(photo)
-    if not isinstance(photo, Image.Image):
-        raise TypeError(
-            f"a photo is a path, a Pillow picture or an array, got {type(photo).__name__}"
-        )
-    try:
-        return to_rgb(photo)
-    except (OSError, SyntaxError) as error:
-        raise ValueError("the picture cannot be decoded") from error
-
-
-def _from_array(pixels: np.ndarray) -> Image.Image:
-    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] in (3, 4)
-    if not (grey or colour) or pixels.size == 0:
-        raise ValueError(
-            "a photo as an array is (height, width), grey, or (height, width, 3), "
-            f"got {pixels.shape}"
-        )
-    if np.issubdtype(pixels.dtype, np.floating):
-        if not (pixels.min() >= 0 and pixels.max() <= 1):  # nor where one is not a number
-            raise ValueError("a photo in floating point has its values on [0, 1]")
-        pixels = (255 * pixels).round().astype(np.uint8)
-    if pixels.dtype != np.uint8:
-        raise ValueError(f"a photo's array has bytes or floating point, got {pixels.dtype}")
-    return Image.fromarray(np.ascontiguousarray(pixels))
+    photo = Photo.of(photo)
+    x = to_input(photo, network.config, network.mean.device)
+    return predict_input(network, task, x, photo.shape)
 
 
 def predict_input(

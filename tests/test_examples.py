@@ -61,7 +61,7 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
                 metres = np.asarray(Image.open(file), np.float64) / 1000
                 photo = read_photo(io.BytesIO(written[name]))
                 x = to_input(photo, network.config, "cpu")
-                expected = predict_input(network, "depth", x, (photo.height, photo.width))
+                expected = predict_input(network, "depth", x, photo.shape)
                 assert isinstance(expected, Depth)
                 np.testing.assert_allclose(metres, expected.metres, atol=0.002)
                 found.add(name)

@@ -25,7 +25,7 @@ from imexnet.inference import (
     to_input,
 )
 from imexnet.io import files
-from imexnet.io.photos import MAX_MEGAPIXELS, read_photo, to_rgb
+from imexnet.io.photos import MAX_MEGAPIXELS, Photo, read_photo, to_rgb
 from imexnet.models.config import MODELS
 from imexnet.models.networks import Network, build
 from imexnet.viz import colours
@@ -48,21 +48,22 @@ def stored(image: Image.Image, format: str, **options) -> io.BytesIO:
 
 
 def test_plain_picture_is_unchanged():
-    assert (np.asarray(read_photo(stored(Image.fromarray(gradient()), "PNG"))) == gradient()).all()
+    photo = read_photo(stored(Image.fromarray(gradient()), "PNG"))
+    assert (np.asarray(photo.picture) == gradient()).all()
 
 
 def test_exif_rotation_is_applied():
     exif = Image.Exif()
     exif[0x0112] = 6  # shown rotated by 90° clockwise
     photo = read_photo(stored(Image.fromarray(gradient()), "PNG", exif=exif))
-    assert (np.asarray(photo) == np.rot90(gradient(), -1)).all()
+    assert (np.asarray(photo.picture) == np.rot90(gradient(), -1)).all()
 
 
 def test_grey_of_8_and_16_bits_give_the_same_picture():
     grey = gradient()[..., 0]
     wide = Image.fromarray(grey.astype(np.uint16) * 257)
-    eight = np.asarray(read_photo(stored(Image.fromarray(grey), "PNG")))
-    sixteen = np.asarray(read_photo(stored(wide, "PNG")))
+    eight = np.asarray(read_photo(stored(Image.fromarray(grey), "PNG")).picture)
+    sixteen = np.asarray(read_photo(stored(wide, "PNG")).picture)
     assert (eight == sixteen).all()
     assert sixteen.max() == 255
 
@@ -70,7 +71,7 @@ def test_grey_of_8_and_16_bits_give_the_same_picture():
 def test_transparent_parts_become_white():
     rgba = np.dstack([gradient(), np.full((30, 40), 255, np.uint8)])
     rgba[:10, :, 3] = 0
-    photo = np.asarray(read_photo(stored(Image.fromarray(rgba), "PNG")))
+    photo = np.asarray(read_photo(stored(Image.fromarray(rgba), "PNG")).picture)
     assert (photo[:10] == 255).all()
     assert (photo[10:] == gradient()[10:]).all()
 
@@ -85,7 +86,7 @@ def test_other_modes_become_rgb(mode):
 def test_animation_gives_its_first_frame():
     frames = [Image.new("RGB", (9, 7), shade) for shade in ("red", "blue")]
     buffer = stored(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert np.asarray(read_photo(buffer))[3, 3].tolist() == [255, 0, 0]
+    assert np.asarray(read_photo(buffer).picture)[3, 3].tolist() == [255, 0, 0]
 
 
 @pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n broken"])
@@ -219,6 +220,16 @@ def test_a_turned_photo_is_answered_upright(indoor, room, tmp_path):
     upright = imexnet.predict(np.rot90(np.asarray(room), -1), indoor, "depth").metres
     for answered in both:
         np.testing.assert_array_equal(answered.metres, upright)
+
+
+def test_a_large_photo_is_seen_and_answered_as_its_shrunk_self(indoor):
+    photo = Photo.of(np.tile(gradient((30, 40)), (90, 80, 1)))
+    small = photo.shrunk()
+    assert small.picture.size == (1067, 900)
+    assert torch.equal(to_input(photo, INDOOR, "cpu"), to_input(small, INDOOR, "cpu"))
+    whole, less = (imexnet.predict(p, indoor, "depth").metres for p in (photo, small))
+    assert less.shape == (2700, 3200)
+    np.testing.assert_array_equal(less, whole)
 
 
 def test_photos_of_every_mode_and_shape_are_answered(indoor):

@@ -5,8 +5,10 @@ says, or, in HEIF and AVIF, as the container says; orientations in XMP and in te
 """
 
 import io
+import os
 import warnings
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
@@ -28,9 +30,7 @@ LEAST_ALIKE = 0.02  # of the values, so that there is something
 MAX_ASPECT = 1000  # of the longer side to the shorter
 pillow_heif.register_heif_opener()  # photos of phones
 
-FULL_SIZE = "imexnet full size"
-CUT_SHORT = "imexnet cut short"
-PLAIN = "imexnet plain"
+FOCAL_LENGTHS = 1, 10_000  # mm: what cameras have; EXIF says 0 for "unknown"
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -59,11 +59,75 @@ class CutShortWarning(UserWarning):
     """Only a part of the picture could be read."""
 
 
-def read_photo(file: Path | BinaryIO) -> Image.Image:
-    """The picture in a file as upright RGB: see `to_rgb`.
+@dataclass(frozen=True)
+class Photo:
+    """A picture for the networks, and what is known of the file that it came from.
+
+    Attributes:
+        picture: upright RGB, see `to_rgb`.
+        full_size: (width, height) that it had before `shrunk`.
+        is_plain: whether every browser shows the file as this very picture.
+        is_cut_short: whether the file held only a part of the picture.
+        focal_length_35mm: of the camera, in mm for a frame of 36 × 24 mm, as EXIF says; None where
+            it does not.
+    """
+
+    picture: Image.Image
+    full_size: tuple[int, int]
+    is_plain: bool = False
+    is_cut_short: bool = False
+    focal_length_35mm: float | None = None
+
+    @classmethod
+    def of(cls, source: "PhotoLike") -> "Photo":
+        """A photo from whatever holds one: the first step of every function that takes photos.
+
+        Args:
+            source: a photo, a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or
+                (H, W, 4) RGBA, of bytes, or in floating point on [0, 1].
+
+        Raises:
+            TypeError: for anything else.
+            ValueError: for an array of other values, and as `read_photo`.
+        """
+        if isinstance(source, Photo):
+            return source
+        if isinstance(source, str | os.PathLike):
+            return read_photo(Path(source))
+        if isinstance(source, np.ndarray):
+            source = _from_array(source)
+        if not isinstance(source, Image.Image):
+            raise TypeError(
+                f"a photo is a path, a Pillow picture or an array, got {type(source).__name__}"
+            )
+        try:
+            return _photo(source)
+        except (OSError, SyntaxError) as error:
+            raise ValueError("the picture cannot be decoded") from error
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """The full size as arrays have it: (H, W)."""
+        return self.full_size[1], self.full_size[0]
+
+    def shrunk(self, longest: int = 1024) -> "Photo":
+        """By area averages over whole blocks, its longer side below twice `longest`.
+
+        All that networks and page need of many megapixels, at a fraction of the memory.
+        """
+        factor = max(self.picture.size) // longest
+        return self if factor < 2 else replace(self, picture=self.picture.reduce(factor))
+
+
+PhotoLike = Photo | str | os.PathLike[str] | Image.Image | np.ndarray
+"""What `Photo.of` takes."""
+
+
+def read_photo(file: Path | BinaryIO) -> Photo:
+    """The photo in a file.
 
     Of a file that is cut short or damaged it is what can be read; the rest is grey, black or
-    white. `is_cut_short` tells, and a `CutShortWarning`.
+    white, and there is a `CutShortWarning`.
 
     Raises:
         ValueError: if it is no picture that can be read.
@@ -76,7 +140,9 @@ def read_photo(file: Path | BinaryIO) -> Image.Image:
             raise ValueError(f"{name} is a folder, not a picture")
     try:
         with Image.open(file, formats=FORMATS) as image:
-            return _read(image)
+            if image.format == "TIFF":  # turned when it is loaded, otherwise by XMP, too
+                image.info.pop("xmp", None)
+            return _photo(image)
     except UnfitError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -84,16 +150,15 @@ def read_photo(file: Path | BinaryIO) -> Image.Image:
     except FileNotFoundError:
         raise ValueError(f"there is no file {file}") from None
     except Exception as error:  # on broken files, decoders raise whatever they stumble over
-        picture = _remains(file)
-        if picture is None:
+        photo = _remains(file)
+        if photo is None:
             raise ValueError(f"{name} is not a picture that can be read") from error
     warnings.warn(
         f"{name} is cut short or damaged; only a part of the picture could be read",
         CutShortWarning,
         stacklevel=2,
     )
-    picture.info[CUT_SHORT] = True
-    return picture
+    return replace(photo, is_plain=False, is_cut_short=True)
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -113,16 +178,6 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return colours
 
 
-def is_plain(picture: Image.Image) -> bool:
-    """Whether every browser shows the file that was read as this very picture."""
-    return picture.info.get(PLAIN, False)
-
-
-def is_cut_short(picture: Image.Image) -> bool:
-    """Whether the file that was read held only a part of the picture."""
-    return picture.info.get(CUT_SHORT, False)
-
-
 @lru_cache(1)
 def endings() -> frozenset[str]:
     """The endings of the files that can be read, in small letters: ".jpg", ".heic", …"""
@@ -130,34 +185,31 @@ def endings() -> frozenset[str]:
     return frozenset(e for e, kind in Image.registered_extensions().items() if kind in formats)
 
 
-def shrink(picture: Image.Image, longest: int = 1024) -> Image.Image:
-    """The picture by area averages over whole blocks, its longer side below twice `longest`.
-
-    All that networks and page need of a picture of many megapixels, at a fraction of the memory.
-    """
-    factor = max(picture.size) // longest
-    if factor < 2:
-        return picture
-    small = picture.reduce(factor)
-    small.info = {**picture.info, FULL_SIZE: full_size(picture)}
-    return small
-
-
-def full_size(picture: Image.Image) -> tuple[int, int]:
-    """(width, height) that a picture had before `shrink`."""
-    return picture.info.get(FULL_SIZE, picture.size)
-
-
-def _read(image: Image.Image) -> Image.Image:
-    """The picture in a file that has been opened."""
-    if image.format == "TIFF":  # turned when it is loaded, otherwise by XMP, too
-        image.info.pop("xmp", None)
+def _photo(image: Image.Image) -> Photo:
     picture = to_rgb(image)
-    picture.info[PLAIN] = _is_plain(image)
-    return picture
+    # Now, as some of what a file says may come after its pixels.
+    return Photo(
+        picture, picture.size, _is_plain(image), focal_length_35mm=_focal_length_35mm(image)
+    )
 
 
-def _remains(file: Path | BinaryIO) -> Image.Image | None:
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    grey, colour = pixels.ndim == 2, pixels.ndim == 3 and pixels.shape[2] in (3, 4)
+    if not (grey or colour) or pixels.size == 0:
+        raise ValueError(
+            "a photo as an array is (height, width), grey, or (height, width, 3), "
+            f"got {pixels.shape}"
+        )
+    if np.issubdtype(pixels.dtype, np.floating):
+        if not (pixels.min() >= 0 and pixels.max() <= 1):  # nor where one is not a number
+            raise ValueError("a photo in floating point has its values on [0, 1]")
+        pixels = (255 * pixels).round().astype(np.uint8)
+    if pixels.dtype != np.uint8:
+        raise ValueError(f"a photo's array has bytes or floating point, got {pixels.dtype}")
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _remains(file: Path | BinaryIO) -> Photo | None:
     """What can be read of a file that is cut short or damaged; None if it is nothing."""
     if isinstance(file, Path):
         content = file.read_bytes()
@@ -166,28 +218,28 @@ def _remains(file: Path | BinaryIO) -> Image.Image | None:
         content = file.read()
     missing = _missing(content)
     try:
-        picture = _whatever_the_end(content, missing) if missing else _decoded_so_far(content)
+        photo = _whatever_the_end(content, missing) if missing else _decoded_so_far(content)
     except UnfitError:
         raise
     except Exception:
         return None
-    colours = picture.getcolors(2)
-    return picture if colours is None or len(colours) > 1 else None
+    colours = photo.picture.getcolors(2)
+    return photo if colours is None or len(colours) > 1 else None
 
 
-def _decoded_so_far(content: bytes) -> Image.Image:
+def _decoded_so_far(content: bytes) -> Photo:
     """What decoders that go from top to bottom have done when they fail."""
     if content.startswith(b"\xff\xd8"):
         content += b"\xff\xd9"  # libjpeg then shows what there is, of progressive files, too
     with _opened(content) as image:
         try:
-            return to_rgb(image)
+            return _photo(image)
         except OSError:
             image.tile = []  # nothing more is to be decoded
-            return to_rgb(image)
+            return _photo(image)
 
 
-def _whatever_the_end(content: bytes, missing: int) -> Image.Image:
+def _whatever_the_end(content: bytes, missing: int) -> Photo:
     """The pixels that do not depend on the bytes that are missing; the others are grey.
 
     For decoders that want the whole file at once.
@@ -204,7 +256,7 @@ def _whatever_the_end(content: bytes, missing: int) -> Image.Image:
     alike = pictures[0] == pictures[-1]
     if alike.mean() < LEAST_ALIKE:
         raise ValueError("nothing of the picture is there")
-    return Image.fromarray(np.where(alike, pictures[0], np.uint8(128)))
+    return Photo.of(np.where(alike, pictures[0], np.uint8(128)))
 
 
 def _opened(content: bytes) -> ImageFile.ImageFile:
@@ -258,3 +310,11 @@ def _orientation(image: Image.Image) -> int:
         exif.load(image.info.get("exif", b""))
         return exif.get(ExifTags.Base.Orientation, 1)
     return 1
+
+
+def _focal_length_35mm(image: Image.Image) -> float | None:
+    with suppress(Exception):  # the pixels are whole
+        told = image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm]
+        if FOCAL_LENGTHS[0] <= (length := float(told)) <= FOCAL_LENGTHS[1]:
+            return length
+    return None

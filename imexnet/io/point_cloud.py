@@ -8,10 +8,11 @@ import math
 
 import numpy as np
 import trimesh
-from PIL import Image
 from trimesh.exchange.gltf import export_glb
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
+
+from imexnet.io.photos import Photo, PhotoLike
 
 KINECT_ANGLE = 63.0  # degrees: 2 atan(320 / 518.9), the colour camera of NYU Depth V2
 LARGEST_STEP = 1.1  # of depth between neighbours; more is taken for an edge, not for a surface
@@ -53,7 +54,7 @@ def faces(metres: np.ndarray, largest_step: float = LARGEST_STEP) -> np.ndarray:
     return both[depths.max(axis=1) <= largest_step * depths.min(axis=1)]
 
 
-def mesh(photo: Image.Image, metres: np.ndarray, angle: float = KINECT_ANGLE) -> bytes:
+def mesh(photo: PhotoLike, metres: np.ndarray, angle: float = KINECT_ANGLE) -> bytes:
     """The room as a GLB file: a surface through the depths with the photo on it, unlit.
 
     Axes are those of glTF: to the right, up, and towards the viewer, in metres.
@@ -65,7 +66,7 @@ def mesh(photo: Image.Image, metres: np.ndarray, angle: float = KINECT_ANGLE) ->
     places = points(metres, angle).reshape(-1, 3) * (1, -1, -1)
     across, down = np.meshgrid((np.arange(width) + 0.5) / width, (np.arange(height) + 0.5) / height)
     surface = PBRMaterial(
-        emissiveTexture=photo.convert("RGB"),
+        emissiveTexture=Photo.of(photo).picture,
         emissiveFactor=(1, 1, 1),
         baseColorFactor=(0, 0, 0, 255),
         metallicFactor=0,

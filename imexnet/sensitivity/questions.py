@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import to_grid
-from imexnet.io.photos import full_size
+from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS, task_named
 from imexnet.sensitivity.field_of_view import FieldOfView, Metres, field_of_view, influence
@@ -85,21 +84,20 @@ def abouts(task: str) -> list[str]:
 
 
 def ask_all(
-    networks: Mapping[str, Network], photo: Image.Image, x: Tensor, question: Question
+    networks: Mapping[str, Network], photo: PhotoLike, x: Tensor, question: Question
 ) -> dict[str, FieldOfView]:
     """Network → its field of view for the question.
 
     Args:
         networks: by name, in eval mode.
-        photo: as it was read; the question is in its pixels.
+        photo: any that `Photo.of` takes; the question is in its pixels.
         x: (1, C, h, w), what the networks are shown of it.
         question: what is asked.
 
     Raises:
         ValueError: for a pixel outside the photo.
     """
-    width, height = full_size(photo)
-    size, grid = (height, width), (x.shape[-2], x.shape[-1])
+    size, grid = Photo.of(photo).shape, (x.shape[-2], x.shape[-1])
     cell = to_grid(question.pixel, size, grid)
     other = question.other and to_grid(question.other, size, grid)
     found = {}

@@ -14,7 +14,6 @@ from torch import Tensor
 
 from imexnet.data import qtips
 from imexnet.inference import to_input
-from imexnet.io.photos import read_photo
 from imexnet.models.networks import Network, states
 from imexnet.models.tasks import TASKS
 from imexnet.sensitivity.field_of_view import differentiable, field_of_view, gradient
@@ -104,7 +103,7 @@ def pictures(network: Network, task: str, files: Iterable[Path], count: int) -> 
             yield torch.from_numpy(picture[None, None] / np.float32(255)).to(device)
         return
     for path in [*files][:count]:
-        yield to_input(read_photo(path), network.config, device)
+        yield to_input(path, network.config, device)
 
 
 @dataclass(frozen=True)

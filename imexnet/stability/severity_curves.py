@@ -11,7 +11,6 @@ from itertools import groupby
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from imexnet.data import nyu, qtips
@@ -68,7 +67,7 @@ class Point:
 def fresh_qtips(seed: int, images: int, config: ModelConfig, device: torch.device) -> list[Sample]:
     """Q-tips 0 … images − 1 of a sequence."""
     pairs = zip(*qtips.qtips(seed, range(images)), strict=True)
-    return [Sample(to_input(Image.fromarray(p), config, device), label) for p, label in pairs]
+    return [Sample(to_input(p, config, device), label) for p, label in pairs]
 
 
 def rooms(
@@ -82,7 +81,7 @@ def rooms(
             crop = eigen_crop((room.depth.shape[0], room.depth.shape[1]))
             truth = np.zeros_like(room.depth)
             truth[crop] = room.depth[crop]
-        samples.append(Sample(to_input(Image.fromarray(room.photo), config, device), truth))
+        samples.append(Sample(to_input(room.photo, config, device), truth))
     return samples
 
 

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from PIL import Image
 
+from imexnet.io.photos import Photo, PhotoLike
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.green import Green
 from imexnet.sensitivity.measures import cumulative_mass, radial_profile, region, set_level
@@ -72,7 +73,7 @@ def decay_figure(views: Mapping[str, FieldOfView]) -> Figure:
 
 
 def printed_figure(
-    photo: Image.Image,
+    photo: PhotoLike,
     views: Mapping[str, FieldOfView],
     question: Question,
     style: HeatMapStyle,
@@ -80,13 +81,14 @@ def printed_figure(
     """Both maps, their colour bar, the measures and a caption, on white, for a paper.
 
     Args:
-        photo: what the networks were shown.
+        photo: what the networks were shown, any that `Photo.of` takes.
         views: network → field of view.
         question: what they answer.
         style: how it is shown.
     """
-    size = drawing.display_size((photo.height, photo.width), PRINTED)
-    backdrop = np.asarray(photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.LANCZOS))
+    photo = Photo.of(photo)
+    size = drawing.display_size((photo.picture.height, photo.picture.width), PRINTED)
+    backdrop = np.asarray(photo.picture.resize((size[1], size[0]), Image.Resampling.LANCZOS))
     rows = [(label, [values[kind] for kind in views]) for label, values in measure_rows(views)]
     width = GAP + len(views) * (MAP_WIDTH + GAP)
     words = textwrap.wrap(caption(question, style, views), int(17 * width))
@@ -232,7 +234,7 @@ def encode(figure: Figure, kind: str) -> bytes:
 
 def _annotate(
     axes: Axes,
-    photo: Image.Image,
+    photo: Photo,
     view: FieldOfView,
     question: Question,
     style: HeatMapStyle,

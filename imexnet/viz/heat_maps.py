@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
-from imexnet.io.photos import full_size
+from imexnet.io.photos import Photo, PhotoLike
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.measures import set_level
 from imexnet.sensitivity.questions import Question
@@ -98,7 +98,7 @@ def smoothed(view: FieldOfView) -> np.ndarray:
 
 
 def heat_maps(
-    photo: Image.Image,
+    photo: PhotoLike,
     views: Mapping[str, FieldOfView],
     question: Question,
     style: HeatMapStyle | None = None,
@@ -109,17 +109,16 @@ def heat_maps(
     The frame is the explicit window; it is drawn where nothing comes from outside.
 
     Args:
-        photo: what the networks were shown.
+        photo: what the networks were shown, any that `Photo.of` takes.
         views: network → field of view.
         question: what they answer.
         style: how it is shown.
         longest: longer side of the pictures; by default the photo's own.
     """
-    style = style or HeatMapStyle()
-    size = drawing.display_size((photo.height, photo.width), longest or max(photo.size))
-    backdrop = np.asarray(
-        photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    )
+    photo, style = Photo.of(photo), style or HeatMapStyle()
+    width, height = photo.picture.size
+    size = drawing.display_size((height, width), longest or max(height, width))
+    backdrop = np.asarray(photo.picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     pictures = {}
     for kind, heat in shared_scale(views, style).items():
         view = views[kind]
@@ -141,16 +140,16 @@ def window_edges(view: FieldOfView, size: tuple[int, int]) -> Edges:
     return (rows.start * down, rows.stop * down), (columns.start * across, columns.stop * across)
 
 
-def _marked(picture: np.ndarray, photo: Image.Image, question: Question) -> np.ndarray:
+def _marked(picture: np.ndarray, photo: Photo, question: Question) -> np.ndarray:
     rows, columns = asked_edges(question, photo, (picture.shape[0], picture.shape[1]))
     if question.other is None:
         return drawing.mark(picture, sum(rows) / 2, sum(columns) / 2)
     return drawing.frame(picture, rows, columns, SHADE)
 
 
-def asked_edges(question: Question, photo: Image.Image, size: tuple[int, int]) -> Edges:
+def asked_edges(question: Question, photo: Photo, size: tuple[int, int]) -> Edges:
     """First and last row, first and last column asked about, in a picture of the photo (H, W)."""
-    width, height = full_size(photo)
+    height, width = photo.shape
     corners = (question.pixel, question.other or question.pixel)
     (rows, columns), scale = zip(*corners, strict=True), (size[0] / height, size[1] / width)
     return (

@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from conftest import ROOT
-from PIL import Image, ImageFile
+from PIL import ExifTags, Image, ImageFile
 
-from imexnet.io.photos import CutShortWarning, endings, is_cut_short, is_plain, read_photo, to_rgb
+from imexnet.io.photos import CutShortWarning, Photo, endings, read_photo, to_rgb
 
 SIZE = 48, 32  # width and height
 TURNED = {
@@ -48,13 +48,20 @@ def stored(image: Image.Image, kind: str, **options) -> bytes:
 
 
 def read(content: bytes) -> np.ndarray:
-    return np.asarray(read_photo(io.BytesIO(content))).astype(int)
+    return np.asarray(read_photo(io.BytesIO(content)).picture).astype(int)
 
 
 def exif(orientation: int) -> Image.Exif:
     made = Image.Exif()
     made[0x0112] = orientation
     return made
+
+
+def photo_of(pixels: np.ndarray, kind: str, focal_length, orientation: int = 1, **options) -> bytes:
+    """A file whose EXIF names a focal length."""
+    told = exif(orientation)
+    told.get_ifd(ExifTags.IFD.Exif)[0xA405] = focal_length
+    return stored(Image.fromarray(pixels), kind, exif=told.tobytes(), **options)
 
 
 def png(depth: int, colour: int, width: int, rows: list[bytes], *chunks: tuple[bytes, bytes]):
@@ -178,7 +185,7 @@ def test_exif_and_containers_turn_the_picture(kind, orientation):
     pixels = read(content)
     assert pixels.shape == expected.shape
     assert np.abs(pixels - expected).mean() < 4
-    assert not is_plain(read_photo(io.BytesIO(content)))  # the page shows what was read
+    assert not read_photo(io.BytesIO(content)).is_plain  # the page shows what was read
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
@@ -194,7 +201,7 @@ def test_xmp_turns_nothing_as_in_browsers(kind):
         image.load()
         assert "xmp" in image.info or "XML:com.adobe.xmp" in image.info
     assert read(content).shape == scene().shape
-    assert not is_plain(read_photo(io.BytesIO(content)))
+    assert not read_photo(io.BytesIO(content)).is_plain
 
 
 def png_with(pixels: np.ndarray, *chunks: tuple[bytes, bytes]) -> bytes:
@@ -223,7 +230,7 @@ def test_odd_places_of_exif():
     ):
         content = plain[:2] + segments + plain[2:]
         assert read(content).shape[:2] == (SIZE[::-1] if upright else SIZE)
-        assert not is_plain(read_photo(io.BytesIO(content)))
+        assert not read_photo(io.BytesIO(content)).is_plain
     late = png_with(scene())
     end = late.rindex(b"IEND") - 4
     data = exif(6).tobytes()[6:]
@@ -235,12 +242,12 @@ def test_odd_places_of_exif():
 def test_files_that_every_browser_shows_alike_are_plain():
     photo = Image.fromarray(scene())
     alike = [stored(photo, kind) for kind in ("JPEG", "PNG", "WEBP", "BMP")]
-    assert all(is_plain(read_photo(io.BytesIO(content))) for content in alike)
+    assert all(read_photo(io.BytesIO(content)).is_plain for content in alike)
     moving = stored(photo, "WEBP", save_all=True, append_images=[photo.rotate(180)])
     clear = photo.copy()
     clear.putalpha(9)
     others = [stored(photo, "TIFF"), moving, stored(clear, "PNG"), stored(photo, "GIF")]
-    assert not any(is_plain(read_photo(io.BytesIO(content))) for content in others)
+    assert not any(read_photo(io.BytesIO(content)).is_plain for content in others)
 
 
 @pytest.mark.parametrize(
@@ -427,8 +434,8 @@ def test_what_is_there_of_a_file_that_is_cut_short(name, share):
     expected = read(whole)
     with pytest.warns(CutShortWarning, match="the file is cut short or damaged"):
         part = read_photo(io.BytesIO(whole[: int(share * len(whole))]))
-    assert is_cut_short(part) and not is_plain(part)
-    right = (np.abs(np.asarray(part).astype(int) - expected).mean(-1) < 8).mean()
+    assert part.is_cut_short and not part.is_plain
+    right = (np.abs(np.asarray(part.picture).astype(int) - expected).mean(-1) < 8).mean()
     assert right > share - 0.2
     assert name == "progressive JPEG" or right < share + 0.02
     assert not ImageFile.LOAD_TRUNCATED_IMAGES
@@ -483,6 +490,55 @@ def test_command_line_says_that_a_file_is_cut_short(tmp_path):
         "imexnet: half.jpg is cut short or damaged; only a part of the picture could be read"
     ]
     assert (tmp_path / "out" / "half-resnet-depth.npy").is_file()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_the_focal_length_is_that_of_exif(kind, orientation):
+    content = photo_of(scene(), kind, 28, orientation)
+    photo = read_photo(io.BytesIO(content))
+    assert photo.focal_length_35mm == 28
+    assert photo.shrunk(8).focal_length_35mm == 28
+    with Image.open(io.BytesIO(content)) as image:
+        assert Photo.of(image) == photo
+    assert read_photo(io.BytesIO(stored(Image.fromarray(scene()), kind))).focal_length_35mm is None
+
+
+def test_a_cut_file_keeps_its_focal_length():
+    whole = photo_of(noisy(), "JPEG", 50)
+    with pytest.warns(CutShortWarning):
+        photo = read_photo(io.BytesIO(whole[: len(whole) // 2]))
+    assert photo.is_cut_short and photo.focal_length_35mm == 50
+
+
+@pytest.mark.parametrize("told", [0, 65535, "wide", b"\xff\xfe", (28, 35)])
+def test_a_focal_length_of_no_camera_is_none(told):
+    photo = read_photo(io.BytesIO(photo_of(scene(), "JPEG", told)))
+    assert photo.focal_length_35mm is None and photo.full_size == SIZE
+
+
+def test_a_photo_of_whatever_holds_one(tmp_path: Path):
+    """A file, a Pillow picture and an array are the same photo; a photo is itself."""
+    turned = photo_of(scene(), "PNG", 35, 6)
+    (tmp_path / "a.png").write_bytes(turned)
+    photo = Photo.of(tmp_path / "a.png")
+    assert photo.full_size == SIZE[::-1] and photo.shape == SIZE
+    assert Photo.of(str(tmp_path / "a.png")) == photo == Photo.of(Image.open(io.BytesIO(turned)))
+    assert Photo.of(photo) is photo
+    pixels = np.rot90(scene(), -1)
+    for source in (pixels, pixels / 255, Image.fromarray(pixels)):
+        assert np.array_equal(np.asarray(Photo.of(source).picture), pixels)
+
+
+def test_a_shrunk_photo_knows_its_full_size():
+    photo = Photo.of(scene((300, 200)))
+    small = photo.shrunk(100)
+    assert small.picture.size == (100, 67) and small.full_size == photo.full_size == (300, 200)
+    assert small.shape == photo.shape == (200, 300)
+    assert small.shrunk(30).full_size == (300, 200)
+    blocks = scene((300, 200))[:198].astype(float).reshape(66, 3, 100, 3, 3).mean((1, 3))
+    assert np.abs(np.asarray(small.picture)[:66] - blocks).max() <= 0.5
+    assert photo.shrunk(151) is photo
 
 
 def test_readable_endings():

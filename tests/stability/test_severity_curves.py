@@ -5,7 +5,6 @@ from typing import cast
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import nn
 
 from imexnet.data import nyu
@@ -105,7 +104,7 @@ def room(seed: int) -> nyu.Room:
 
 def share_right(network, task: str, room: nyu.Room) -> float:
     """Of the pixels whose truth is known, depth within 25 % and inside the Eigen crop."""
-    x = to_input(Image.fromarray(room.photo), network.config, CPU)
+    x = to_input(room.photo, network.config, CPU)
     found = predict_input(network, task, x, (60, 80)).values
     if task == "segmentation":
         known = room.labels > 0

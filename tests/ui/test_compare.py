@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from imexnet.inference import predict_input, to_input
+from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.spec import ModelSpec, shipped_names
 from imexnet.models.tasks import KINDS
@@ -34,10 +35,10 @@ def tab() -> Compare:
 
 
 @pytest.fixture
-def room() -> Image.Image:
+def room() -> Photo:
     pixels = np.full((120, 160, 3), (200, 190, 170), np.uint8)
     pixels[80:] = (120, 80, 50)
-    return Image.fromarray(pixels)
+    return Photo.of(pixels)
 
 
 def test_slow_networks_show_the_first_answer_before_the_second(tab, room, monkeypatch):
@@ -62,7 +63,7 @@ def test_values_for_the_pointer_are_the_networks_own(tab, room, task):
         x = to_input(room, network.config, "cpu")
         outputs[kind] = network(x)
         expected[kind] = predict_input(network, task, x, outputs[kind][task].shape[-2:]).values
-    told = json.loads(pointer_values(task, outputs, None, room.size))
+    told = json.loads(pointer_values(task, outputs, None, room.full_size))
     assert told["size"] == [160, 120]
     for kind, grid in told["grids"].items():
         values = np.frombuffer(base64.b64decode(grid["data"]), "<u2")
@@ -132,7 +133,7 @@ def test_history_is_short_and_holds_each_photo_once(history, room):
     kept, strip = history.remember(room, kept)
     assert len(kept) == 1 and not strip["visible"]
     for shade in range(20):
-        kept, _ = history.remember(Image.new("RGB", (900, 600), (shade, 0, 0)), kept)
+        kept, _ = history.remember(Photo.of(Image.new("RGB", (900, 600), (shade, 0, 0))), kept)
     kept, strip = history.remember(room, kept)
     assert len(kept) == MOST == len(strip["value"]) and strip["visible"]
     assert len(json.dumps(kept)) < 3000  # all that stays in memory: the copies are files
@@ -143,9 +144,7 @@ def test_history_is_short_and_holds_each_photo_once(history, room):
 def test_history_keeps_pixels_that_tell_the_truth(history):
     kept, _ = history.remember(example(0), [])
     event = gr.SelectData(None, {"index": 0, "value": None})
-    assert np.array_equal(
-        np.asarray(history.recall(kept, event)), np.asarray(example(0).convert("RGB"))
-    )
+    assert history.recall(kept, event).picture == example(0).picture
 
 
 def test_history_forgets_copies_that_were_swept(history, room):

@@ -8,14 +8,14 @@ import torch
 from PIL import Image
 
 from imexnet.data import nyu, qtips
+from imexnet.io.photos import Photo
 from imexnet.kitchens.objects.furniture import COUNTER, FLOOR
 from imexnet.metrics import depth_scores
 from imexnet.ui.components import examples
 
 
-def kitchen(index: int) -> Image.Image:
-    with Image.open(examples.kitchens()[index]) as image:
-        return image.convert("RGB")
+def kitchen(index: int) -> Photo:
+    return Photo.of(examples.kitchens()[index])
 
 
 def test_the_shipped_kitchens():
@@ -23,7 +23,7 @@ def test_the_shipped_kitchens():
     rooms = nyu.read_rooms(examples.KITCHENS, "test")
     assert len(rooms) == 12
     assert sum(path.stat().st_size for path in examples.KITCHENS.rglob("*")) < 3e6
-    assert [kitchen(i).size for i in range(len(examples.kitchens()))] == [(640, 480)] * 12
+    assert [kitchen(i).full_size for i in range(len(examples.kitchens()))] == [(640, 480)] * 12
     for number, room in enumerate(rooms, start=1):
         assert room.depth.shape == room.labels.shape == (240, 320)
         assert room.depth.min() >= 0.3 and room.depth.max() <= 10 and room.labels.min() >= 1
@@ -37,14 +37,14 @@ def test_kitchens_are_known_by_their_pixels_alone(tmp_path: Path):
     labels = examples.true_values(photo, "segmentation")
     assert depth is not None and np.array_equal(depth, room.depth)
     assert labels is not None and np.array_equal(labels, room.labels)
-    photo.save(tmp_path / "copy.png")
-    with Image.open(tmp_path / "copy.png") as copy:
-        assert examples.true_values(copy.convert("RGB"), "depth") is not None
-    changed = np.array(photo)
+    picture = photo.picture
+    picture.save(tmp_path / "copy.png")
+    assert examples.true_values(Photo.of(tmp_path / "copy.png"), "depth") is not None
+    changed = np.array(picture)
     changed[0, 0, 0] ^= 1
-    for other in (Image.fromarray(changed), photo.resize((320, 240)), photo.crop((0, 0, 480, 640))):
-        assert examples.true_values(other, "depth") is None
-        assert examples.true_values(other, "segmentation") is None
+    for other in (changed, picture.resize((320, 240)), picture.crop((0, 0, 480, 640))):
+        assert examples.true_values(Photo.of(other), "depth") is None
+        assert examples.true_values(Photo.of(other), "segmentation") is None
     assert examples.true_values(photo, "qtips") is None and not examples.is_qtip(photo)
 
 

@@ -18,7 +18,7 @@ from gradio.routes import App
 from gradio.state_holder import StateHolder
 from starlette.routing import Match
 
-from imexnet.ui.components.parts import ON_DEVICE, Photo
+from imexnet.ui.components.parts import ON_DEVICE, PhotoUpload
 from imexnet.ui.server import gradio_internals as internals
 from imexnet.ui.server.gradio_internals import HookedBlocks, forget_answered, is_pending
 
@@ -44,7 +44,7 @@ def page(monkeypatch, tmp_path, loop) -> HookedBlocks:
     async def built() -> HookedBlocks:
         with HookedBlocks(analytics_enabled=False) as page:
             word = gr.Radio(["go", "fail"], value="go", label="Word")
-            Photo(value=str(KITCHEN))
+            PhotoUpload(value=str(KITCHEN))
             texts = [gr.Textbox(), gr.Textbox(), gr.Textbox()]
 
             def answer(word):
@@ -160,7 +160,7 @@ def test_every_route_is_one_of_gradio(page):
 
 def test_the_upload_of_the_page_is_gradio_s_image():
     with gr.Blocks(analytics_enabled=False):
-        assert Photo().get_block_name() == "image"
+        assert PhotoUpload().get_block_name() == "image"
 
 
 def test_files_that_components_begin_with_are_in_the_upload_folder(page, tmp_path):

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
+from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
@@ -50,11 +51,11 @@ def ode(networks) -> Ode:
 
 
 @pytest.fixture
-def room() -> Image.Image:
+def room() -> Photo:
     pixels = np.full((120, 160, 3), (200, 190, 170), np.uint8)
     pixels[80:] = (120, 80, 50)
     pixels[30:80, 100:130] = (40, 30, 20)
-    return Image.fromarray(pixels)
+    return Photo.of(pixels)
 
 
 def layer(**chosen) -> dict:
@@ -145,7 +146,7 @@ def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
         wanted = [f"{points[i].mean:.3f} ± {points[i].std:.3f}" for points in expected.values()]
         assert got == wanted
     path = tmp_path / "room.png"
-    room.save(path)
+    room.picture.save(path)
     _, words = stability.curves.draw("segmentation", [str(path)], "jpeg", 4, 0)
     assert cells(words, "clean") == ["1.000 ± 0.000"] * 2
     assert "1 pictures" in words

@@ -6,6 +6,7 @@ from urllib.parse import parse_qsl
 import pytest
 from PIL import Image
 
+from imexnet.io.photos import Photo
 from imexnet.sensitivity.questions import Question
 from imexnet.ui.compare.links import link, name_of, restore
 from imexnet.ui.compare.view import View
@@ -71,7 +72,7 @@ def test_qtips_have_names_and_other_pictures_have_no_link():
     query = dict(parse_qsl(link(example(3), view)))
     assert query == {"task": "qtips", "example": "qtip-3", "x": "6", "y": "5"}
     assert restore(query) == (example(3), view)
-    assert link(Image.new("RGB", (40, 30)), View("depth", 2, 1)) == ""
+    assert link(Photo.of(Image.new("RGB", (40, 30))), View("depth", 2, 1)) == ""
 
 
 @pytest.mark.parametrize(

@@ -228,7 +228,7 @@ def check(file: Made, pixels: np.ndarray) -> None:
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
 def test_a_right_answer_or_one_sentence(file):
     try:
-        picture = read_photo(io.BytesIO(file.content))
+        picture = read_photo(io.BytesIO(file.content)).picture
     except ValueError as error:
         assert SENTENCE.fullmatch(str(error))
         assert not isinstance(file.expected, np.ndarray), f"{file.name}: {error}"

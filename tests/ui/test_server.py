@@ -28,12 +28,12 @@ from gradio.state_holder import StateHolder
 from PIL import Image
 
 from imexnet.benchmark.page import RefusedError, Visitor
-from imexnet.io.photos import MAX_MEGAPIXELS
+from imexnet.io.photos import MAX_MEGAPIXELS, Photo
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
 from imexnet.ui.components import inputs, parts
 from imexnet.ui.components.inputs import pair_and_input
-from imexnet.ui.components.parts import NO_PICTURE, NOT_KEPT, Photo
+from imexnet.ui.components.parts import NO_PICTURE, NOT_KEPT
 from imexnet.ui.server import memory_fallback
 from imexnet.ui.server.memory_fallback import with_memory_fallback
 from imexnet.ui.server.page import NOT_UNDERSTOOD, NOT_WORKED_OUT, Page, _prefix
@@ -73,7 +73,7 @@ def small(monkeypatch, tmp_path, loop) -> Page:
         with Page(analytics_enabled=False) as page:
             number = gr.Number(4, label="Number", minimum=0, maximum=10)
             word = gr.Radio(["go", "fail"], value="go", label="Word")
-            photo = Photo(value=Image.new("RGB", (8, 8)), type="pil")
+            photo = parts.PhotoUpload(value=Image.new("RGB", (8, 8)), type="pil")
             gr.Button().click(halved, [number, word, photo], number, api_name="halve")
         page.has_launched = True  # from when on Gradio asks where files lie
         StateHolder().set_blocks(page)
@@ -260,13 +260,13 @@ def test_decoded_photos_are_bounded_in_bytes(tmp_path, monkeypatch):
     for side in (20, 90, 60, 30, 70, 40, 99, 10):
         path = tmp_path / f"{side}.png"
         Image.new("RGB", (side, side)).save(path)
-        assert parts.decoded(str(path)).width == side
-        sides = [photo.width for photo in parts._photos.values()]
+        assert parts.decoded(str(path)).full_size[0] == side
+        sides = [photo.picture.width for photo in parts._photos.values()]
         assert sum(side**2 for side in sides) <= 100**2
         kept.append(sides)
     assert kept[1:4] == [[20, 90], [60], [60, 30]]  # the oldest go first
     Image.new("RGB", (101, 100)).save(path)
-    assert parts.decoded(str(path)).width == 101  # larger than all that may be kept
+    assert parts.decoded(str(path)).full_size[0] == 101  # larger than all that may be kept
     assert not parts._photos
 
 
@@ -281,7 +281,7 @@ def test_photos_are_decoded_one_at_a_time_and_once(tmp_path, monkeypatch):
         most.append(len(at_once))
         time.sleep(0.02)
         at_once.remove(path)
-        return Image.new("RGB", (9, 9))
+        return Photo.of(Image.new("RGB", (9, 9)))
 
     monkeypatch.setattr(parts, "read_photo", read)
     threads = [threading.Thread(target=parts.decoded, args=(str(path),)) for path in paths]
@@ -296,7 +296,7 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
     made, held = [], []
 
     def read(path):
-        photo = Image.new("RGB", (9, 9))
+        photo = Photo.of(Image.new("RGB", (9, 9)))
         made.append(weakref.ref(photo))
         held.append(sum(reference() is not None for reference in made))
         return photo
@@ -400,7 +400,7 @@ def test_no_memory_anywhere_is_said():
 
 
 def test_a_task_without_its_networks_says_so():
-    photo = Image.new("RGB", (64, 64))
+    photo = Photo.of(Image.new("RGB", (64, 64)))
     with pytest.raises(gr.Error, match="no IMEXNet for this task"):
         pair_and_input({"indoor-resnet": None}, photo, "depth")  # pyright: ignore
     with pytest.raises(gr.Error, match="no ResNet and no IMEXNet"):

@@ -79,7 +79,7 @@ def shown(page: Page) -> np.ndarray:
 
 def lies_as_read(page: Page, content: bytes) -> None:
     """That the photo is what was read of it, its answers are of its size, and clicks are right."""
-    expected = np.asarray(read_photo(io.BytesIO(content))).astype(int)
+    expected = np.asarray(read_photo(io.BytesIO(content)).picture).astype(int)
     height, width = expected.shape[:2]
     wait_for_pixel(page, width // 2, height // 2, 0)
     pixels = shown(page)

@@ -1,12 +1,19 @@
 """Heat maps and figures of made-up fields of view."""
 
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from imexnet.inference import to_input
+from imexnet.io import point_cloud
+from imexnet.io.photos import Photo, PhotoLike, read_photo
+from imexnet.models.config import MODELS
+from imexnet.models.networks import build
 from imexnet.sensitivity.field_of_view import FieldOfView, Metres
 from imexnet.sensitivity.measures import measure, set_level
-from imexnet.sensitivity.questions import Question, arrays
+from imexnet.sensitivity.questions import Question, arrays, ask_all
 from imexnet.viz import field_of_view_figures
 from imexnet.viz.drawing import contour
 from imexnet.viz.heat_maps import HeatMapStyle, heat_maps, shared_scale, shown_map
@@ -66,6 +73,32 @@ def test_pictures_have_window_marker_and_contours(views):
     box = heat_maps(photo(), views, Question("depth", (7, 9), (15, 20)), longest=128)
     assert (box["imexnet"][28, 36:83] == (255, 212, 0)).all()
     assert heat_maps(photo(), views, question)["imexnet"].shape == (24, 32, 3)
+
+
+def test_every_kind_of_photo_will_do(views):
+    """A file of the phone's, lying on its side: in Pillow as on disk, it is seen upright."""
+    upright = np.random.default_rng(1).integers(0, 256, (24, 32, 3), np.uint8)
+    exif, file = Image.Exif(), io.BytesIO()
+    exif[0x0112] = 6
+    Image.fromarray(np.rot90(upright)).save(file, "PNG", exif=exif)
+    question, look = Question("depth", (23, 31)), HeatMapStyle(opacity=0.5)
+    network = build(MODELS["indoor-imexnet"]).eval()
+    x = to_input(upright, network.config, "cpu")
+
+    def made_of(photo: PhotoLike) -> list[np.ndarray]:
+        figure = field_of_view_figures.printed_figure(photo, views, question, look)
+        return [
+            to_input(photo, network.config, "cpu").numpy(),
+            ask_all({"imexnet": network}, photo, x, question)["imexnet"].sensitivity,
+            heat_maps(photo, views, question, look)["imexnet"],
+            np.asarray(figure.axes[0].images[0].get_array()),
+            np.frombuffer(point_cloud.mesh(photo, np.ones((3, 4))), np.uint8),
+        ]
+
+    expected = made_of(Photo.of(upright))
+    for other in (upright, Image.fromarray(upright), Image.open(file), read_photo(file)):
+        for found, wanted in zip(made_of(other), expected, strict=True):
+            np.testing.assert_array_equal(found, wanted)
 
 
 def test_contour_goes_round_the_set_and_closes_at_the_edge():

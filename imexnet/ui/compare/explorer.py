@@ -5,9 +5,9 @@ from functools import lru_cache
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from imexnet.io import files
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, with_boundary
 from imexnet.models.spec import ModelSpec
 from imexnet.models.tasks import KINDS
@@ -86,7 +86,7 @@ class Explorer:
 
     def field_of_view(
         self,
-        photo: Image.Image | None,
+        photo: Photo | None,
         task: str,
         column: float,
         row: float,
@@ -147,7 +147,7 @@ class Explorer:
             self.bar: _heat_bar(view.style),
         }
 
-    def files(self, photo: Image.Image | None, **form: Any) -> list[str]:
+    def files(self, photo: Photo | None, **form: Any) -> list[str]:
         """The field of view as a figure to print, PNG, SVG and PDF, and its data as .npz."""
         photo, view, fields = self._ask(photo, form)
         folder = self.folder.new()
@@ -163,8 +163,8 @@ class Explorer:
         return [*map(str, paths), str(files.write_arrays(data, folder / "field-of-view.npz"))]
 
     def _ask(
-        self, photo: Image.Image | None, form: dict[str, Any]
-    ) -> tuple[Image.Image, View, dict[str, FieldOfView]]:
+        self, photo: Photo | None, form: dict[str, Any]
+    ) -> tuple[Photo, View, dict[str, FieldOfView]]:
         """The photo, the view, and each network's field of view."""
         photo, pair, x = pair_and_input(self.networks, photo, form["task"], form["trunk"])
         with as_user_error():

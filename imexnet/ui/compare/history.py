@@ -8,6 +8,7 @@ import gradio as gr
 from PIL import Image
 
 from imexnet.io.files import write_bytes
+from imexnet.io.photos import Photo
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import read
 from imexnet.ui.components.parts import NOT_KEPT, SHOWN, Folder, user_error
@@ -38,7 +39,7 @@ class History:
             elem_id="history",
         )
 
-    def remember(self, photo: Image.Image | None, kept: list[str]) -> tuple[list[str], dict]:
+    def remember(self, photo: Photo | None, kept: list[str]) -> tuple[list[str], dict]:
         """The photo before the others, each once, and the strip that shows them."""
         kept = [path for path in kept if Path(path).exists()]
         if photo is not None:
@@ -49,20 +50,20 @@ class History:
         return kept, gr.update(value=[thumb(path) for path in kept], visible=len(kept) > 1)
 
     @staticmethod
-    def recall(kept: list[str], event: gr.SelectData) -> Image.Image:
+    def recall(kept: list[str], event: gr.SelectData) -> Photo:
         """The chosen photo."""
         if event.index >= len(kept):
             raise user_error(NOT_KEPT)
         return read(kept[event.index])
 
 
-def small_copy(photo: Image.Image) -> bytes:
+def small_copy(photo: Photo) -> bytes:
     """A JPEG of the page's size; a PNG if its truth is known, which is found by its pixels."""
     buffer = BytesIO()
     if examples.is_qtip(photo) or examples.true_values(photo, "depth") is not None:
-        photo.save(buffer, "PNG")
+        photo.picture.save(buffer, "PNG")
     else:
-        small = photo.copy()
+        small = photo.picture.copy()
         small.thumbnail((SHOWN, SHOWN))
         small.save(buffer, "JPEG", quality=90)
     return buffer.getvalue()

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from imexnet.inference import predict_input
 from imexnet.io import files, point_cloud
-from imexnet.io.photos import full_size
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.ui.components import examples
@@ -79,7 +78,7 @@ class RoomView3D:
 
     def room(
         self,
-        photo: Image.Image | None,
+        photo: Photo | None,
         source: str = "imexnet",
         angle: float = point_cloud.KINECT_ANGLE,
         trunk: str = "plain",
@@ -93,8 +92,7 @@ class RoomView3D:
             trunk: of the networks, plain or pyramid.
         """
         photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
-        width, height = full_size(photo)
-        size = drawing.display_size((height, width), GRID)
+        size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")
             if metres is None:

@@ -10,6 +10,7 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer, forward
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components.answers import answer_pictures
@@ -93,14 +94,14 @@ class Several:
         return strips, table(rows, list(COLUMNS), COLUMNS) + note
 
     def _one(
-        self, photo: Image.Image, task: str, trunk: str, colours: str
+        self, photo: Photo, task: str, trunk: str, colours: str
     ) -> tuple[np.ndarray, dict[str, str]]:
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         with DEVICE:
             outputs = {kind: forward(network, x)[0] for kind, network in pair.items()}
         pictures, _ = answer_pictures(task, photo, outputs, colours=colours)
         height, width = pictures["resnet"].shape[:2]
-        shown = np.asarray(photo.resize((width, height), Image.Resampling.BILINEAR))
+        shown = np.asarray(photo.picture.resize((width, height), Image.Resampling.BILINEAR))
         strip = np.hstack([shown, *(pictures[kind] for kind in KINDS)])
         values = {k: _on_grid(task, o[task], o) for k, o in outputs.items()}
         return strip, _row(task, values["resnet"], values["imexnet"])

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from imexnet.inference import forward, predict_input
 from imexnet.io import files
-from imexnet.io.photos import full_size
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.ui.compare.explorer import Explorer
@@ -69,7 +68,7 @@ class Compare:
 
     def predict(
         self,
-        photo: Image.Image | None,
+        photo: Photo | None,
         task: str,
         trunk: str = "plain",
         colours: str = DEPTH_COLOURS,
@@ -117,10 +116,10 @@ class Compare:
                 self.summary: f'<div class="note">{words}</div>',
                 self.scores: examples.verdict(task, answers, truth),
                 self.against_truth: gr.update(visible=truth is not None or task == "qtips"),
-                self.values: pointer_values(task, outputs, truth, full_size(photo)),
+                self.values: pointer_values(task, outputs, truth, photo.full_size),
             }
 
-    def raw_values(self, photo: Image.Image | None, task: str, trunk: str = "plain") -> list[str]:
+    def raw_values(self, photo: Photo | None, task: str, trunk: str = "plain") -> list[str]:
         """Metres or classes at the photo's own size, its longer side at most 2048, as files.
 
         Args:
@@ -129,8 +128,7 @@ class Compare:
             trunk: of the networks for rooms, plain or pyramid.
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
-        width, height = full_size(photo)
-        size = drawing.display_size((height, width), min(RAW, max(width, height)))
+        size = drawing.display_size(photo.shape, min(RAW, max(photo.shape)))
         folder = self.folder.new()
         paths, together = [], {}
         for kind, network in pair.items():
@@ -140,9 +138,9 @@ class Compare:
         paths.append(files.write_together(task, together, folder / f"both-{task}.npz"))
         return [str(path) for path in paths]
 
-    def begin(self, photo: Image.Image | None, task: str) -> Changes:
+    def begin(self, photo: Photo | None, task: str) -> Changes:
         """For a new photo: the task that matches it, its size, its central pixel, no files."""
-        width, height = full_size(require_photo(photo))
+        width, height = require_photo(photo).full_size
         return {
             self.task: matching_task(photo, task),
             self.size: (width, height),

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer
+from imexnet.io.photos import Photo
 from imexnet.models.tasks import TASKS
 from imexnet.ui.components.parts import SHOWN, class_legend, colour_bar
 from imexnet.viz import drawing
@@ -21,13 +21,13 @@ COLOURS = {"Rainbow": DEPTH_COLOURS, "Even steps": "viridis_r", "Grey": "gray_r"
 
 def answer_pictures(
     task: str,
-    photo: Image.Image,
+    photo: Photo,
     outputs: Mapping[str, dict[str, Tensor]],
     truth: np.ndarray | None = None,
     colours: str = DEPTH_COLOURS,
 ) -> tuple[dict[str, np.ndarray], str]:
     """Answers, and the truth if known, as pictures of the page's size; their bar or legend."""
-    size = drawing.display_size((photo.height, photo.width), SHOWN)
+    size = drawing.display_size((photo.picture.height, photo.picture.width), SHOWN)
     known = {} if truth is None else {"truth": truth}
     if task == "depth":
         metres = {kind: answer(task, o, size).values for kind, o in outputs.items()} | known

@@ -10,11 +10,11 @@ from hashlib import sha256
 from html import escape
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 
 from imexnet.data import nyu, qtips
 from imexnet.inference import answer, resize
+from imexnet.io.photos import Photo
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
 from imexnet.models.tasks import TASKS
 from imexnet.places import KITCHENS
@@ -33,7 +33,7 @@ NO_QTIP = (
 @lru_cache(1)
 def _gallery() -> dict[str, nyu.Room]:
     """The rendered kitchens by the digest of their pixels, in their order."""
-    return {_digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
+    return {digest(room.photo): room for room in nyu.read_rooms(KITCHENS, "test")}
 
 
 def kitchens() -> list[str]:
@@ -41,23 +41,23 @@ def kitchens() -> list[str]:
     return [str(path) for path in sorted((KITCHENS / "rgb").glob("*.jpg"))]
 
 
-def qtip(index: int, longest: int) -> Image.Image:
+def qtip(index: int, longest: int) -> Photo:
     """A Q-tip, enlarged as it is."""
     picture, _ = qtips.qtip(QTIPS_SEED, index)
     size = drawing.display_size(picture.shape, longest)
-    return Image.fromarray(drawing.enlarge(picture, size, smooth=False))
+    return Photo.of(drawing.enlarge(picture, size, smooth=False))
 
 
-def is_qtip(photo: Image.Image) -> bool:
+def is_qtip(photo: Photo) -> bool:
     """Whether its grey values are those of a Q-tip."""
     return _true_qtip(photo) is not None
 
 
-def true_values(photo: Image.Image, task: str) -> np.ndarray | None:
+def true_values(photo: Photo, task: str) -> np.ndarray | None:
     """(h, w) true metres or classes; None where they are not known."""
     if task == "qtips":
         return _true_qtip(photo)
-    room = _gallery().get(_digest(np.asarray(photo)))
+    room = _gallery().get(digest(np.asarray(photo.picture)))
     if room is None:
         return None
     return room.depth if task == "depth" else room.labels
@@ -135,10 +135,13 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
     return {"mIoU ↑": f"{mean:.3f}", "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}"}
 
 
-def _true_qtip(photo: Image.Image) -> np.ndarray | None:
+def _true_qtip(photo: Photo) -> np.ndarray | None:
     """The label of a Q-tip, at any whole enlargement."""
-    return qtips.true_label(np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L")))
+    return qtips.true_label(
+        np.asarray(resize(photo.picture, (qtips.SIZE, qtips.SIZE)).convert("L"))
+    )
 
 
-def _digest(pixels: np.ndarray) -> str:
+def digest(pixels: np.ndarray) -> str:
+    """By which an example is known."""
     return sha256(f"{pixels.shape}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import to_input
-from imexnet.io.photos import endings, is_cut_short, is_plain
+from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
 from imexnet.models.spec import SHIPPED_TRUNKS, ModelSpec
 from imexnet.models.tasks import KINDS, TASKS
@@ -20,7 +19,7 @@ from imexnet.ui.components.parts import (
     LATEST,
     PRIVATE,
     SHOWN,
-    Photo,
+    PhotoUpload,
     decoded,
     unreadable,
     user_error,
@@ -38,7 +37,7 @@ QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown firs
 class Inputs:
     """The components of a tab's first column."""
 
-    photo: Photo
+    photo: PhotoUpload
     upload: gr.UploadButton
     task: gr.Radio
     examples: list[Any]  # of gr.Examples, which is typed as a function
@@ -48,8 +47,8 @@ class Inputs:
 def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     """Builds the column where it is called; `prefix` goes before each element's id."""
     kitchens = examples.kitchens()
-    rods = [example(i) for i in range(QTIPS)]
-    photo = Photo(
+    rods = [example(i).picture for i in range(QTIPS)]
+    photo = PhotoUpload(
         value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
         label="Photo",
         alt_text="Photo",
@@ -117,8 +116,8 @@ def on_new_photo(
 
 
 def pair_and_input(
-    networks: Mapping[str, Network], photo: Image.Image | None, task: str, trunk: str = "plain"
-) -> tuple[Image.Image, dict[str, Network], Tensor]:
+    networks: Mapping[str, Network], photo: Photo | None, task: str, trunk: str = "plain"
+) -> tuple[Photo, dict[str, Network], Tensor]:
     """The photo, the task's two networks, and the one tensor that both are shown."""
     photo, pair = require_photo(photo), pair_of(networks, task, trunk)
     network = pair["resnet"]
@@ -140,49 +139,49 @@ def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") ->
     return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
 
 
-def example(index: int) -> Image.Image:
+def example(index: int) -> Photo:
     """A Q-tip of the page's size."""
     return examples.qtip(index, SHOWN)
 
 
-def fresh() -> Image.Image:
+def fresh() -> Photo:
     """A Q-tip that nobody has seen yet."""
     return example(time.time_ns())
 
 
-def read(path: str) -> Image.Image:
-    """The picture in an uploaded file, or one clear sentence; a warning if it is only a part."""
+def read(path: str) -> Photo:
+    """The photo in an uploaded file, or one clear sentence; a warning if it is only a part."""
     try:
         return _told(decoded(path))
     except (OSError, ValueError) as error:
         raise unreadable(error) from None
 
 
-def to_show(path: str) -> str | Image.Image:
+def to_show(path: str) -> str | Photo:
     """An uploaded file as it is, if every browser shows its picture as it was read, or that."""
-    picture = read(path)
-    return path if is_plain(picture) else picture
+    photo = read(path)
+    return path if photo.is_plain else photo
 
 
-def as_read(photo: Image.Image | None) -> Any:
+def as_read(photo: Photo | None) -> Any:
     """The same for a file that the page shows already."""
-    return gr.skip() if is_plain(_told(require_photo(photo))) else photo
+    return gr.skip() if _told(require_photo(photo)).is_plain else photo
 
 
-def _told(picture: Image.Image) -> Image.Image:
-    if is_cut_short(picture):
+def _told(photo: Photo) -> Photo:
+    if photo.is_cut_short:
         gr.Warning(CUT_SHORT, title="Part of a picture")
-    return picture
+    return photo
 
 
-def require_photo(photo: Image.Image | None) -> Image.Image:
+def require_photo(photo: Photo | None) -> Photo:
     """The photo, or the sentence that asks for one."""
     if photo is None:
         raise user_error("Upload a photo first, or choose an example.")
     return photo
 
 
-def matching_task(photo: Image.Image | None, task: str) -> str:
+def matching_task(photo: Photo | None, task: str) -> str:
     """The task that matches a new photo: Q-tips for a Q-tip, otherwise none of them."""
     if examples.is_qtip(require_photo(photo)):
         return "qtips"

@@ -10,10 +10,9 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from imexnet.io.files import write_picture
-from imexnet.io.photos import UnfitError, read_photo, shrink
+from imexnet.io.photos import Photo, UnfitError, read_photo
 from imexnet.ui.components.words import explain
 from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
@@ -38,13 +37,13 @@ NOT_KEPT = (
 )
 
 
-class Photo(gr.Image):
-    """An upload that arrives as upright RGB whatever the file, or as one clear sentence."""
+class PhotoUpload(gr.Image):
+    """An image component whose handlers get and give a `Photo`; a bad file gives one sentence."""
 
     is_template = True  # the front end knows it as "image"
 
-    def preprocess(self, payload) -> Image.Image | None:  # pyright: ignore[reportIncompatibleMethodOverride]
-        """The picture as `to_rgb` gives it, without pixels that nothing on the page can show."""
+    def preprocess(self, payload) -> Photo | None:  # pyright: ignore[reportIncompatibleMethodOverride]
+        """The photo, without pixels that nothing on the page can show."""
         if payload is None:
             return None
         try:
@@ -52,9 +51,13 @@ class Photo(gr.Image):
         except (OSError, ValueError) as error:
             raise unreadable(error) from None
 
+    def postprocess(self, value) -> Any:
+        """For the browser; whatever `gr.Image` takes will do, too."""
+        return super().postprocess(value.picture if isinstance(value, Photo) else value)
 
-def decoded(path: str) -> Image.Image:
-    """The picture in a file, decoded for its first event and kept for the clicks that follow.
+
+def decoded(path: str) -> Photo:
+    """The photo in a file, decoded for its first event and kept for the clicks that follow.
 
     Raises:
         ValueError: as `read_photo`.
@@ -63,18 +66,18 @@ def decoded(path: str) -> Image.Image:
     photo = _photos.get(key)
     if photo is None:
         with DECODER:
-            photo = _photos.get(key) or shrink(read_photo(Path(path)))  # another event's, by now
+            photo = _photos.get(key) or read_photo(Path(path)).shrunk()  # another event's, by now
             _photos[key] = photo
             while sum(map(_size, _photos.values())) > PHOTOS_KEPT:
                 del _photos[next(iter(_photos))]
     return photo
 
 
-_photos: dict[tuple[str, int], Image.Image] = {}  # by path and time of the last change
+_photos: dict[tuple[str, int], Photo] = {}  # by path and time of the last change
 
 
-def _size(photo: Image.Image) -> int:
-    return 4 * photo.width * photo.height  # bytes: Pillow keeps RGB in four
+def _size(photo: Photo) -> int:
+    return 4 * photo.picture.width * photo.picture.height  # bytes: Pillow keeps RGB in four
 
 
 def forget_photos() -> None:

@@ -6,10 +6,9 @@ from typing import Any
 
 import gradio as gr
 import numpy as np
-from PIL import Image
 
 from imexnet.inference import to_grid
-from imexnet.io.photos import full_size
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, time_steps
 from imexnet.models.steps import IMEXStep
 from imexnet.models.tasks import KINDS
@@ -123,16 +122,16 @@ class Receptive:
         }
 
     def steps(
-        self, photo: Image.Image | None, task: str, clicked: tuple[int, int] | None
+        self, photo: Photo | None, task: str, clicked: tuple[int, int] | None
     ) -> tuple[Any, str]:
         """The window of both networks after each time step, where the photo was clicked."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
-        width, height = full_size(photo)
+        height, width = photo.shape
         column, row = clicked or (width // 2, height // 2)
         pixel = min(row, height - 1), min(column, width - 1)
         grid = (x.shape[-2], x.shape[-1])
         with as_user_error(), DEVICE:
-            cell = to_grid(pixel, (height, width), grid)
+            cell = to_grid(pixel, photo.shape, grid)
             found = {kind: reach_per_step(network, x, cell) for kind, network in pair.items()}
         size = drawing.display_size(grid, THUMBNAIL)
         shown = []

@@ -6,9 +6,9 @@ from typing import Any
 
 import gradio as gr
 import torch
-from PIL import Image
 from torch import Tensor
 
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, walk
 from imexnet.models.steps import ExplicitStep
 from imexnet.models.tasks import KINDS
@@ -44,7 +44,7 @@ def choice(photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
 
 
 def find(
-    networks: Mapping[str, Network], photo: Image.Image | None, task: str, kind: str, number: float
+    networks: Mapping[str, Network], photo: Photo | None, task: str, kind: str, number: float
 ) -> Layer:
     """The chosen time step of the chosen network, the last one if there are not so many."""
     _, pair, x = pair_and_input(networks, photo, task)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from imexnet.data import qtips
 from imexnet.inference import resize
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.steps import IMEXStep
 from imexnet.ode import reaction_diffusion
@@ -296,13 +297,14 @@ PATTERN_NOTE = (
 )
 
 
-def _grey(photo: Image.Image) -> np.ndarray:
+def _grey(photo: Photo) -> np.ndarray:
     """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a Q-tip at its own size."""
     if examples.is_qtip(photo):
-        return np.asarray(resize(photo, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
-    scale = min(1.0, (PHOTO_PIXELS / (photo.width * photo.height)) ** 0.5)
-    size = max(8, round(photo.width * scale)), max(8, round(photo.height * scale))
-    return np.asarray(photo.convert("L").resize(size, Image.Resampling.BOX), float) / 255
+        return np.asarray(resize(photo.picture, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
+    width, height = photo.picture.size
+    scale = min(1.0, (PHOTO_PIXELS / (width * height)) ** 0.5)
+    size = max(8, round(height * scale)), max(8, round(width * scale))
+    return np.asarray(resize(photo.picture.convert("L"), size), float) / 255
 
 
 def _channel(layer: Layer, c: int) -> np.ndarray:

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import gradio as gr
 import torch
-from PIL import Image
 from torch import Tensor
 
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.stability.growth import describe, norms, stretched
@@ -34,9 +34,7 @@ class Stretch:
         self.networks = networks
         self._build(photo, task)
 
-    def run(
-        self, photo: Image.Image | None, task: str, step_size: float, repeats: float
-    ) -> Changes:
+    def run(self, photo: Photo | None, task: str, step_size: float, repeats: float) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
         photo, pair, x = pair_and_input(self.networks, photo, task)
         with as_user_error():

@@ -9,6 +9,7 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
@@ -61,7 +62,7 @@ class Stability:
 
     def perturb(
         self,
-        photo: Image.Image | None,
+        photo: Photo | None,
         task: str,
         perturbation: str,
         severity: float,
@@ -123,7 +124,7 @@ class Stability:
         return gr.skip() if seen else self.perturb(*given)
 
     @staticmethod
-    def _truth(photo: Image.Image, task: str) -> np.ndarray | None:
+    def _truth(photo: Photo, task: str) -> np.ndarray | None:
         return examples.true_values(photo, task) if task == "qtips" else None
 
     def _build(self, tab: gr.Tab) -> None:
@@ -225,9 +226,9 @@ def _scores(
     return found
 
 
-def _as_picture(x: Tensor, photo: Image.Image) -> np.ndarray:
+def _as_picture(x: Tensor, photo: Photo) -> np.ndarray:
     """What a network is shown, at the page's size."""
-    size = drawing.display_size((photo.height, photo.width), SHOWN)
+    size = drawing.display_size((photo.picture.height, photo.picture.width), SHOWN)
     pixels = (x[0].permute(1, 2, 0).cpu().numpy() * 255).round().astype(np.uint8)
     pixels = pixels.repeat(3, axis=2) if pixels.shape[2] == 1 else pixels
     return drawing.enlarge(np.ascontiguousarray(pixels), size, smooth=False)
@@ -235,13 +236,13 @@ def _as_picture(x: Tensor, photo: Image.Image) -> np.ndarray:
 
 def _change_maps(
     task: str,
-    photo: Image.Image,
+    photo: Photo,
     clean: Mapping[str, dict[str, Tensor]],
     after: Mapping[str, dict[str, Tensor]],
 ) -> tuple[dict[str, np.ndarray], str]:
     """Where the answers changed, over the photo, on one scale for both, and its colour bar."""
-    size = drawing.display_size((photo.height, photo.width), SHOWN)
-    backdrop = np.asarray(photo.resize((size[1], size[0]), Image.Resampling.BILINEAR))
+    size = drawing.display_size((photo.picture.height, photo.picture.width), SHOWN)
+    backdrop = np.asarray(photo.picture.resize((size[1], size[0]), Image.Resampling.BILINEAR))
     maps = {}
     for kind in clean:
         grid = (clean[kind][task].shape[-2], clean[kind][task].shape[-1])
