@@ -7,9 +7,9 @@ from imexnet.viz import drawing
 
 
 def spotlights(photo, views, longest=1024):
-    size = drawing.display_size((photo.height, photo.width), longest)
+    size = drawing.display_size(photo.shape, longest)
     back = (
-        np.asarray(photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BICUBIC)) / 255
+        np.asarray(photo.picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)) / 255
     )
     maps = {
         k: gaussian_filter(v.sensitivity.astype(float), 1.8) / max(v.sensitivity.sum(), 1e-30)

@@ -85,4 +85,4 @@ def test_scores_of_classes_by_hand():
 
 def test_other_photos_get_no_verdict():
     assert examples.verdict("depth", {"resnet": np.ones((4, 4))}, None) == ""
-    assert "This is no Q-tip" in examples.verdict("qtips", {}, None)
+    assert examples.verdict("qtips", {}, None) == ""

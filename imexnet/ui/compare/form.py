@@ -29,6 +29,7 @@ QUERY_NOTE = (
     "periodic boundary, the left edge is next to the right one; with a mirrored boundary it is "
     "not. The weights are the same.</div>"
 )
+NO_VIEW = "This link does not name a view of this page: its example or a setting is not here."
 QUIET: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
 NUMBER: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
 
@@ -106,6 +107,8 @@ class ViewForm:
         """Photo and settings of a visitor's link, all but the pixel; without one, no change."""
         found = links.restore(dict(request.query_params))
         if found is None:
+            if "example" in request.query_params:
+                gr.Warning(NO_VIEW, title="Another example is shown")
             return gr.skip()
         photo, view = found
         later = {*self.pixel, *self.corner}

@@ -76,6 +76,11 @@ class RoomView3D:
         self.build.click(**asked, api_name="room")
         gr.on([self.source.input, self.angle.release], **asked, **PRIVATE)
 
+    def sources(self, photo: Photo) -> dict[str, Any]:
+        """Whose depth can be built for a photo: the truth only where it is known."""
+        known = examples.true_values(photo, "depth") is not None
+        return gr.update(choices=SOURCES if known else SOURCES[:-1], value="imexnet")
+
     def room(
         self,
         photo: Photo | None,
@@ -92,6 +97,8 @@ class RoomView3D:
             trunk: of the networks, plain or pyramid.
         """
         photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
+        if examples.is_qtip(photo):
+            raise user_error("A Q-tip has no depth. Choose a photo of a room.")
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")

@@ -42,7 +42,6 @@ from imexnet.viz.colours import DEPTH_COLOURS
 
 RAW = 2048  # longest side of the raw values to download
 SOON = 0.2  # seconds of the first network after which its answer is shown before the second's
-SMALL = ("Small networks, trained on photos of rooms.", "Small networks, trained on Q-tips.")
 RAW_NOTE = (
     "<div class=\"note\">Both networks' values at the photo's own size, its longer side at most "
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
@@ -93,12 +92,12 @@ class Compare:
             if alone and (x.is_cuda or seconds[kind]() < SOON):
                 continue  # both will be there before anyone can have looked
             arrays, legend = answer_pictures(task, photo, outputs, truth, colours)
-            words = (
-                SMALL[task == "qtips"] + f" Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
-            )
+            words = f"{_about(task, trunk)} Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
+            elif task == "qtips":
+                words = f"<b>{examples.NO_QTIP}</b>"
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(answers, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}
@@ -115,7 +114,8 @@ class Compare:
                 self.legend: legend,
                 self.summary: f'<div class="note">{words}</div>',
                 self.scores: examples.verdict(task, answers, truth),
-                self.against_truth: gr.update(visible=truth is not None or task == "qtips"),
+                self.against_truth: gr.update(visible=truth is not None),
+                self.error_bar: gr.update(visible=truth is not None and task == "depth"),
                 self.values: pointer_values(task, outputs, truth, photo.full_size),
             }
 
@@ -143,6 +143,7 @@ class Compare:
         width, height = require_photo(photo).full_size
         return {
             self.task: matching_task(photo, task),
+            self.room.source: self.room.sources(photo),
             self.size: (width, height),
             **self.explorer.form.at(width // 2, height // 2),
             **dict.fromkeys(self.files),
@@ -183,7 +184,7 @@ class Compare:
 
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
-        self.predicted = [*shown, *texts, self.against_truth, self.values]
+        self.predicted = [*shown, *texts, self.against_truth, self.values, self.error_bar]
         self.files = [self.raw, self.room.model]
         self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
         # First, as the first event takes the function's name in the API.
@@ -204,7 +205,7 @@ class Compare:
             runs.append(run.success(**self.explorer.event, **PRIVATE, **LATEST))
 
         form = self.explorer.form
-        begun = [self.task, self.size, *form.pixel, *form.corner, *self.files]
+        begun = [self.task, self.size, self.room.source, *form.pixel, *form.corner, *self.files]
         boxes = [self.answered, self.empty]
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -292,7 +293,7 @@ class Compare:
                     picture(f"Error of {plots.LABELS[kind]}", f"error-{kind}", visible=False)
                     for kind in KINDS
                 ]
-            gr.HTML(examples.error_bar())
+            self.error_bar = gr.HTML(examples.error_bar(), label="error scale", visible=False)
             self.scores = gr.HTML(label="scores", elem_id="scores")
 
     def _build_downloads(self) -> None:
@@ -302,6 +303,14 @@ class Compare:
             self.raw = gr.File(
                 label="Raw values", file_count="multiple", interactive=False, elem_id="raw"
             )
+
+
+def _about(task: str, trunk: str) -> str:
+    """What the networks are, as the page says beside their answers."""
+    if task == "qtips":
+        return "Small networks, trained on Q-tips."
+    shape = "" if trunk == "plain" else f" with a {trunk}"
+    return f"Small networks{shape}, trained on photos of rooms."
 
 
 def _if_any(picture: str | None) -> dict[str, Any]:

@@ -70,6 +70,7 @@ class Receptive:
         self.networks = networks
         self.folder = Folder()
         self.averages: dict[tuple, dict[str, Average]] = {}
+        self.farthest: dict[str, tuple[int, int]] = {}  # task → step and channel
         self._build(tab)
 
     def whole(
@@ -189,6 +190,28 @@ class Receptive:
             self.decay: field_of_view_figures.green_figure(found),
         }
 
+    def ranges(self, task: str) -> Changes:
+        """The steps and channels that the task's IMEXNet has; first that which reaches farthest."""
+        steps = time_steps(pair_of(self.networks, task)["imexnet"])
+        fewest = min(step.conv.weight.shape[0] for step in steps)
+        number, channel = self._farthest(task, fewest)
+        return {
+            self.number: gr.update(maximum=len(steps), value=number),
+            self.channel: gr.update(maximum=fewest - 1, value=channel),
+        }
+
+    def _farthest(self, task: str, channels: int) -> tuple[int, int]:
+        """Step, from 1, and channel with the longest decay length."""
+        if task not in self.farthest:
+            steps = time_steps(pair_of(self.networks, task)["imexnet"])
+            self.farthest[task] = max(
+                ((n, c) for n in range(1, len(steps) + 1) for c in range(channels)),
+                key=lambda at: (
+                    green(self._step(task, at[0]), at[1], 1.0, GREEN_GRIDS[task]).decay_length
+                ),
+            )
+        return self.farthest[task]
+
     def _step(self, task: str, number: int) -> IMEXStep:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
         step = steps[min(max(1, number), len(steps)) - 1]
@@ -207,7 +230,8 @@ class Receptive:
                     self._build_whole(chosen.task)
                 with gr.Tab("Green's function") as greens:
                     green = self._build_green(chosen.task)
-        greens.select(**green)
+        for event in (greens.select, chosen.task.input):
+            event(self.ranges, chosen.task, [self.number, self.channel], **PRIVATE).then(**green)
         tab.select(**steps)
         for begun in on_new_photo(chosen):
             begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps)
@@ -260,8 +284,10 @@ class Receptive:
     def _build_green(self, task: gr.Radio) -> dict[str, Any]:
         gr.HTML(GREEN_NOTE)
         with gr.Row(equal_height=True):
-            number = gr.Slider(1, MOST_STEPS, 1, step=1, label="Time step", elem_id="green-step")
-            channel = gr.Number(0, label="Channel", precision=0, minimum=0, min_width=90)
+            number = self.number = gr.Slider(
+                1, MOST_STEPS, 1, step=1, label="Time step", elem_id="green-step"
+            )
+            channel = self.channel = gr.Slider(0, 15, 0, step=1, label="Channel")
             h = gr.Slider(0, 100, 1, step=0.5, label="h", elem_id="green-h")
         with gr.Row():
             self.response = picture("G in space, logarithmic and signed", "green-response")

@@ -49,7 +49,7 @@ def build() -> Page:
         fill_width=True,
         analytics_enabled=False,
     ) as page:
-        gr.HTML(INTRODUCTION, js_on_load=static("names.js"))
+        gr.HTML(INTRODUCTION, js_on_load=static("page.js"))
         with gr.Tabs():
             with gr.Tab("Compare"):
                 Compare(page, folded)

@@ -22,10 +22,11 @@ function unpack(text) {
   return content;
 }
 
-// Where an image lies in its box, which may letterbox it.
+// Where an image lies in its box, which may letterbox it, and on the full screen enlarge it.
 function frame(image) {
   const box = image.getBoundingClientRect();
-  const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight, 1);
+  const most = image.closest(".fullscreen") ? Infinity : 1;
+  const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight, most);
   const [width, height] = [image.naturalWidth * scale, image.naturalHeight * scale];
   const [left, top] = [box.left + (box.width - width) / 2, box.top + (box.height - height) / 2];
   return { left, top, width, height };
@@ -81,10 +82,9 @@ function say() {
   if (!known || !clicks.length) {
     line.textContent = known && !known.classes
       ? `${HINT} Two clicks measure the distance between them.` : HINT;
-  } else if (known.classes || clicks.length === 1) {
-    line.textContent = `At the click: ${answers(clicks.at(-1)).join(" · ")}.`;
   } else {
-    line.textContent = distance();
+    const here = `At the point: ${answers(clicks.at(-1)).join(" · ")}.`;
+    line.textContent = known.classes || clicks.length === 1 ? here : `${here} ${distance()}`;
   }
 }
 
@@ -136,8 +136,10 @@ function mark() {
 }
 
 function followAddress() {
-  const query = document.querySelector("#view-state")?.dataset.query;
-  if (query === undefined || query === address) return;
+  const state = document.querySelector("#view-state");
+  if (!state && address === null) return; // the link that the page was opened with
+  const query = state?.dataset.query ?? ""; // without a photo, no view
+  if (query === address) return;
   address = query;
   const url = new URL(window.location.href);
   OURS.forEach((name) => url.searchParams.delete(name));
@@ -186,7 +188,10 @@ document.addEventListener("keydown", (event) => {
   const { stepX, stepY, width, height } = state.dataset, cells = event.shiftKey ? 10 : 1;
   const moved = (name, way, step, size) =>
     Math.max(0, Math.min(size - 1, Number(number(name).value) + way * cells * step));
-  ask(moved("column", move[0], stepX, width), moved("row", move[1], stepY, height));
+  const pixel = [moved("column", move[0], stepX, width), moved("row", move[1], stepY, height)];
+  if (known) clicks = [pixel.map((i, axis) => (i + 0.5) / known.size[axis])];
+  say();
+  ask(...pixel);
 }, options);
 document.addEventListener("load", (event) => { // of an image: a new answer is there
   event.target.closest?.(FOLLOWING)?.classList.remove("following");

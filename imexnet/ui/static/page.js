@@ -1,0 +1,22 @@
+// Names for what Gradio leaves without one, and pasting a photo where there is one already.
+function name() {
+  for (const [id, words] of [["kitchen", "Kitchen"], ["qtip", "Q-tip"]]) {
+    const items = document.querySelectorAll(`[id$="${id}"] .gallery-item`);
+    items.forEach((item, i) => item.setAttribute("aria-label", `${words} ${i + 1}`));
+  }
+  for (const box of document.querySelectorAll('div[aria-label="Empty value"]:not([role])')) {
+    box.setAttribute("role", "img"); // a plain div may not have a name
+  }
+}
+
+name();
+new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+document.addEventListener("paste", (event) => {
+  const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
+  const upload = document.querySelector("#upload input[type=file], input#upload[type=file]");
+  if (!file || !upload || event.target.matches?.("input, textarea")) return;
+  const files = new DataTransfer();
+  files.items.add(file);
+  upload.files = files.files;
+  upload.dispatchEvent(new Event("change", { bubbles: true }));
+});
