@@ -304,7 +304,7 @@ def test_classes_equal_argmax_and_softmax_of_the_enlarged_logits():
 
 def test_raw_depth_files_hold_metres_and_millimetres(tmp_path):
     metres = np.array([[0.5, 1.2345], [9.87654, 70.0]], np.float32)
-    array, picture = files.write_raw("depth", metres, tmp_path / "a-resnet-depth")
+    array, picture = files.write_raw(metres, tmp_path / "a-resnet-depth")
     assert np.array_equal(np.load(array), metres)
     with Image.open(picture) as image:
         values = np.asarray(image)

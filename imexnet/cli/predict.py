@@ -38,7 +38,7 @@ def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both
     for kind, picture in colours.pictures(task, values).items():
         path = pictures[kind]
         print(files.write_picture(picture, path, image))
-        print(*files.write_raw(task, values[kind], path.with_suffix("")), sep="\n")
+        print(*files.write_raw(values[kind], path.with_suffix("")), sep="\n")
 
 
 def field_of_view_command(

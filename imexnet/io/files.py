@@ -14,27 +14,30 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 SOURCE = "Source"  # in a PNG: what it was made of
 
 
-def write_raw(task: str, values: np.ndarray, stem: Path) -> list[Path]:
-    """`<stem>.npy`, and for depth in metres also `<stem>-mm.png`, 16-bit millimetres.
+def write_raw(values: np.ndarray, stem: Path) -> list[Path]:
+    """`<stem>.npy`, and for metres also `<stem>-mm.png`, 16-bit millimetres.
 
-    Depth is float32, other tasks are uint8 classes.
+    Args:
+        values: (H, W) metres in floating point, written as float32; or class numbers, as uint8.
+        stem: of the names.
     """
-    array = stem.with_name(f"{stem.name}.npy")
-    if task != "depth":
-        return [write_array(values.astype(np.uint8), array)]
-    millimetres = (values * 1000).round().clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
-    return [
-        write_array(values.astype(np.float32), array),
-        write_picture(millimetres, stem.with_name(f"{stem.name}-mm.png")),
-    ]
+    written = [write_array(_raw(values), stem.with_name(f"{stem.name}.npy"))]
+    if np.issubdtype(values.dtype, np.floating):
+        millimetres = (values * 1000).round().clip(0, np.iinfo(np.uint16).max).astype(np.uint16)
+        written.append(write_picture(millimetres, stem.with_name(f"{stem.name}-mm.png")))
+    return written
 
 
-def write_together(task: str, values: Mapping[str, np.ndarray], path: Path) -> Path:
-    """A .npz: an array a network, typed as in `write_raw`, and `readme`, which says the unit."""
-    unit = "depth in metres" if task == "depth" else f"class numbers of the task {task}"
-    kind = np.float32 if task == "depth" else np.uint8
-    readme = np.array(f"One array (height, width) a network: {unit}.")
-    return write_arrays({n: v.astype(kind) for n, v in values.items()} | {"readme": readme}, path)
+def write_together(values: Mapping[str, np.ndarray], reading: str, path: Path) -> Path:
+    """A .npz: one array per network, as `write_raw` writes it, and a `readme`.
+
+    Args:
+        values: network → (H, W).
+        reading: words for what they are, with the unit.
+        path: of the file.
+    """
+    readme = np.array(f"One array (height, width) per network: {reading}.")
+    return write_arrays({n: _raw(v) for n, v in values.items()} | {"readme": readme}, path)
 
 
 def write_array(values: np.ndarray, path: Path) -> Path:
@@ -134,6 +137,10 @@ def check_source(path: Path, source: Path) -> None:
         noted = None
     if noted != _source(source):
         raise ValueError(f"{path} was not made of {source}: choose another folder for the results")
+
+
+def _raw(values: np.ndarray) -> np.ndarray:
+    return values.astype(np.float32 if np.issubdtype(values.dtype, np.floating) else np.uint8)
 
 
 def _source(photo: Path) -> str:

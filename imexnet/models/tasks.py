@@ -36,6 +36,13 @@ class Task:
         """Names of the classes that a network tells apart, in the order of its logits."""
         return self.classes[self.first_class :]
 
+    @property
+    def reading(self) -> str:
+        """Words for what an answer's values are."""
+        if self.classes:
+            return f"class numbers of the task {self.name}"
+        return f"{self.name} in {self.unit}"
+
     def logit(self, class_number: int) -> int:
         """The channel of the output that stands for a class.
 

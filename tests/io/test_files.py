@@ -8,8 +8,34 @@ import numpy as np
 import pytest
 
 from imexnet.io import files
+from imexnet.models.tasks import TASKS
 
 PIXELS = np.zeros((4, 5, 3), np.uint8)
+
+
+def test_classes_are_written_as_bytes_and_metres_as_floats(tmp_path):
+    (array,) = files.write_raw(np.array([[0, 13]]), tmp_path / "classes")
+    assert np.load(array).dtype == np.uint8 and np.load(array).tolist() == [[0, 13]]
+    array, _ = files.write_raw(np.array([[0.5, 1.25]]), tmp_path / "depth")
+    assert np.load(array).dtype == np.float32 and np.load(array).tolist() == [[0.5, 1.25]]
+
+
+@pytest.mark.parametrize(
+    ("task", "kind", "words"),
+    [
+        ("depth", float, "depth in metres"),
+        ("segmentation", int, "class numbers of the task segmentation"),
+        ("qtips", int, "class numbers of the task qtips"),
+    ],
+)
+def test_both_networks_in_one_file_that_says_what_it_holds(tmp_path, task, kind, words):
+    values = {"resnet": np.ones((2, 3), kind), "imexnet": np.zeros((2, 3), kind)}
+    path = files.write_together(values, TASKS[task].reading, tmp_path / "both.npz")
+    with np.load(path) as both:
+        assert str(both["readme"]) == f"One array (height, width) per network: {words}."
+        for name, expected in values.items():
+            np.testing.assert_array_equal(both[name], expected)
+            assert both[name].dtype == (np.float32 if task == "depth" else np.uint8)
 
 
 def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):

@@ -158,7 +158,7 @@ def test_a_photo_is_read_however_it_is_sent(loop, small, tmp_path, given):
     read = loop.run_until_complete(
         small.preprocess_data(function, [4, "go", given(str(path))], None)
     )[2]
-    assert np.array_equal(np.asarray(read), np.asarray(PIXEL))
+    assert read.picture == PIXEL
 
 
 FILE = {"_type": "gradio.FileData"}

@@ -9,7 +9,7 @@ from imexnet.inference import forward, predict_input
 from imexnet.io import files
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.compare.explorer import Explorer
 from imexnet.ui.compare.history import History
 from imexnet.ui.compare.room_view_3d import RoomView3D
@@ -134,8 +134,10 @@ class Compare:
         for kind, network in pair.items():
             with DEVICE:
                 together[kind] = predict_input(network, task, x, size).values
-            paths += files.write_raw(task, together[kind], folder / f"{kind}-{task}")
-        paths.append(files.write_together(task, together, folder / f"both-{task}.npz"))
+            paths += files.write_raw(together[kind], folder / f"{kind}-{task}")
+        paths.append(
+            files.write_together(together, TASKS[task].reading, folder / f"both-{task}.npz")
+        )
         return [str(path) for path in paths]
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
