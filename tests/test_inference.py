@@ -24,8 +24,7 @@ from imexnet.inference import (
     to_grid,
     to_input,
 )
-from imexnet.io import files
-from imexnet.io.photos import MAX_MEGAPIXELS, Photo, read_photo, to_rgb
+from imexnet.io.photos import MAX_MEGAPIXELS, Photo, read_photo
 from imexnet.models.config import MODELS
 from imexnet.models.networks import Network, build
 from imexnet.viz import colours
@@ -47,18 +46,6 @@ def stored(image: Image.Image, format: str, **options) -> io.BytesIO:
     return buffer
 
 
-def test_plain_picture_is_unchanged():
-    photo = read_photo(stored(Image.fromarray(gradient()), "PNG"))
-    assert (np.asarray(photo.picture) == gradient()).all()
-
-
-def test_exif_rotation_is_applied():
-    exif = Image.Exif()
-    exif[0x0112] = 6  # shown rotated by 90° clockwise
-    photo = read_photo(stored(Image.fromarray(gradient()), "PNG", exif=exif))
-    assert (np.asarray(photo.picture) == np.rot90(gradient(), -1)).all()
-
-
 def test_grey_of_8_and_16_bits_give_the_same_picture():
     grey = gradient()[..., 0]
     wide = Image.fromarray(grey.astype(np.uint16) * 257)
@@ -74,30 +61,6 @@ def test_transparent_parts_become_white():
     photo = np.asarray(read_photo(stored(Image.fromarray(rgba), "PNG")).picture)
     assert (photo[:10] == 255).all()
     assert (photo[10:] == gradient()[10:]).all()
-
-
-@pytest.mark.parametrize("mode", ["CMYK", "P", "1", "LA", "L"])
-def test_other_modes_become_rgb(mode):
-    photo = to_rgb(Image.fromarray(gradient()).convert(mode))
-    assert photo.mode == "RGB"
-    assert photo.size == (40, 30)
-
-
-def test_animation_gives_its_first_frame():
-    frames = [Image.new("RGB", (9, 7), shade) for shade in ("red", "blue")]
-    buffer = stored(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert np.asarray(read_photo(buffer).picture)[3, 3].tolist() == [255, 0, 0]
-
-
-@pytest.mark.parametrize("content", [b"", b"no picture", b"\x89PNG\r\n\x1a\n broken"])
-def test_no_picture_gives_one_sentence(content):
-    with pytest.raises(ValueError, match="not a picture"):
-        read_photo(io.BytesIO(content))
-
-
-def test_missing_file_is_named(tmp_path):
-    with pytest.raises(ValueError, match=r"no file .*none\.png"):
-        read_photo(tmp_path / "none.png")
 
 
 def test_too_many_pixels_are_refused_before_decoding():
@@ -300,32 +263,6 @@ def test_classes_equal_argmax_and_softmax_of_the_enlarged_logits():
     assert (answered.classes == large.argmax(0).numpy() + 1).all()
     expected = large.softmax(0).max(0).values.numpy()
     np.testing.assert_allclose(answered.probability, expected, rtol=1e-5)
-
-
-def test_raw_depth_files_hold_metres_and_millimetres(tmp_path):
-    metres = np.array([[0.5, 1.2345], [9.87654, 70.0]], np.float32)
-    array, picture = files.write_raw(metres, tmp_path / "a-resnet-depth")
-    assert np.array_equal(np.load(array), metres)
-    with Image.open(picture) as image:
-        values = np.asarray(image)
-    assert values.tolist() == [[500, 1234], [9877, 65535]]
-    assert sorted(p.name for p in tmp_path.iterdir()) == [
-        "a-resnet-depth-mm.png",
-        "a-resnet-depth.npy",
-    ]
-
-
-def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, monkeypatch):
-    path = files.write_bytes(tmp_path / "a.npy", b"old")
-
-    def fail(*_):
-        raise OSError("disk full")
-
-    monkeypatch.setattr("os.replace", fail)
-    with pytest.raises(OSError, match="disk full"):
-        files.write_bytes(path, b"new")
-    assert path.read_bytes() == b"old"
-    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_depth_pictures_share_one_range():

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from imexnet.io import files
 from imexnet.models.tasks import TASKS
@@ -13,11 +14,18 @@ from imexnet.models.tasks import TASKS
 PIXELS = np.zeros((4, 5, 3), np.uint8)
 
 
-def test_classes_are_written_as_bytes_and_metres_as_floats(tmp_path):
-    (array,) = files.write_raw(np.array([[0, 13]]), tmp_path / "classes")
-    assert np.load(array).dtype == np.uint8 and np.load(array).tolist() == [[0, 13]]
-    array, _ = files.write_raw(np.array([[0.5, 1.25]]), tmp_path / "depth")
-    assert np.load(array).dtype == np.float32 and np.load(array).tolist() == [[0.5, 1.25]]
+def test_depth_is_written_in_metres_and_millimetres_and_classes_as_bytes(tmp_path):
+    metres = np.array([[0.5, 1.2345], [9.87654, 70.0]])
+    array, picture = files.write_raw(metres, tmp_path / "depth")
+    assert np.load(array).dtype == np.float32
+    assert np.array_equal(np.load(array), metres.astype(np.float32))
+    with Image.open(picture) as image:
+        assert np.asarray(image).tolist() == [[500, 1234], [9877, 65535]]
+    (classes,) = files.write_raw(np.array([[0, 13]]), tmp_path / "classes")
+    assert np.load(classes).dtype == np.uint8 and np.load(classes).tolist() == [[0, 13]]
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "depth-mm.png", "depth.npy", "classes.npy"
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -38,13 +46,14 @@ def test_both_networks_in_one_file_that_says_what_it_holds(tmp_path, task, kind,
             assert both[name].dtype == (np.float32 if task == "depth" else np.uint8)
 
 
-def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch):
+@pytest.mark.parametrize("step", ["pathlib.Path.write_bytes", "os.replace"])
+def test_a_failed_write_names_the_file_and_leaves_the_old_one(tmp_path, monkeypatch, step):
     path = files.write_bytes(tmp_path / "a.npy", b"old")
 
-    def full(_path: Path, _content: bytes) -> int:
+    def full(*_) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(step, full)
     with pytest.raises(OSError, match="No space left on device") as caught:
         files.write_bytes(path, b"new")
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(path))

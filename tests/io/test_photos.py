@@ -526,7 +526,7 @@ def test_a_photo_of_whatever_holds_one(tmp_path: Path):
     assert Photo.of(str(tmp_path / "a.png")) == photo == Photo.of(Image.open(io.BytesIO(turned)))
     assert Photo.of(photo) is photo
     pixels = np.rot90(scene(), -1)
-    for source in (pixels, pixels / 255, Image.fromarray(pixels)):
+    for source in (photo, pixels, pixels / 255, Image.fromarray(pixels)):
         assert np.array_equal(np.asarray(Photo.of(source).picture), pixels)
 
 

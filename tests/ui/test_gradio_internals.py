@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 import gradio.routes
+import numpy as np
 import pytest
 from conftest import ROOT
 from gradio.queueing import Event
@@ -18,6 +19,7 @@ from gradio.routes import App
 from gradio.state_holder import StateHolder
 from starlette.routing import Match
 
+from imexnet.io.photos import Photo
 from imexnet.ui.components.parts import ON_DEVICE, PhotoUpload
 from imexnet.ui.server import gradio_internals as internals
 from imexnet.ui.server.gradio_internals import HookedBlocks, forget_answered, is_pending
@@ -158,9 +160,15 @@ def test_every_route_is_one_of_gradio(page):
     assert not exists(f"{internals.API}/nothing")
 
 
-def test_the_upload_of_the_page_is_gradio_s_image():
+def test_the_upload_of_the_page_is_gradio_s_image(monkeypatch, tmp_path):
+    """A handler that gives a photo and one that gets it then have the same picture."""
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    photo = Photo.of(np.random.default_rng(0).integers(0, 256, (6, 9, 3), np.uint8))
     with gr.Blocks(analytics_enabled=False):
-        assert PhotoUpload().get_block_name() == "image"
+        upload = PhotoUpload(format="png")
+    assert upload.get_block_name() == "image"
+    got = upload.preprocess(upload.postprocess(photo))
+    assert got is not None and got.picture == photo.picture and got.full_size == (9, 6)
 
 
 def test_files_that_components_begin_with_are_in_the_upload_folder(page, tmp_path):
