@@ -57,6 +57,13 @@ def field_of_view_command(
     direction: Annotated[
         str, typer.Option(help="inputs that decide this output; outputs that this input moves")
     ] = "inputs",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="gradient, gradient-times-difference, integrated-blur, integrated-flat, "
+            "occlusion-mean, occlusion-blur; usual: integrated-flat for Q-tips, else gradient"
+        ),
+    ] = "usual",
     boundary: Annotated[
         str, typer.Option(help="Of the implicit solves: trained, periodic or mirrored.")
     ] = "trained",
@@ -84,7 +91,7 @@ def field_of_view_command(
     style = HeatMapStyle(scale, part, opacity, shares)
     other = corner(to) if to else None
     photo = open_photo(image)
-    question = questions.Question(task, (y, x), other, about, direction)
+    question = questions.Question(task, (y, x), other, about, direction, method)
     networks = {
         kind: with_boundary(network, boundary)
         for kind, network in load_networks(task, model, trunk).items()

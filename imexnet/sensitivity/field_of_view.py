@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from imexnet.models.networks import Network
 from imexnet.models.tasks import Task, task_named
+from imexnet.sensitivity.attribution import Attribution, Target
 from imexnet.sensitivity.measures import Measures, Region, measure, region
 from imexnet.sensitivity.window import explicit_window
 from imexnet.spectral.symbols import computing_type
@@ -51,8 +52,9 @@ class FieldOfView:
 
     Attributes:
         reading: what the network says there.
-        sensitivity: (h, w) float32 on the network's grid, ≥ 0.
-        derivative: (C, h, w), the signed ∂q / ∂x_c; or (1, h, w) of an `influence`.
+        sensitivity: (h, w) float32 on the network's grid, ≥ 0: Σ_c of the absolute derivative.
+        derivative: (C, h, w), the signed ∂q / ∂x_c, or another attribution to x_c; or (1, h, w)
+            of an occlusion or an `influence`.
         asked: rows and columns of the pixel or box on that grid.
         window: rows and columns of the explicit window.
         measures: how far it reaches.
@@ -122,6 +124,7 @@ def field_of_view(
     pixel: tuple[int, int],
     other: tuple[int, int] | None = None,
     class_number: int | None = None,
+    attribute: Attribution | None = None,
 ) -> FieldOfView:
     """S of the output of `network` at `pixel` (row, column), with its measures.
 
@@ -132,15 +135,40 @@ def field_of_view(
         pixel: (row, column) of the output.
         other: the opposite corner, for the mean over a box.
         class_number: whose logit is asked for; see `ask`.
+        attribute: in place of the gradient, which comes with the answer; see `METHODS`.
 
     Raises:
         ValueError: if the pixel lies outside the picture, or there is no such class.
     """
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel, other)
-    derivative, outputs = _derivative_and_outputs(network, x, ask(task, asked, class_number))
     window = _hull(network, asked, size)
+    if attribute is None:
+        derivative, outputs = _derivative_and_outputs(network, x, ask(task, asked, class_number))
+    else:
+        with differentiable(network, x) as leaf, torch.no_grad():
+            outputs = network(leaf)
+            q = _pinned(_checked(task, class_number), outputs, asked, class_number)
+            derivative = attribute(Target(lambda pictures: q(network(pictures)), window), leaf)
+        _check_finite(derivative)
     return _view(task_named(task), derivative, outputs, asked, window, class_number)
+
+
+def _pinned(
+    task: Task, outputs: dict[str, Tensor], asked: Region, class_number: int | None
+) -> Scalar:
+    """As `ask`, of each picture: winner and runner-up stay those of `outputs` in all of them."""
+    where = (slice(None), slice(None), *asked)
+    if task.classes and class_number is None:
+        pair = outputs[task.name][where].topk(2, dim=1).indices
+
+        def margin(others: dict[str, Tensor]) -> Tensor:
+            y = others[task.name][where]
+            first, second = y.gather(1, pair.expand(len(y), -1, -1, -1)).unbind(1)
+            return (first - second).mean((1, 2))
+
+        return margin
+    return lambda others: task.quantity(others[task.name][where], class_number).mean((1, 2))
 
 
 def influence(
@@ -239,11 +267,13 @@ def _view(
 ) -> FieldOfView:
     signed = derivative.detach().to(computing_type(derivative)).cpu().numpy()
     s = np.abs(signed).sum(axis=0)
-    reading = _reading(task, outputs[task.name][0][(slice(None), *asked)], class_number)
+    reading = read_output(task, outputs[task.name][0][(slice(None), *asked)], class_number)
     return FieldOfView(reading, s, signed, asked, window, measure(s, asked, window))
 
 
-def _reading(task: Task, values: Tensor, class_number: int | None) -> Metres | ClassReading:
+def read_output(
+    task: Task, values: Tensor, class_number: int | None = None
+) -> Metres | ClassReading:
     """What outputs (C, h, w) say, in the mean over their pixels."""
     values = values.detach()
     if not task.classes:

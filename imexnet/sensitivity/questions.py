@@ -10,10 +10,18 @@ from imexnet.inference import to_grid
 from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS, task_named
-from imexnet.sensitivity.field_of_view import FieldOfView, Metres, field_of_view, influence
+from imexnet.sensitivity.attribution import GRADIENT, METHODS, usual_method
+from imexnet.sensitivity.field_of_view import (
+    ClassReading,
+    FieldOfView,
+    Metres,
+    field_of_view,
+    influence,
+)
 
 ANSWER = "answer"
 DIRECTIONS = ("inputs", "outputs")
+USUAL = "usual"
 
 Pixel = tuple[int, int]
 
@@ -30,9 +38,11 @@ class Question:
             class, its logit.
         direction: "inputs", what the output here depends on; or "outputs", what a brighter input
             pixel moves.
+        method: a key of `METHODS`; or "usual", that of the task.
 
     Raises:
-        ValueError: for a task, a class or a direction that is not there; for a box of inputs.
+        ValueError: for a task, a class, a direction or a method that is not there; for a box of
+            inputs, and for any method but the gradient of what an input moves.
     """
 
     task: str
@@ -40,6 +50,7 @@ class Question:
     other: Pixel | None = None
     about: str = ANSWER
     direction: str = "inputs"
+    method: str = USUAL
 
     def __post_init__(self) -> None:
         task_named(self.task)
@@ -53,11 +64,24 @@ class Question:
             )
         if self.direction == "outputs" and self.other is not None:
             raise ValueError("what an input moves is asked for a pixel, not for a box")
+        if self.method not in methods():
+            raise ValueError(
+                f"the method must be one of {', '.join(methods())}, got {self.method!r}"
+            )
+        if self.direction == "outputs" and self.method not in (USUAL, GRADIENT):
+            raise ValueError(f"what an input moves is a {GRADIENT}; {self.method} asks for inputs")
 
     @property
     def class_number(self) -> int | None:
         """Of the class that is asked about."""
         return None if self.about == ANSWER else TASKS[self.task].classes.index(self.about)
+
+    @property
+    def asked_by(self) -> str:
+        """The name of the method that answers."""
+        if self.method != USUAL:
+            return self.method
+        return GRADIENT if self.direction == "outputs" else usual_method(self.task)
 
     @property
     def place(self) -> str:
@@ -83,6 +107,11 @@ def abouts(task: str) -> list[str]:
     return [ANSWER, *TASKS[task].predicted]
 
 
+def methods() -> list[str]:
+    """How one can ask: "usual", and the methods by their names."""
+    return [USUAL, *METHODS]
+
+
 def ask_all(
     networks: Mapping[str, Network], photo: PhotoLike, x: Tensor, question: Question
 ) -> dict[str, FieldOfView]:
@@ -105,15 +134,25 @@ def ask_all(
         if question.direction == "outputs":
             found[kind] = influence(network, question.task, x, cell, question.class_number)
             continue
-        found[kind] = field_of_view(network, question.task, x, cell, other, question.class_number)
+        # The gradient itself comes with the answer, in one pass.
+        method = question.asked_by
+        attribute = None if method == GRADIENT else METHODS[method].attribute
+        found[kind] = field_of_view(
+            network, question.task, x, cell, other, question.class_number, attribute
+        )
     return found
 
 
 def reading(view: FieldOfView) -> str:
-    """What the network says there, in words: metres, or class and probability."""
-    if isinstance(view.reading, Metres):
-        return f"{view.reading.value:.2f} m"
-    return f"{view.reading.name}, p = {view.reading.probability:.2f}"
+    """What the network says there, in words."""
+    return in_words(view.reading)
+
+
+def in_words(read: Metres | ClassReading) -> str:
+    """Metres, or class and probability."""
+    if isinstance(read, Metres):
+        return f"{read.value:.2f} m"
+    return f"{read.name}, p = {read.probability:.2f}"
 
 
 def arrays(question: Question, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
@@ -122,6 +161,7 @@ def arrays(question: Question, views: Mapping[str, FieldOfView]) -> dict[str, np
         "pixel": np.array(question.pixel),
         "other": np.array(question.other or question.pixel),
         "question": np.array(f"{question.task}, {question.about}, {question.direction}"),
+        "method": np.array(question.asked_by),
     }
     for kind, view in views.items():
         read = view.reading

@@ -66,7 +66,7 @@ def colour_stops(name: str, count: int = 17) -> list[str]:
 
 
 def heat_values(
-    s: np.ndarray, peak: float, logarithmic: bool = True, decades: int = DECADES
+    s: np.ndarray, peak: float, logarithmic: bool = True, decades: float = DECADES
 ) -> np.ndarray:
     """S relative to `peak` on [-1, 1]: linear, or logarithmic over so many decades per sign."""
     relative = s / peak if peak > 0 else np.zeros_like(s)

@@ -15,6 +15,7 @@ from matplotlib.patches import Rectangle
 from PIL import Image
 
 from imexnet.io.photos import Photo, PhotoLike
+from imexnet.sensitivity.attribution import METHODS
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.green import Green
 from imexnet.sensitivity.measures import cumulative_mass, radial_profile, region, set_level
@@ -194,13 +195,15 @@ def green_figure(found: Green) -> Figure:
 
 def caption(question: Question, style: HeatMapStyle, views: Mapping[str, FieldOfView]) -> str:
     """One paragraph that says what the figure shows."""
-    part = {"absolute": "Σ_c |∂q/∂x_c|", "signed": "Σ_c ∂q/∂x_c"}.get(
-        style.part, f"|∂q/∂x| of the {style.part} channel"
+    method = METHODS[question.asked_by]
+    symbol = method.symbol
+    part = {"absolute": f"Σ_c |{symbol}|", "signed": f"Σ_c {symbol}"}.get(
+        style.part, f"|{symbol.removesuffix('_c')}| of the {style.part} channel"
     )
     of = f"q = {question.scalar} at {question.place}"
-    first = f"Input sensitivity {part}, {of}"
     if question.other is not None:
-        first = f"Input sensitivity {part}, q = mean of {question.scalar} over {question.place}"
+        of = f"q = mean of {question.scalar} over {question.place}"
+    first = f"{method.title} {part}, {of}"
     if question.direction == "outputs":
         first = (
             f"Change of q = {question.scalar} at every output for a brighter input pixel at "

@@ -1,0 +1,91 @@
+"""Spotlight: the photo, lit only where the networks looked."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from PIL import Image
+from scipy.ndimage import gaussian_filter
+
+from imexnet.sensitivity.field_of_view import FieldOfView
+from imexnet.sensitivity.measures import Region
+from imexnet.viz import colours, drawing
+from imexnet.viz.heat_maps import window_edges
+
+LONGEST = 1024  # pixels along the longer side, at least
+SMOOTHING = 1.8  # input pixels: two openings of stride 2 leave a plaid of that scale in gradients
+DECADES = 2.5  # of S from full light to none
+GAMMA = 0.3  # below 1, so that the photo stays readable where little light falls
+FRAME = "#808080"
+
+
+def light(views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
+    """Network → its light on [0, 1], (h, w): log S over `DECADES`, on one scale for all networks.
+
+    S / ΣS is averaged by a Gaussian of `SMOOTHING`; within the window, if nothing comes from
+    outside: up to its edge there is light, and none beyond.
+
+    Args:
+        views: network → field of view.
+    """
+    return {kind: np.clip(plane, 0, 1) for kind, plane in _below_zero(views).items()}
+
+
+def spotlights(photo: Image.Image, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
+    """Network → the photo times light^γ, (H, W, 3) uint8, its longer side at least `LONGEST`.
+
+    The window is framed where nothing comes from outside it.
+
+    Args:
+        photo: what the networks were shown.
+        views: network → field of view.
+    """
+    size = drawing.display_size((photo.height, photo.width), max(LONGEST, *photo.size))
+    enlarged = photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    rgb = np.asarray(enlarged, np.float32)
+    pictures = {}
+    for kind, plane in _below_zero(views).items():
+        view = views[kind]
+        brightness = _enlarged(plane, view, size)[..., None] ** GAMMA
+        picture = (rgb * brightness).round().astype(np.uint8)
+        if view.measures.outside_window == 0:
+            picture = drawing.frame(picture, *window_edges(view, size), FRAME)
+        pictures[kind] = picture
+    return pictures
+
+
+def _below_zero(views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
+    """The same on [-1, 1]: what is clipped at 0 before it is enlarged gets a ragged edge."""
+    smooth = {kind: _smoothed(view) for kind, view in views.items()}
+    peak = max(float(s.max()) for s in smooth.values())
+    return {
+        kind: 2 * colours.heat_values(s, peak, decades=2 * DECADES) - 1
+        for kind, s in smooth.items()
+    }
+
+
+def _smoothed(view: FieldOfView) -> np.ndarray:
+    """S / ΣS, each pixel averaged over its neighbours within the lit part."""
+    s = view.sensitivity.astype(np.float64)
+    found = np.zeros(s.shape)
+    part = _lit(view)
+    weight = gaussian_filter(np.ones_like(s[part]), SMOOTHING, mode="constant")
+    found[part] = gaussian_filter(s[part], SMOOTHING, mode="constant") / weight
+    return found / max(s.sum(), 1e-300)
+
+
+def _lit(view: FieldOfView) -> Region:
+    """All that there can be light on: the window, or the picture."""
+    return (slice(None), slice(None)) if view.measures.outside_window > 0 else view.window
+
+
+def _enlarged(plane: np.ndarray, view: FieldOfView, size: tuple[int, int]) -> np.ndarray:
+    """Light at (H, W), bicubic within the lit part, whose edge stays hard."""
+    found = np.zeros(size, np.float32)
+    part = _lit(view)
+    edges = window_edges(view, size) if part == view.window else ((0, size[0]), (0, size[1]))
+    rows, columns = (slice(*map(round, ends)) for ends in edges)
+    inside = Image.fromarray(plane[part].astype(np.float32))
+    shape = found[rows, columns].shape
+    enlarged = inside.resize(shape[::-1], Image.Resampling.BICUBIC)
+    found[rows, columns] = np.clip(np.asarray(enlarged), 0, 1)
+    return found
