@@ -70,7 +70,7 @@ def _fitted(picture: np.ndarray, pixel: tuple[int, int], room: tuple[int, int]) 
     scale = min(room[0] / height, room[1] / width)
     size = max(1, round(height * scale)), max(1, round(width * scale))
     method = Image.Resampling.NEAREST if scale > 2 else Image.Resampling.LANCZOS
-    shown = Image.fromarray(picture).convert("RGB").resize(size[::-1], method)
+    shown = Image.fromarray(picture).convert("RGB").resize((size[1], size[0]), method)
     row, column = ((p + 0.5) * n / m for p, n, m in zip(pixel, size, (height, width), strict=True))
     return Image.fromarray(drawing.mark(np.asarray(shown), row, column))
 

@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image
 from scipy.ndimage import gaussian_filter
 
+from imexnet.io.photos import Photo, PhotoLike
 from imexnet.sensitivity.field_of_view import FieldOfView
 from imexnet.sensitivity.measures import Region
 from imexnet.viz import colours, drawing
@@ -30,7 +31,7 @@ def light(views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
     return {kind: np.clip(plane, 0, 1) for kind, plane in _below_zero(views).items()}
 
 
-def spotlights(photo: Image.Image, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
+def spotlights(photo: PhotoLike, views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
     """Network → the photo times light^γ, (H, W, 3) uint8, its longer side at least `LONGEST`.
 
     The window is framed where nothing comes from outside it.
@@ -39,17 +40,18 @@ def spotlights(photo: Image.Image, views: Mapping[str, FieldOfView]) -> dict[str
         photo: what the networks were shown.
         views: network → field of view.
     """
-    size = drawing.display_size((photo.height, photo.width), max(LONGEST, *photo.size))
-    enlarged = photo.convert("RGB").resize((size[1], size[0]), Image.Resampling.BICUBIC)
+    picture = Photo.of(photo).picture
+    size = drawing.display_size((picture.height, picture.width), max(LONGEST, *picture.size))
+    enlarged = picture.resize((size[1], size[0]), Image.Resampling.BICUBIC)
     rgb = np.asarray(enlarged, np.float32)
     pictures = {}
     for kind, plane in _below_zero(views).items():
         view = views[kind]
         brightness = _enlarged(plane, view, size)[..., None] ** GAMMA
-        picture = (rgb * brightness).round().astype(np.uint8)
+        lit = (rgb * brightness).round().astype(np.uint8)
         if view.measures.outside_window == 0:
-            picture = drawing.frame(picture, *window_edges(view, size), FRAME)
-        pictures[kind] = picture
+            lit = drawing.frame(lit, *window_edges(view, size), FRAME)
+        pictures[kind] = lit
     return pictures
 
 

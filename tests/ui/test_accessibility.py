@@ -1,7 +1,6 @@
 """For everybody: names, contrast, the keyboard alone, small screens, still pictures."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from html import escape
 from typing import Any
 
 import gradio as gr
@@ -13,6 +14,7 @@ from imexnet.models.spec import ModelSpec
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
+from imexnet.sensitivity.summary import summary
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.compare import links
 from imexnet.ui.compare.form import QUIET, ViewForm
@@ -35,7 +37,7 @@ from imexnet.ui.components.parts import (
 from imexnet.viz import field_of_view_figures, plots
 from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
-from imexnet.viz.spotlight import in_a_sentence, spotlights
+from imexnet.viz.spotlight import spotlights
 
 
 class Explorer:
@@ -100,6 +102,7 @@ class Explorer:
         part: str = View.part,
         opacity: float = View.opacity,
         contours: Sequence[int] = View.contours,
+        method: str = View.method,
     ) -> Changes:
         """What both networks' answers at one pixel depend on.
 
@@ -118,17 +121,20 @@ class Explorer:
             part: absolute, signed, red, green or blue.
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
+            method: gradient, integrated gradients and others; "usual" is that of the task.
         """
         form: dict[str, Any] = {
             "task": task, "column": column, "row": row, "about": about,
             "other_column": other_column, "other_row": other_row, "direction": direction,
             "boundary": boundary, "trunk": trunk,
             "scale": scale, "part": part, "opacity": opacity, "contours": contours,
+            "method": method,
         }  # fmt: skip
         photo, view, fields = self._ask(photo, form)
         with as_user_error():
             heats = heat_maps(photo, fields, view.question, view.style, SHOWN)
         lit = spotlights(photo, fields)
+        said = summary(view.question, fields, self._window_width(view))
         pictures = self.folder.pictures(
             {f"{kind}-looked-here": picture for kind, picture in lit.items()}
             | {f"{kind}-sensitivity": picture for kind, picture in heats.items()}
@@ -141,7 +147,7 @@ class Explorer:
                 for name, pair in (("looked-here", self.spotlights), ("sensitivity", self.maps))
                 for kind, shown in zip(KINDS, pair, strict=True)
             },
-            self.sentence: f'<p class="sentence">{in_a_sentence(fields)}</p>',
+            self.sentence: f'<p class="sentence">{escape(said)}</p>',
             self.measures: f"{self._measures(view, fields)}{link}</div>",
             self.decay: field_of_view_figures.decay_figure(fields),
             self.bar: _heat_bar(view.style),
@@ -175,9 +181,7 @@ class Explorer:
 
     def _measures(self, view: View, fields: Mapping[str, FieldOfView]) -> str:
         question = view.question
-        width = window_width(
-            self.networks[ModelSpec.for_task(view.task, view.trunk, "resnet").name].config
-        )
+        width = self._window_width(view)
         readings = {kind: questions.reading(field) for kind, field in fields.items()}
         rows = [
             (f"Answer at {question.place}", readings),
@@ -189,6 +193,10 @@ class Explorer:
             "network's input. Lines are drawn on a smoothed map. "
         )
         return table(rows, KINDS) + note
+
+    def _window_width(self, view: View) -> int:
+        resnet = ModelSpec.for_task(view.task, view.trunk, "resnet")
+        return window_width(self.networks[resnet.name].config)
 
     def _build(self, chosen: Inputs, size: gr.State, trunk: gr.Radio) -> None:
         self.form = ViewForm(chosen, size, trunk)

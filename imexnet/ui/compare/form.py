@@ -7,7 +7,8 @@ import gradio as gr
 from gradio.components import Component
 
 from imexnet.models.networks import TRAINED
-from imexnet.sensitivity.questions import ANSWER, abouts
+from imexnet.sensitivity.attribution import METHODS
+from imexnet.sensitivity.questions import ANSWER, USUAL, abouts
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.compare import links
 from imexnet.ui.compare.view import View
@@ -23,6 +24,10 @@ ANSWERS = {
 DIRECTIONS = [("what decided this output", "inputs"), ("which outputs this input moves", "outputs")]
 PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
 EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
+METHOD_CHOICES = [
+    ("What is usual: the gradient, for Q-tips integrated gradients", USUAL),
+    *((method.title, name) for name, method in METHODS.items()),
+]
 QUERY_NOTE = (
     "<div class=\"note\">For classes, the answer is the winner's logit minus the runner-up's. "
     "The outputs that an input moves are those that change when it becomes brighter. With a "
@@ -68,7 +73,7 @@ class ViewForm:
             "other_column": self.other_column, "other_row": self.other_row,
             "direction": self.direction, "boundary": self.boundary, "trunk": trunk,
             "scale": self.scale, "part": self.part, "opacity": self.opacity,
-            "contours": self.contours,
+            "contours": self.contours, "method": self.method,
         }  # fmt: skip
         self.pixel = [self.column, self.row]
         self.corner = [self.other_column, self.other_row]
@@ -80,10 +85,12 @@ class ViewForm:
         whatever comes last is what the visitor sees in them.
         """
         gr.on([number.submit for number in (*self.pixel, *self.corner)], **view, **PRIVATE)
-        chosen = (self.about, self.boundary, self.scale, self.part, self.contours)
+        chosen = (
+            self.about, self.method, self.boundary, self.scale, self.part, self.contours
+        )  # fmt: skip
         changed = [component.input for component in chosen]
         gr.on([*changed, self.opacity.release], **view, **QUIET, **LATEST)
-        box = [self.place, self.corners, *self.corner, self.direction]
+        box = [self.place, self.corners, *self.corner, self.direction, self.method]
         placed = self.place.input(self.placed, [self.place, self.size, *self.pixel], box, **QUIET)
         turned = self.direction.input(self.turned, self.direction, box, **QUIET)
         for event in (placed, turned):
@@ -154,7 +161,12 @@ class ViewForm:
         if direction == "inputs":
             return gr.skip()
         corner = dict.fromkeys(self.corner)
-        return {self.place: "pixel", self.corners: gr.update(visible=False), **corner}
+        return {
+            self.place: "pixel",
+            self.corners: gr.update(visible=False),
+            self.method: USUAL,  # what an input moves is a gradient
+            **corner,
+        }
 
     def _build_query(self) -> None:
         self.direction = gr.Radio(
@@ -167,6 +179,7 @@ class ViewForm:
             elem_id="about",
             allow_custom_value=True,  # the API takes classes of every task
         )
+        self.method = gr.Dropdown(METHOD_CHOICES, value=View.method, label="By", elem_id="method")
         self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
         self.boundary = gr.Radio(EDGES, value=View.boundary, label="Boundary", elem_id="boundary")
         gr.HTML(QUERY_NOTE)

@@ -11,6 +11,7 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.compare.explorer import Explorer
+from imexnet.ui.compare.hide import Hide
 from imexnet.ui.compare.history import History
 from imexnet.ui.compare.room_view_3d import RoomView3D
 from imexnet.ui.compare.several import Several
@@ -142,7 +143,8 @@ class Compare:
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
         """For a new photo: the task that matches it, its size, its central pixel, no files."""
-        width, height = require_photo(photo).full_size
+        photo = require_photo(photo)
+        width, height = photo.full_size
         return {
             self.task: matching_task(photo, task),
             self.room.source: self.room.sources(photo),
@@ -192,6 +194,7 @@ class Compare:
         # First, as the first event takes the function's name in the API.
         self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.trunk)
+        self.hide.answer_events(chosen, self.explorer.form.pixel, self.trunk)
         several.answer_clicks(self.task, self.trunk, self.colours)
         given = [self.photo, self.task, self.trunk]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
@@ -266,6 +269,8 @@ class Compare:
                         buttons=["fullscreen"],
                         elem_id="slider",
                     )
+                with gr.Tab("Hide a part"):
+                    self.hide = Hide(self.networks, self.folder)
                 with gr.Tab("In 3-D"):
                     self.room = RoomView3D(self.networks, self.folder)
             with gr.Row(elem_id="spots"):

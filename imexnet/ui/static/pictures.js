@@ -2,11 +2,12 @@
 // pixel that is asked about, by mouse, finger or arrow keys, and the address that follows it.
 // Runs in the page's component `values`, whose value is the JSON of `answers.pointer_values`.
 const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-imexnet",
-  "spot-resnet", "spot-imexnet", "heat-resnet", "heat-imexnet"].map((name) => "#" + name).join(", ");
+  "spot-resnet", "spot-imexnet", "heat-resnet", "heat-imexnet", "change-resnet",
+  "change-imexnet"].map((name) => "#" + name).join(", ");
 const FOLLOWING = "#spot-resnet, #spot-imexnet, #heat-resnet, #heat-imexnet";
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const OURS = ["task", "example", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
-  "scale", "part", "opacity", "lines"]; // of the address
+  "scale", "part", "opacity", "lines", "method"]; // of the address
 const NAMES = { resnet: "ResNet", imexnet: "IMEXNet", truth: "Truth" };
 const HINT = `${matchMedia("(hover: none)").matches ? "Tap" : "Point at"} a picture to read its values.`;
 let known = null;
