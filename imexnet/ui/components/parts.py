@@ -51,7 +51,7 @@ class PhotoUpload(gr.Image):
         except (OSError, ValueError) as error:
             raise unreadable(error) from None
 
-    def postprocess(self, value) -> Any:
+    def postprocess(self, value: Any) -> Any:
         """For the browser; whatever `gr.Image` takes will do, too."""
         return super().postprocess(value.picture if isinstance(value, Photo) else value)
 
