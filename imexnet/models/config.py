@@ -149,6 +149,8 @@ _QTIPS = ModelConfig(
     std=(0.082,),
     size=(64, 64),
 )
+_RODS = replace(_QTIPS, heads=(("rods", 4),), mean=(0.28,), std=(0.12,), largest=256)
+_PATHS = replace(_RODS, heads=(("paths", 3),), std=(0.09,))
 _INDOOR = ModelConfig(
     step="explicit",
     stages=(
@@ -186,6 +188,10 @@ MODELS = {
     "qtips-imexnet": replace(_QTIPS, step="imex"),
     # 31 steps: the first depth whose window of 3 + 4 · 31 = 127 pixels spans the whole picture.
     "qtips-resnet-deep": replace(_QTIPS, stages=(Stage(channels=16, stride=1, steps=31),)),
+    "rods-resnet": _RODS,
+    "rods-imexnet": replace(_RODS, step="imex", reach=(0.5, 16.0)),
+    "paths-resnet": _PATHS,
+    "paths-imexnet": replace(_PATHS, step="imex", reach=(0.5, 16.0)),
     "indoor-resnet": _INDOOR,
     "indoor-imexnet": replace(_INDOOR, step="imex"),
     "indoor-pyramid-resnet": _PYRAMID,
