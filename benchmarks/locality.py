@@ -18,7 +18,7 @@ from functools import lru_cache
 from itertools import product
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
+from scipy.ndimage import maximum_filter
 
 from imexnet.data.drawn import Drawn
 from imexnet.data.qtips import BLACK, CLASSES, WHITE, qtips
@@ -32,9 +32,7 @@ Marks = tuple[int, ...]
 
 def seen(marker: np.ndarray, width: int) -> np.ndarray:
     """Whether the window round each pixel of (H, W) holds any of the marker."""
-    padded = np.pad(marker, width // 2)
-    rows = sliding_window_view(padded, width, axis=0).any(-1)
-    return np.asarray(sliding_window_view(rows, width, axis=1).any(-1))
+    return maximum_filter(marker.astype(np.uint8), width, mode="constant") > 0
 
 
 @lru_cache
