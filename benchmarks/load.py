@@ -130,7 +130,7 @@ def given(component: dict[str, Any], photo: dict, chance: random.Random) -> obje
     if kind in PHOTO_KINDS or kind == "file":
         return photo if kind in PHOTO_KINDS else [photo, photo]
     if str(props.get("elem_id")).endswith("task"):
-        return chance.choice(list(TASKS))
+        return chance.choice([name for name, task in TASKS.items() if task.shipped])
     return 7 if kind == "number" and props.get("value") is None else props.get("value")
 
 

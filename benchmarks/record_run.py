@@ -32,11 +32,16 @@ def row(checkpoint: Path, minutes: float) -> dict[str, str]:
         kitchens = card.metrics["kitchens"]
         scores = [depth[name] for name in SCORES[:3]] + [classes[name] for name in SCORES[3:5]]
         scores.append(kitchens["depth"]["abs_rel"] if kitchens else float("nan"))
-        facts = [card.training[name] for name in ("command", "seed", "epochs")]
+        return row_of(card.training, dict(zip(SCORES, scores, strict=True)), minutes)
     except (KeyError, TypeError) as error:
         raise ValueError(f"{checkpoint.name} holds no scores on rooms") from error
-    cells = [str(date.today()), _commit(), *map(str, facts)]
-    cells += [*(f"{score:.4f}" for score in scores), f"{minutes:.0f}"]
+
+
+def row_of(training: dict, scores: dict[str, float], minutes: float) -> dict[str, str]:
+    """A row of what the header says of the training, and of scores; those not named are nan."""
+    facts = [str(training[name]) for name in ("command", "seed", "epochs")]
+    cells = [str(date.today()), _commit(), *facts]
+    cells += [*(f"{scores.get(name, float('nan')):.4f}" for name in SCORES), f"{minutes:.0f}"]
     return dict(zip(COLUMNS, cells, strict=True))
 
 

@@ -1,28 +1,42 @@
-"""What each part of the method is worth: variants of the plain indoor networks, one recipe.
+"""What each part of the method is worth: variants of the plain networks, one recipe.
 
-    python benchmarks/variants.py train VARIANT --data NYU --seed 0    (a row of runs.csv)
-    python benchmarks/variants.py table                                (of the ablation)
-    python benchmarks/variants.py steps                                (of the number of steps)
-    python benchmarks/variants.py figure FILE.png                      (the same as a picture)
+    python benchmarks/variants.py train VARIANT --data NYU --seed 0        (a row of runs.csv)
+    python benchmarks/variants.py train VARIANT --on rods --seed 0 1 2     (or paths)
+    python benchmarks/variants.py table --on rods                          (of the ablation)
+    python benchmarks/variants.py steps                                    (of the number of steps)
+    python benchmarks/variants.py figure FILE.png                          (the same as a picture)
 
-All are trained for `EPOCHS` epochs and scored on the validation split.
+All are trained for `EPOCHS` epochs, or for those of `--epochs`, and scored on the validation split;
+`--rate` is the peak of the learning rate. Scores of every picture go to pictures.csv. The table
+takes for each variant the rate that did best, and compares with `--against` picture by picture.
 """
 
 import argparse
 import io
+import re
 import statistics
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from compare_runs import deviation, groups, summary
-from record_run import append, row
+from pictures import note, paired, per_picture
+from record_run import append, number, row, row_of
 from sizes import multiply_adds
 
+from imexnet.data import nyu
+from imexnet.data.sequences import DRAW
+from imexnet.evaluation import score_drawn, score_room
+from imexnet.io.files import write_bytes
+from imexnet.models.checkpoints import load, read
 from imexnet.models.config import MODELS, ModelConfig
-from imexnet.models.networks import build, parameter_count
+from imexnet.models.folding import fold
+from imexnet.models.networks import Network, build, parameter_count
 from imexnet.program import run
 from imexnet.sensitivity.window import window_width
 
@@ -34,19 +48,61 @@ SCORES = {
     "mean_iou": "mIoU",
     "pixel_accuracy": "accuracy",
 }
+NOISE = 0.1  # σ of the noisy pictures, twice what any network was trained with
+LARGER, LARGER_PICTURES = 128, 64  # pixels a side of pictures twice as large as those of training
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What variants are compared on.
+
+    Attributes:
+        base: of the two networks' names.
+        scores: columns of runs.csv → their titles.
+        per_picture: scores of pictures.csv → their titles; the first is compared in pairs.
+        best: of the scores, what a learning rate is chosen by; the smallest if it is an error.
+    """
+
+    base: str
+    scores: dict[str, str]
+    per_picture: dict[str, str]
+    best: str
+
+    @property
+    def rooms(self) -> bool:
+        """Whether it needs photos; all others are drawn."""
+        return self.base == "indoor"
+
+
+_DRAWN_SCORES = {name: SCORES[name] for name in ("mean_iou", "pixel_accuracy")}
+_DRAWN_PER_PICTURE = {
+    "right": "right",
+    "right_noisy": f"right, σ = {NOISE}",
+    "right_larger": f"right, {LARGER} × {LARGER}",
+}
+GROUNDS = {
+    "rooms": Ground(
+        "indoor",
+        SCORES,
+        {"abs_rel": "AbsRel", "scaled_abs_rel": "AbsRel, scaled", "accuracy": "accuracy"},
+        "abs_rel",
+    ),
+    "rods": Ground("rods", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
+    "paths": Ground("paths", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
+}
 COUNTS = (2, 4, 8, 16)
 """Numbers of time steps, half of them at 64 channels and half at 96; 4 as shipped."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """Differences from the shipped plain IMEXNet.
+    """Differences from the plain IMEXNet with the paper's 3×3 stencils, all alike, and h = 1.
 
     Attributes:
         words: what it is.
         network: fields of `ModelConfig`.
         recipe: fields of `TrainConfig`.
-        steps: time steps in all.
+        steps: time steps in all on rooms; on other grounds as many in proportion.
     """
 
     words: str
@@ -56,13 +112,32 @@ class Variant:
 
     @property
     def config(self) -> ModelConfig:
-        """The network."""
-        shipped = MODELS["indoor-imexnet"]
-        first, *others = shipped.stages
-        stages = (first, *(replace(stage, steps=self.steps // 2) for stage in others))
+        """The network for rooms."""
+        return self.on("rooms")
+
+    def on(self, ground: str) -> ModelConfig:
+        """The network for a ground."""
+        shipped, scale = MODELS[f"{GROUNDS[ground].base}-resnet"], self.steps / 4
+        stages = tuple(replace(stage, steps=round(stage.steps * scale)) for stage in shipped.stages)
         return replace(shipped, stages=stages, **{"step": "imex", **self.network})
 
 
+@dataclass(frozen=True)
+class Setting:
+    """How a variant is trained: on which ground, for how many epochs, at which peak rate."""
+
+    on: str = "rooms"
+    epochs: int | None = None
+    rate: float | None = None
+
+    def options(self) -> str:
+        """As on the command line; what is left at its default is not named."""
+        ground = " --data NYU" if GROUNDS[self.on].rooms else f" --on {self.on}"
+        epochs = "" if self.epochs in (None, EPOCHS) else f" --epochs {self.epochs}"
+        return ground + epochs + ("" if self.rate is None else f" --rate {self.rate:g}")
+
+
+REACH = (0.5, 16.0)
 ABLATION = {
     "explicit": Variant("explicit step: the ResNet", {"step": "explicit"}),
     "imex": Variant("IMEX step, as shipped"),
@@ -77,6 +152,27 @@ ABLATION = {
     "scale-half": Variant("stencil started half as large", {"reach": (0.5, 0.5)}),
     "scale-double": Variant("stencil started twice as large", {"reach": (2.0, 2.0)}),
     "stencil-decay": Variant("weight decay on the stencil", {}, {"stencil_decay": 5e-2}),
+    "reach": Variant("stencils log-spaced from 0.5 to 16", {"reach": REACH}),
+    "h-range": Variant("h log-spaced from 1/16 to 64", {"step_size_range": (1 / 16, 64.0)}),
+    "stencils-2": Variant("two stencils per channel", {"stencils": 2}),
+    "stencils-2-reach": Variant("two stencils, log-spaced", {"stencils": 2, "reach": REACH}),
+    "stencil-5-reach": Variant("5×5 stencil, log-spaced", {"stencil_size": 5, "reach": REACH}),
+    "stencils-2-5-reach": Variant(
+        "two 5×5 stencils, log-spaced", {"stencils": 2, "stencil_size": 5, "reach": REACH}
+    ),
+    "identity": Variant("L = I", {"operator": "identity"}),
+    "damped": Variant("L = αI, α trained per channel", {"step": "damped"}),
+    "laplacians": Variant("L the Laplacian at three scales", {"step": "laplacians"}),
+    "laplacian-4": Variant("L = −4²Δ", {"step": "laplacians", "lengths": (4.0,)}),
+    "laplacian-16": Variant("L = −16²Δ", {"step": "laplacians", "lengths": (16.0,)}),
+    "dilated": Variant(
+        "dilated kernels (1, 2, 4, 8, 4, 1)", {"step": "dilated", "dilations": (1, 2, 4, 8, 4, 1)}
+    ),
+    "mean": Variant("mean of f added", {"step": "mean"}),
+    "squeeze-excitation": Variant("squeeze-and-excitation", {"step": "squeeze-excitation"}),
+    "large-kernel": Variant("31×31 depthwise kernel", {"step": "large-kernel"}),
+    "global-filter": Variant("free global filter", {"step": "global-filter"}),
+    "attention": Variant("self-attention at 1/8", {"step": "attention"}),
 }
 STEPS = {
     f"{kind}-{n}": Variant(f"{n} {kind} steps", {"step": kind}, steps=n)
@@ -87,13 +183,17 @@ STEPS = {
 VARIANTS = ABLATION | STEPS
 
 
-def command(name: str, seed: int | None = None) -> str:
+TABLE = [*ABLATION, "explicit-8"]
+"""Those of the ablation, and the ResNet of twice the depth."""
+
+
+def command(name: str, seed: int | None = None, setting: Setting = Setting()) -> str:
     """What trains a variant; without a seed, what all its rows in runs.csv have in common."""
     given = "" if seed is None else f" --seed {seed}"
-    return f"python benchmarks/variants.py train {name} --data NYU{given}"
+    return f"python benchmarks/variants.py train {name}{setting.options()}{given}"
 
 
-def train(name: str, data: Path, seed: int, out: Path) -> None:
+def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) -> None:
     """Trains one variant and appends its scores to runs.csv; goes on where it was stopped.
 
     The minutes are those of the last call.
@@ -101,33 +201,154 @@ def train(name: str, data: Path, seed: int, out: Path) -> None:
     from imexnet.training.loop import fit
     from imexnet.training.recipes import recipe
 
-    variant, begun = VARIANTS[name], time.monotonic()
-    kind = "resnet" if variant.config.step == "explicit" else "imexnet"
-    config = replace(recipe(f"indoor-{kind}", seed=seed, epochs=EPOCHS), **variant.recipe)
-    checkpoint = out / f"{name}-{seed}.safetensors"
-    words = command(name, seed)
+    variant, begun, ground = VARIANTS[name], time.monotonic(), GROUNDS[setting.on]
+    if ground.rooms and data is None:
+        raise ValueError("rooms need --data, the folder that prepare-nyu writes")
+    architecture = variant.on(setting.on)
+    kind = "resnet" if architecture.step == "explicit" else "imexnet"
+    epochs = EPOCHS if setting.epochs is None else setting.epochs
+    config = recipe(f"{ground.base}-{kind}", seed=seed, epochs=epochs)
+    config = replace(config, **variant.recipe)
+    if setting.rate is not None:
+        config = replace(config, learning_rate=setting.rate)
+    given = "-".join(re.findall(r"(?:on|epochs|rate) (\S+)", setting.options()))
+    checkpoint = out / f"{'-'.join(filter(None, (name, given)))}-{seed}.safetensors"
+    words = command(name, seed, setting)
+    folder = data if ground.rooms else None
     if not checkpoint.exists():
-        fit(config, checkpoint, data, resume=True, architecture=variant.config, command=words)
+        fit(config, checkpoint, folder, resume=True, architecture=architecture, command=words)
     minutes = (time.monotonic() - begun) / 60
-    append({**row(checkpoint, minutes), "command": words})
+    network = load(checkpoint)
+    if ground.rooms:
+        assert data is not None
+        note(command(name, None, setting), seed, of_rooms(network, data))
+        append({**row(checkpoint, minutes), "command": words})
+    else:
+        note(command(name, None, setting), seed, of_drawn(network, ground.base))
+        card, _ = read(checkpoint)
+        scores = {score: card.metrics[score] for score in ground.scores}
+        append({**row_of(card.training, scores, minutes), "command": words})
 
 
-def scores(name: str) -> dict[str, list[float]] | None:
+def of_rooms(network: Network, data: Path) -> dict[str, list[float]]:
+    """Score → its value on each photo of the validation split."""
+    found = [score_room(network, room) for room in nyu.read_rooms(data, "val")]
+    counts = [(room.confusion.trace(), room.confusion.sum()) for room in found]
+    return {
+        "abs_rel": [room.depth["abs_rel"] for room in found],
+        "scaled_abs_rel": [room.scaled["abs_rel"] for room in found],
+        "accuracy": [float(right / of) if of else float("nan") for right, of in counts],
+    }
+
+
+def of_drawn(network: Network, task: str) -> dict[str, list[float]]:
+    """Score → the share of the objects of each picture that are right: clean, noisy, larger."""
+    from imexnet.training.tasks import VALIDATED, VALIDATION_STREAM
+
+    def shares(count: int, size: int, noise: float = 0.0) -> list[float]:
+        drawn = (DRAW[task](VALIDATION_STREAM, index, size) for index in range(count))
+        right: dict[int, list[bool]] = {}
+        for one in score_drawn(network, task, drawn, noise)[1]:
+            right.setdefault(one.picture, []).append(one.right)
+        return [statistics.mean(found) for found in right.values()]
+
+    size = network.config.size[0]
+    return {
+        "right": shares(VALIDATED, size),
+        "right_noisy": shares(VALIDATED, size, NOISE),
+        "right_larger": shares(LARGER_PICTURES, LARGER),
+    }
+
+
+def scores(name: str, setting: Setting = Setting()) -> dict[str, list[float]] | None:
     """Score → its values over the seeds."""
-    rows = groups().get(command(name), [])
-    return {score: [float(row[score]) for row in rows] for score in SCORES} if rows else None
+    rows = groups().get(command(name, None, setting), [])
+    names = GROUNDS[setting.on].scores
+    return {score: [number(row[score]) for row in rows] for score in names} if rows else None
 
 
-def table(names: dict[str, str], columns: dict[str, dict[str, str]]) -> str:
-    """Markdown: a line a variant with its scores; `columns` are more cells by title and name."""
-    heads = ["variant", *columns, "seeds", *SCORES.values()]
+def best(name: str, setting: Setting) -> Setting:
+    """The setting with the learning rate that did best, of those with the most seeds."""
+    stem, ground = command(name, None, setting), GROUNDS[setting.on]
+    pattern = re.escape(stem) + r"(?: --rate (\S+))?"
+    found = [match for words in groups() if (match := re.fullmatch(pattern, words))]
+    tried = [replace(setting, rate=float(m[1]) if m[1] else None) for m in found]
+    sign = -1 if ground.best == "abs_rel" else 1
+
+    def merit(one: Setting) -> tuple[int, float]:
+        values = (scores(name, one) or {})[ground.best]
+        return len(values), sign * statistics.mean(values)
+
+    return max(tried, key=merit, default=setting)
+
+
+def ablation(setting: Setting, against: str, timed: bool) -> str:
+    """The table of the ablation on a ground, from runs.csv and pictures.csv."""
+    ground = GROUNDS[setting.on]
+    chosen = {name: best(name, setting) for name in TABLE}
+    trained = [name for name in TABLE if scores(name, chosen[name])]
+    columns: dict[str, dict[str, str]] = {
+        "parameters": {
+            n: f"{parameter_count(build(VARIANTS[n].on(setting.on))):,}" for n in trained
+        },
+        "rate": {n: "recipe" if chosen[n].rate is None else f"{chosen[n].rate:g}" for n in trained},
+    }
+    if timed:
+        columns["ms"] = {n: f"{milliseconds(VARIANTS[n].on(setting.on)):.1f}" for n in trained}
+    words = {name: command(name, None, chosen[name]) for name in TABLE}
+    after: dict[str, dict[str, str]] = {}
+    for score, title in ground.per_picture.items():
+        if score not in ("abs_rel", "accuracy"):
+            after[title] = {
+                n: _spread([float(np.nanmean(v)) for v in per_picture(words[n], score).values()])
+                for n in trained
+            }
+        after[f"{title} − {against}"] = {
+            n: _interval(paired(words[n], words[against], score)) if n != against else "—"
+            for n in trained
+        }
+    names = {name: VARIANTS[name].words for name in trained}
+    return table(names, columns, lambda name: scores(name, chosen[name]), ground.scores, after)
+
+
+def _spread(values: list[float]) -> str:
+    return summary(values, 3) if values else "—"
+
+
+def _interval(found: tuple[float, float, float] | None) -> str:
+    return "—" if found is None else f"{found[0]:+.3f} [{found[1]:+.3f}, {found[2]:+.3f}]"
+
+
+def milliseconds(config: ModelConfig, repeats: int = 9) -> float:
+    """Median time of one picture of the training size, as folded for inference, on this machine."""
+    network, times = fold(build(config).eval()), []
+    picture = torch.rand(1, config.channels, *config.size)
+    with torch.inference_mode():
+        for _ in range(repeats + 2):
+            begun = time.perf_counter()
+            network(picture)
+            times.append(1000 * (time.perf_counter() - begun))
+    return statistics.median(times[2:])
+
+
+def table(
+    names: dict[str, str],
+    columns: dict[str, dict[str, str]],
+    values: Callable[[str], dict[str, list[float]] | None] = scores,
+    titles: dict[str, str] = SCORES,
+    after: dict[str, dict[str, str]] | None = None,
+) -> str:
+    """Markdown: a line per variant; `columns` stand before its scores, `after` behind them."""
+    last = after or {}
+    heads = ["variant", *columns, "seeds", *titles.values(), *last]
     lines = [heads, ["---"] * len(heads)]
     for name, words in names.items():
-        found = scores(name)
+        found = values(name)
         if found:
-            cells = [summary(found[score], 3) for score in SCORES]
-            more = [cells[name] for cells in columns.values()]
-            lines.append([words, *more, str(len(found["abs_rel"])), *cells])
+            cells = [summary(found[score], 3) for score in titles]
+            before, behind = ([cells[name] for cells in more.values()] for more in (columns, last))
+            count = str(len(next(iter(found.values()))))
+            lines.append([words, *before, count, *cells, *behind])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
@@ -165,7 +386,6 @@ def figure(path: Path) -> None:
     """
     from matplotlib.figure import Figure
 
-    from imexnet.io.files import write_bytes
     from imexnet.viz.plots import LABELS, SERIES
 
     drawn = Figure(figsize=(10, 3.2), layout="constrained")
@@ -202,18 +422,28 @@ def main(arguments: list[str]) -> int:
     actions = parser.add_subparsers(dest="action", required=True)
     training = actions.add_parser("train")
     training.add_argument("variant", choices=VARIANTS)
-    training.add_argument("--data", type=Path, required=True)
-    training.add_argument("--seed", type=int, default=0)
+    training.add_argument("--data", type=Path, help="the folder that prepare-nyu writes, for rooms")
+    training.add_argument("--seed", type=int, nargs="+", default=[0])
+    training.add_argument("--rate", type=float, help="peak of the learning rate")
     training.add_argument("--out", type=Path, default=Path("runs"))
-    actions.add_parser("table")
+    printed = actions.add_parser("table")
+    printed.add_argument("--against", choices=TABLE, default="explicit")
+    printed.add_argument("--time", action="store_true", help="also time each variant here")
+    for action in (training, printed):
+        action.add_argument("--on", choices=GROUNDS, default="rooms")
+        action.add_argument("--epochs", type=int)
     actions.add_parser("steps")
     actions.add_parser("figure").add_argument("file", type=Path)
     given = parser.parse_args(arguments)
     try:
         if given.action == "train":
-            train(given.variant, given.data, given.seed, given.out)
+            if given.rate is not None and not 0 < given.rate < np.inf:
+                raise ValueError(f"--rate must be positive and finite, got {given.rate:g}")
+            setting = Setting(given.on, given.epochs, given.rate)
+            for seed in given.seed:
+                train(given.variant, given.data, seed, given.out, setting)
         elif given.action == "table":
-            print(table({name: variant.words for name, variant in ABLATION.items()}, {}))
+            print(ablation(Setting(given.on, given.epochs), given.against, given.time))
         elif given.action == "steps":
             print(steps_table())
         else:

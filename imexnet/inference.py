@@ -50,7 +50,7 @@ class Classes(Answer):
     """The winning class per pixel and its probability.
 
     Attributes:
-        classes: (H, W) uint8; rooms 1…13 (`data.nyu.CLASSES`), Q-tips 0…3.
+        classes: (H, W) uint8; rooms 1…13 (`data.nyu.CLASSES`), Q-tips and rods 0…3, paths 0…2.
         probability: (H, W) float32, softmax of the logits.
     """
 
@@ -65,9 +65,12 @@ class Classes(Answer):
 def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
     """(H, W) at which a picture (H, W) is shown to the network.
 
-    As many pixels as in training, the picture's aspect ratio, whole pixels of the last grid.
+    As many pixels as in training, the picture's aspect ratio, whole pixels of the last grid; or
+    the picture's own size, if it is not larger than the configuration's `largest`.
     """
     height, width = picture_size
+    if max(picture_size) <= config.largest:
+        return picture_size
     scale = math.sqrt(math.prod(config.size) / (height * width))
     shortest = max(SMALLEST_GRID * config.stride, SMALLEST_COARSE_GRID * config.coarsest)
     longest = math.prod(config.size) // shortest
@@ -150,7 +153,7 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
 def predict(photo: PhotoLike, network: Network, task: Literal["depth"]) -> Depth: ...
 @overload
 def predict(
-    photo: PhotoLike, network: Network, task: Literal["segmentation", "qtips"]
+    photo: PhotoLike, network: Network, task: Literal["segmentation", "qtips", "rods", "paths"]
 ) -> Classes: ...
 @overload
 def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes: ...
@@ -164,7 +167,7 @@ def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes:
         photo: a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA,
             of bytes, or in floating point on [0, 1]; or what `read_photo` made of a file.
         network: in eval mode, as `load_pretrained` gives it; all is worked out on its device.
-        task: one of the network's: "depth" and "segmentation", or "qtips".
+        task: one of the network's: "depth" and "segmentation", or "qtips", "rods" or "paths".
 
     Returns:
         `Depth` or `Classes`, whose arrays are (H, W) as the upright photo.

@@ -55,7 +55,7 @@ TESTED = {
     r"python benchmarks/uploads\.py": (
         "benchmarks/test_uploads.py::test_table_has_a_line_a_kind_and_a_column_a_network"
     ),
-    r"python benchmarks/locality\.py": (
+    r"python benchmarks/locality\.py.*": (
         "benchmarks/test_locality.py::test_a_wider_window_is_never_worse_and_the_widest_knows_all"
     ),
 }

@@ -1,4 +1,4 @@
-"""Commands that score a network over a data set: evaluate qtips, evaluate indoor."""
+"""Commands that score a network over a data set: evaluate qtips, rods, paths and indoor."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,10 +11,17 @@ from imexnet.cli.options import (
     Trunk,
     Weights,
     known_trunk,
+    load_answering,
     load_network,
     parameters,
     print_result,
 )
+
+Model = Annotated[str, typer.Option(help="resnet or imexnet")]
+Folder = Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")]
+Images = Annotated[int, typer.Option(min=1, help="Fresh pictures to draw without --data.")]
+Side = Annotated[int, typer.Option(help="Rows and columns of fresh pictures, 64 … 256.")]
+Noise = Annotated[float, typer.Option(help="σ of Gaussian noise on the [0, 1] picture.")]
 
 
 def evaluate_qtips(
@@ -52,4 +59,57 @@ def evaluate_indoor(
     network = load_network(ModelSpec("indoor", known_trunk(trunk), model), weights)
     rooms = nyu.read_rooms(data, split)
     scores = evaluation.evaluate_indoor(network, rooms)
+    print_result({"model": model, **parameters(network), **scores}, as_json)
+
+
+def evaluate_rods(
+    model: Model,
+    data: Folder = None,
+    images: Images = 1000,
+    size: Side = 64,
+    noise: Noise = 0.0,
+    seed: Seed = 0,
+    weights: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """IoU, accuracy and rods that are right, by their length: fresh pictures of 3 to 5 rods."""
+    _evaluate_drawn("rods", model, data, images, size, noise, seed, weights, as_json)
+
+
+def evaluate_paths(
+    model: Model,
+    data: Folder = None,
+    images: Images = 1000,
+    size: Side = 64,
+    noise: Noise = 0.0,
+    seed: Seed = 0,
+    weights: Weights = None,
+    as_json: AsJson = False,
+) -> None:
+    """IoU, accuracy and curves that are right, by their length: fresh pictures of 2 or 3 curves."""
+    _evaluate_drawn("paths", model, data, images, size, noise, seed, weights, as_json)
+
+
+def _evaluate_drawn(
+    task: str,
+    model: str,
+    data: Path | None,
+    images: int,
+    size: int,
+    noise: float,
+    seed: int,
+    weights: Path | None,
+    as_json: bool,
+) -> None:
+    from imexnet import evaluation
+    from imexnet.data.drawn import from_folder
+    from imexnet.data.sequences import DRAW
+    from imexnet.models.tasks import TASKS
+
+    network = load_answering(task, model, weights)
+    classes = len(TASKS[task].classes)
+    drawn = (
+        from_folder(data, classes) if data else [DRAW[task](seed, i, size) for i in range(images)]
+    )
+    scores = evaluation.evaluate_drawn(network, task, drawn, noise, seed)
     print_result({"model": model, **parameters(network), **scores}, as_json)

@@ -25,7 +25,7 @@ StartFrom = Annotated[
 ]
 Resume = Annotated[bool, typer.Option("--resume", help="Go on from the last finished epoch.")]
 Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file.")]
-Task = Annotated[str, typer.Option(help="depth, segmentation or qtips")]
+Task = Annotated[str, typer.Option(help="depth, segmentation, qtips, rods or paths")]
 Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
 Noise = Annotated[
@@ -106,7 +106,7 @@ def known_trunk(trunk: str) -> str:
     return trunk
 
 
-def load_networks(task: str, model: str, trunk: str = "plain") -> dict:
+def load_networks(task: str, model: str, trunk: str = "plain", weights: Path | None = None) -> dict:
     from imexnet.models.checkpoints import load_pretrained
     from imexnet.models.spec import ModelSpec
     from imexnet.models.tasks import task_named
@@ -115,6 +115,10 @@ def load_networks(task: str, model: str, trunk: str = "plain") -> dict:
     specs = {
         kind: ModelSpec.for_task(task, known_trunk(trunk), kind) for kind in model_kinds(model)
     }
+    if weights:
+        if len(specs) > 1:
+            raise ValueError("--weights is of one network: say --model resnet or --model imexnet")
+        return {kind: load_network(spec, weights) for kind, spec in specs.items()}
     return {kind: load_pretrained(spec.name) for kind, spec in specs.items()}
 
 
@@ -127,6 +131,18 @@ def load_network(spec, weights: Path | None):
     network = load(weights)
     if network.config != MODELS.get(spec.name):
         raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")
+    return network
+
+
+def load_answering(task: str, model: str, weights: Path | None):
+    """The network of a kind, or any that answers the task: a variant, say."""
+    from imexnet.models.checkpoints import load, load_pretrained
+    from imexnet.models.spec import ModelSpec
+
+    spec = ModelSpec.for_task(task, "plain", model)
+    network = load(weights) if weights else load_pretrained(spec.name)
+    if task not in network.heads:
+        raise ValueError(f"{weights.name if weights else spec.name} does not answer {task}")
     return network
 
 

@@ -13,6 +13,7 @@ from imexnet.cli.options import (
     Seed,
     Task,
     Trunk,
+    Weights,
     corner,
     load_networks,
     numbers,
@@ -23,14 +24,16 @@ from imexnet.cli.options import (
 )
 
 
-def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both") -> None:
+def predict_command(
+    image: Picture, task: Task, out: Folder, model: Kind = "both", weights: Weights = None
+) -> None:
     """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
     from imexnet import inference
     from imexnet.io import files
     from imexnet.viz import colours
 
     photo = open_photo(image)
-    networks = load_networks(task, model)
+    networks = load_networks(task, model, weights=weights)
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)
@@ -123,7 +126,9 @@ def receptive_field_command(
         list[Path] | None, typer.Argument(help="Photos of one shape, or a folder.")
     ] = None,
     model: Kind = "both",
-    count: Annotated[int, typer.Option("--images", min=1, help="Fresh Q-tips to draw.")] = 12,
+    count: Annotated[
+        int, typer.Option("--images", min=1, help="Pictures to draw, of a drawn task.")
+    ] = 12,
     pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
     seed: Seed = 0,
     trunk: Trunk = "plain",
@@ -136,7 +141,7 @@ def receptive_field_command(
     drawn = task_named(task, "--task").drawn
     photos = [file for path in images or [] for file in photo_files(path)]
     if not drawn and not photos:
-        raise ValueError(f"--task {task} needs photos; Q-tips alone are drawn")
+        raise ValueError(f"--task {task} needs photos; it is not drawn")
     number = count if drawn else len(photos)
     result = {}
     for kind, network in load_networks(task, model, trunk).items():

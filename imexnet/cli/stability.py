@@ -58,7 +58,7 @@ def robustness_command(
     severities: Annotated[
         str | None, typer.Option(help="With commas between them; 0 is the clean picture.")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips, without --data.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="Drawn pictures, without --data.")] = 64,
     data: Annotated[Path | None, typer.Option(help="The folder that prepare-nyu writes.")] = None,
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     seed: Seed = 0,
@@ -88,7 +88,7 @@ def robustness_command(
             pair[kind] = load_network(ModelSpec.for_task(task, "plain", kind), weights)
     first = pair["resnet"]
     if TASKS[task].drawn:
-        samples = severity_curves.fresh_qtips(seed, images, first.config, first.mean.device)
+        samples = severity_curves.fresh(seed, images, first.config, first.mean.device)
     elif data:
         rooms = nyu.read_rooms(data, split)
         samples = severity_curves.rooms(rooms, task, first.config, first.mean.device)

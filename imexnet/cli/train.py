@@ -1,4 +1,5 @@
-"""Commands that train a network and make its data: train, convert-encoder, prepare-nyu, render."""
+"""Commands that train a network and make its data: train, draw, convert-encoder,
+prepare-nyu, render."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,11 @@ from imexnet.cli.options import (
     print_metrics,
     size_of,
 )
+
+Model = Annotated[str, typer.Option(help="resnet or imexnet")]
+Images = Annotated[int | None, typer.Option(help="Fresh pictures per epoch.")]
+Data = Annotated[Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")]
+Size = Annotated[str | None, typer.Option(help="Of the training pictures: 96x96.")]
 
 
 def train_qtips(
@@ -46,6 +52,60 @@ def train_qtips(
     print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
 
 
+def train_rods(
+    model: Model,
+    out: Out,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    images: Images = None,
+    data: Data = None,
+    size: Size = None,
+    start_from: StartFrom = None,
+    resume: Resume = False,
+) -> None:
+    """Train on pictures of 3 to 5 rods, drawn afresh in every epoch, or on those of a folder."""
+    _train_drawn("rods", model, out, seed, epochs, images, data, size, start_from, resume)
+
+
+def train_paths(
+    model: Model,
+    out: Out,
+    seed: Seed = 0,
+    epochs: Epochs = None,
+    images: Images = None,
+    data: Data = None,
+    size: Size = None,
+    start_from: StartFrom = None,
+    resume: Resume = False,
+) -> None:
+    """Train on pictures of winding curves, drawn afresh in every epoch, or on those of a folder."""
+    _train_drawn("paths", model, out, seed, epochs, images, data, size, start_from, resume)
+
+
+def _train_drawn(
+    family: str,
+    model: str,
+    out: Path,
+    seed: int,
+    epochs: int | None,
+    images: int | None,
+    data: Path | None,
+    size: str | None,
+    start_from: Path | None,
+    resume: bool,
+) -> None:
+    from imexnet.models.spec import ModelSpec
+    from imexnet.training import loop, recipes
+
+    if data is not None and images is not None:
+        raise ValueError("--images counts fresh pictures; with --data an epoch is the folder")
+    name = ModelSpec(family, "plain", model).name
+    config = recipes.recipe(name, seed=seed, epochs=epochs, images=images)
+    if size is not None:
+        config = replace(config, size=size_of(size))
+    print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
+
+
 def train_indoor(
     model: Annotated[str, typer.Option(help="resnet or imexnet")],
     out: Out,
@@ -70,6 +130,23 @@ def train_indoor(
     if size is not None:
         config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))
+
+
+def draw_command(
+    task: Annotated[str, typer.Argument(help="qtips, rods or paths")],
+    count: Annotated[int, typer.Option(min=1, help="How many pictures.")],
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    seed: Seed = 0,
+    size: Annotated[int, typer.Option(help="Rows and columns, 64 … 256.")] = 64,
+) -> None:
+    """Draw pictures of a task with their labels, in the layout of train --data."""
+    from imexnet.data.drawn import write_folder
+    from imexnet.data.sequences import DRAW
+
+    if task not in DRAW:
+        raise ValueError(f"what is drawn is one of {', '.join(DRAW)}, got {task!r}")
+    drawn = (DRAW[task](seed, index, size) for index in range(count))
+    print(f"{write_folder(out, drawn)} pictures written to {out}")
 
 
 def convert_encoder(

@@ -20,6 +20,7 @@ from imexnet.io.files import write_bytes
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec
+from imexnet.models.tasks import TASKS
 from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
@@ -61,7 +62,13 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     Raises:
         ValueError: for an unknown name, or weights that are missing, damaged or do not fit.
     """
-    path = WEIGHTS / f"{ModelSpec.from_name(name).name}.safetensors"
+    spec = ModelSpec.from_name(name)
+    path = WEIGHTS / f"{spec.name}.safetensors"
+    if not path.is_file() and not any(t.shipped for t in TASKS.values() if t.family == spec.family):
+        raise ValueError(
+            f"no weights of {name} come with the package; train them with "
+            f"`{spec.train_command} --out FILE` and give --weights FILE"
+        )
     if not path.is_file():
         raise ValueError(f"the weights {path.name} are not there; see docs/reproduce.md")
     return load(path, device)

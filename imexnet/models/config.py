@@ -24,6 +24,19 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Place:
+    """Where a time step stands in a network.
+
+    Attributes:
+        number: of the step, from 0.
+        stride: pixels of the input per pixel of the step's grid, along either axis.
+    """
+
+    number: int
+    stride: int
+
+
+@dataclass(frozen=True)
 class ModelConfig:
     """All that defines a network and the pictures that it takes.
 
@@ -41,6 +54,12 @@ class ModelConfig:
         encoder: a key of `ENCODERS`, which comes before the stages; none by default.
         reach: (low, high) by which the stencils of a step are scaled at their random start,
             log-spaced over its channels: those of a large scale reach far.
+        stencils: K of L = Σ_k B_kᵀB_k, stencils per channel.
+        step_size_range: (low, high) by which h is scaled, log-spaced over the channels of a step.
+        dilations: of the kernels of "dilated" steps, one after the other and over again.
+        lengths: ℓ in cells of the "laplacians" step, L = −ℓ²Δ, channel by channel and over again.
+        largest: pictures whose longer side is at most this are shown at their own size; all others,
+            and by default every picture, at as many pixels as in training.
     """
 
     step: str
@@ -58,6 +77,11 @@ class ModelConfig:
     decoder: tuple[Level, ...] = ()
     encoder: str | None = None
     reach: tuple[float, float] = (1.0, 1.0)
+    stencils: int = 1
+    step_size_range: tuple[float, float] = (1.0, 1.0)
+    dilations: tuple[int, ...] = (1, 2, 4, 8)
+    lengths: tuple[float, ...] = (1.0, 4.0, 16.0)
+    largest: int = 0
 
     def to_dict(self) -> dict:
         """Plain types for JSON."""
@@ -66,16 +90,13 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, values: dict) -> "ModelConfig":
         """The inverse of `to_dict`, also after a way through JSON, which knows no tuples."""
+        plain = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
         return cls(
             **{
-                **values,
+                **plain,
                 "stages": tuple(Stage(**stage) for stage in values["stages"]),
                 "heads": tuple((task, outputs) for task, outputs in values["heads"]),
-                "mean": tuple(values["mean"]),
-                "std": tuple(values["std"]),
-                "size": tuple(values["size"]),
                 "decoder": tuple(Level(**level) for level in values.get("decoder", ())),
-                "reach": tuple(values.get("reach", (1.0, 1.0))),
             }
         )
 
@@ -88,6 +109,25 @@ class ModelConfig:
     def coarsest(self) -> int:
         """Pixels of the input per pixel of the coarsest grid, along either axis."""
         return math.prod(self._strides)
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Of all time steps, from the input on.
+
+        Raises:
+            ValueError: for a decoder that undoes more strides than there are.
+        """
+        if len(self.decoder) > len(self._strides):
+            raise ValueError(f"{len(self.decoder)} upsamplings undo {len(self._strides)} strides")
+        strides, stride = self._strides, math.prod(block.stride for block in self.blocks)
+        found: list[Place] = []
+        for stage in self.stages:
+            stride *= stage.stride
+            found += [Place(len(found) + i, stride) for i in range(stage.steps)]
+        for level in self.decoder:
+            stride //= strides.pop()
+            found += [Place(len(found) + i, stride) for i in range(level.steps)]
+        return tuple(found)
 
     @property
     def blocks(self) -> tuple[Block, ...]:
@@ -109,6 +149,8 @@ _QTIPS = ModelConfig(
     std=(0.082,),
     size=(64, 64),
 )
+_RODS = replace(_QTIPS, heads=(("rods", 4),), mean=(0.28,), std=(0.12,), largest=256)
+_PATHS = replace(_RODS, heads=(("paths", 3),), std=(0.09,))
 _INDOOR = ModelConfig(
     step="explicit",
     stages=(
@@ -146,6 +188,10 @@ MODELS = {
     "qtips-imexnet": replace(_QTIPS, step="imex"),
     # 31 steps: the first depth whose window of 3 + 4 · 31 = 127 pixels spans the whole picture.
     "qtips-resnet-deep": replace(_QTIPS, stages=(Stage(channels=16, stride=1, steps=31),)),
+    "rods-resnet": _RODS,
+    "rods-imexnet": replace(_RODS, step="imex", reach=(0.5, 16.0)),
+    "paths-resnet": _PATHS,
+    "paths-imexnet": replace(_PATHS, step="imex", reach=(0.5, 16.0)),
     "indoor-resnet": _INDOOR,
     "indoor-imexnet": replace(_INDOOR, step="imex"),
     "indoor-pyramid-resnet": _PYRAMID,

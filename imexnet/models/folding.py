@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from imexnet.models.backbone import ConvNorm
+from imexnet.models.controls import ControlStep
 from imexnet.models.networks import Network
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 from imexnet.spectral.solve import apply_filter, resolvent
@@ -38,7 +39,8 @@ def fold(network: Network, compiled: bool = False) -> Network:
         elif isinstance(layer, Opening):
             folded.set_submodule(name, FoldedOpening(layer))
         elif isinstance(layer, ExplicitStep):
-            folded.set_submodule(name, FOLDED[type(layer)](layer))
+            kind = next(kind for kind in type(layer).__mro__ if kind in FOLDED)
+            folded.set_submodule(name, FOLDED[kind](layer))
     folded.eval().requires_grad_(False)
     if compiled:
         folded.compile(mode="reduce-overhead")
@@ -73,12 +75,19 @@ class FoldedExplicitStep(nn.Module):
     def __init__(self, step: ExplicitStep) -> None:
         super().__init__()
         self.conv = fuse_conv_bn_eval(step.conv, step.norm)
-        minus_transpose = -step.h * step.conv.weight.transpose(0, 1).flip(2, 3)
+        minus_transpose = -self.scale(step) * step.conv.weight.transpose(0, 1).flip(2, 3)
         self.register_buffer("minus_transpose", minus_transpose.detach().contiguous())
+
+    @staticmethod
+    def scale(step: ExplicitStep) -> float | Tensor:
+        """h, of every channel that Kᵀ gives."""
+        return step.h.reshape(-1, 1, 1, 1) if isinstance(step.h, Tensor) else step.h
 
     def update(self, y: Tensor) -> Tensor:
         """h f(Y) in the type of Y, whatever the autocast mode."""
-        return F.conv2d(F.relu_(self.conv(y)), self.minus_transpose, padding=1).to(y.dtype)
+        padding, dilation = self.conv.padding, self.conv.dilation
+        z = F.relu_(self.conv(y))
+        return F.conv2d(z, self.minus_transpose, None, 1, padding, dilation).to(y.dtype)
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.update(y)
@@ -120,8 +129,24 @@ class FoldedDiffusionReactionStep(FoldedIMEXStep):
         return self.solve(y + self.update(y))
 
 
+class FoldedControlStep(FoldedExplicitStep):
+    """Y⁺ = Y + h S(K₂ σ(K₁ Y + c)), K₂ = −Kᵀ: h stays apart, as S need not be linear."""
+
+    def __init__(self, step: ControlStep) -> None:
+        super().__init__(step)
+        self.step = step
+
+    @staticmethod
+    def scale(step: ExplicitStep) -> float | Tensor:
+        return 1.0
+
+    def forward(self, y: Tensor) -> Tensor:
+        return y + self.step.h * self.step.spread(self.update(y))
+
+
 FOLDED = {
     ExplicitStep: FoldedExplicitStep,
+    ControlStep: FoldedControlStep,
     IMEXStep: FoldedIMEXStep,
     DiffusionReactionStep: FoldedDiffusionReactionStep,
 }

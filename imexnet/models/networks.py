@@ -4,7 +4,7 @@ import copy
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig
+from imexnet.models.controls import CONTROLS
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 from imexnet.models.tasks import TASKS, task_named
 from imexnet.models.trunk import Trunk, Upsampling
@@ -23,7 +24,9 @@ STEPS = {
     "explicit": ExplicitStep,
     "imex": IMEXStep,
     "diffusion-reaction": DiffusionReactionStep,
+    **CONTROLS,
 }
+"""Kinds of time step by name."""
 
 
 class Network(nn.Module):
@@ -41,18 +44,10 @@ class Network(nn.Module):
         super().__init__()
         self.config = config
         step = STEPS[config.step]
-        options: dict[str, Any] = {"learned_step_size": config.learned_step_size}
-        if step is not ExplicitStep:
-            options |= {
-                "operator": config.operator,
-                "boundary": config.boundary,
-                "stencil_size": config.stencil_size,
-                "reach": config.reach,
-            }
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
-        channels, finer = config.channels, []
+        channels, finer, places = config.channels, [], iter(config.places)
         for block in config.blocks:
             if block.stride > 1:
                 finer.append(channels)
@@ -63,13 +58,11 @@ class Network(nn.Module):
                 finer.append(channels)
             layers.append(Opening(channels, stage.channels, stage.stride))
             channels = stage.channels
-            layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
-        if len(config.decoder) > len(finer):
-            raise ValueError(f"{len(config.decoder)} upsamplings undo {len(finer)} strides")
+            layers += [step.from_config(config, channels, next(places)) for _ in range(stage.steps)]
         for level in config.decoder:
             layers.append(Upsampling(channels, finer.pop(), level.channels))
             channels = level.channels
-            layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
+            layers += [step.from_config(config, channels, next(places)) for _ in range(level.steps)]
         self.layers = Trunk(*layers)
         self.heads = nn.ModuleDict(
             {task_named(task).name: _head(channels, n) for task, n in config.heads}
@@ -107,7 +100,7 @@ LOG_DEPTH_RANGE = (math.log(0.01), math.log(100.0))
 
 
 class ResNet(Network):
-    """Explicit steps only: Y⁺ = Y + h f(Y)."""
+    """Explicit steps only: Y⁺ = Y + h f(Y), or one of the controls that have no solve."""
 
 
 class IMEXNet(Network):
@@ -116,7 +109,7 @@ class IMEXNet(Network):
 
 def build(config: ModelConfig) -> Network:
     """The network of a configuration, with fresh weights from the global generator."""
-    return (ResNet if config.step == "explicit" else IMEXNet)(config)
+    return (IMEXNet if issubclass(STEPS[config.step], IMEXStep) else ResNet)(config)
 
 
 def with_boundary(network: Network, boundary: str) -> Network:

@@ -19,8 +19,8 @@ class ModelSpec:
     """What a network's name says: "indoor-pyramid-imexnet", "qtips-resnet-deep".
 
     Attributes:
-        family: the tasks that it answers, see `Task.family`: "indoor" or "qtips".
-        trunk: one of `TRUNKS`; networks for Q-tips have the plain one alone.
+        family: the tasks that it answers, see `Task.family`.
+        trunk: one of `TRUNKS`; networks of other families than "indoor" have the plain one alone.
         kind: one of `VARIANTS`.
 
     Raises:
@@ -83,6 +83,7 @@ class ModelSpec:
 
 def shipped_names() -> list[str]:
     """The pairs of networks that the page shows, whose weights come with the package."""
-    chosen = ((task, trunk) for task in TASKS for trunk in SHIPPED_TRUNKS)
+    tasks = [name for name, task in TASKS.items() if task.shipped]
+    chosen = ((task, trunk) for task in tasks for trunk in SHIPPED_TRUNKS)
     bases = sorted({ModelSpec.for_task(*asked, KINDS[0]).base for asked in chosen})
     return [f"{base}-{kind}" for base in bases for kind in KINDS]

@@ -5,11 +5,16 @@ convolution with zero padding, N batch normalisation (local at inference), σ = 
 """
 
 import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import reduce
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from imexnet.models.config import ModelConfig, Place
 from imexnet.spectral.operators import check_operator
 from imexnet.spectral.solve import check_step_size, even_extension, solve_eigenvalues
 from imexnet.spectral.symbols import (
@@ -45,32 +50,68 @@ class ExplicitStep(nn.Module):
         channels: C.
         step_size: h > 0.
         learned_step_size: whether log h is trained, from log `step_size` on.
+        step_size_range: (low, high) by which h is scaled, log-spaced over the channels: then h is
+            diagonal, and a learned one has a number per channel.
+        dilation: cells between the taps of K.
 
     Raises:
         ValueError: for a step size that is none.
     """
 
+    step_scales: Tensor | None
+
     def __init__(
-        self, channels: int, step_size: float = 1.0, learned_step_size: bool = False
+        self,
+        channels: int,
+        step_size: float = 1.0,
+        learned_step_size: bool = False,
+        step_size_range: tuple[float, float] = (1.0, 1.0),
+        dilation: int = 1,
     ) -> None:
         super().__init__()
         check_step_size(step_size, positive=True)
+        scales = None if step_size_range == (1, 1) else log_spaced(step_size_range, channels)
+        if scales is not None:
+            check_step_size(step_size * scales, positive=True)
         self.step_size = step_size
-        start = nn.Parameter(torch.tensor(math.log(step_size))) if learned_step_size else None
-        self.log_step_size = start
-        self.conv = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.register_buffer("step_scales", scales, persistent=False)
+        start = torch.full(() if scales is None else scales.shape, math.log(step_size))
+        self.log_step_size = nn.Parameter(start) if learned_step_size else None
+        self.conv = nn.Conv2d(
+            channels, channels, 3, padding=dilation, dilation=dilation, bias=False
+        )
         self.norm = nn.BatchNorm2d(channels)
+
+    @classmethod
+    def from_config(cls, config: ModelConfig, channels: int, place: Place) -> "ExplicitStep":
+        """The step of a configuration that stands at this place of the network."""
+        return cls(channels, config.step_size, **cls.options(config, place))
+
+    @classmethod
+    def options(cls, config: ModelConfig, place: Place) -> dict[str, Any]:
+        """What the constructor takes of a configuration, besides the step size."""
+        return {
+            "learned_step_size": config.learned_step_size,
+            "step_size_range": config.step_size_range,
+        }
+
+    @classmethod
+    def margin(cls, config: ModelConfig, place: Place) -> int:
+        """Cells by which the step widens the window of a pixel to either side."""
+        return 2
 
     @property
     def h(self) -> float | Tensor:
-        """The step size, as set or as learned."""
-        return self.step_size if self.log_step_size is None else self.log_step_size.exp()
+        """The step size, as set or as learned; (C, 1, 1) if each channel has its own."""
+        h = self.step_size if self.log_step_size is None else self.log_step_size.exp()
+        return h if self.step_scales is None else h * self.step_scales
 
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
+        padding, dilation = self.conv.padding, self.conv.dilation
         minus_transpose = -self.conv.weight.transpose(0, 1).flip(2, 3)  # −Kᵀ as a convolution
-        f = F.conv2d(F.relu(self.norm(self.conv(y))), minus_transpose, padding=1)
-        return f.to(self.conv.weight.dtype)
+        z = F.relu(self.norm(self.conv(y)))
+        return F.conv2d(z, minus_transpose, None, 1, padding, dilation).to(self.conv.weight.dtype)
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.h * self.rhs(y)
@@ -92,6 +133,10 @@ class IMEXStep(ExplicitStep):
         alpha: α ≥ 0 of the "identity" operator.
         reach: (low, high), scales of the learned stencils' random start on [0, 1), log-spaced over
             the channels.
+        stencils: K ≥ 1; with more than one stencil per channel L = Σ_k B_kᵀB_k, still one solve.
+            Every other one starts as the one before turned by 90°: a pair spreads in all
+            directions alike.
+        step_size_range: as for the explicit step.
 
     Raises:
         ValueError: for a choice or a number that is not there.
@@ -107,20 +152,29 @@ class IMEXStep(ExplicitStep):
         stencil_size: int = 3,
         alpha: float = 1.0,
         reach: tuple[float, float] = (1.0, 1.0),
+        stencils: int = 1,
+        step_size_range: tuple[float, float] = (1.0, 1.0),
     ) -> None:
-        super().__init__(channels, step_size, learned_step_size)
+        super().__init__(channels, step_size, learned_step_size, step_size_range)
         check_operator(operator, boundary, alpha)
         if stencil_size < 1 or stencil_size % 2 != 1:
             raise ValueError(f"stencil_size must be odd and at least 1, got {stencil_size}")
+        if stencils < 1:
+            raise ValueError(f"stencils must be at least 1, got {stencils}")
         self.operator = operator
         self.boundary = boundary
         self.alpha = alpha
         if operator == "learned":
-            with torch.random.fork_rng(devices=[]):  # later kernels as in the ResNet of that seed,
-                torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))  # not copies of one
-                start = torch.rand(channels, stencil_size, stencil_size)
-            scales = torch.logspace(math.log2(reach[0]), math.log2(reach[1]), channels, base=2)
-            self.stencil = nn.Parameter(scales.view(-1, 1, 1) * start)
+            with own_generator():
+                drawn = torch.rand(math.ceil(stencils / 2), channels, stencil_size, stencil_size)
+            turned = torch.stack((drawn, drawn.rot90(1, (-2, -1))), dim=1).flatten(0, 1)[:stencils]
+            start = log_spaced(reach, channels) * turned  # (K, C, kh, kw)
+            self.stencil = nn.Parameter(start[0] if stencils == 1 else start.transpose(0, 1))
+
+    @classmethod
+    def options(cls, config: ModelConfig, place: Place) -> dict[str, Any]:
+        names = ("operator", "boundary", "stencil_size", "reach", "stencils")
+        return super().options(config, place) | {name: getattr(config, name) for name in names}
 
     def eigenvalues(self, y: Tensor) -> Tensor:
         """λ ≥ 0 of L on the grid of Y (B, C, H, W), broadcastable to (C, H, W)."""
@@ -128,7 +182,9 @@ class IMEXStep(ExplicitStep):
             return y.new_full((1, 1, 1), self.alpha, dtype=computing_type(y))
         if self.operator == "laplacian":
             return laplacian_eigenvalues(y)
-        return gram_eigenvalues(zero_mean(self.stencil), (y.shape[-2], y.shape[-1]))
+        stencil, size = zero_mean(self.stencil), (y.shape[-2], y.shape[-1])
+        several = stencil.unbind(1) if stencil.dim() == 4 else [stencil]
+        return reduce(torch.add, (gram_eigenvalues(one, size) for one in several))
 
     def solve(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ R in the type of R, whatever the autocast mode."""
@@ -149,3 +205,23 @@ class DiffusionReactionStep(IMEXStep):
 
     def forward(self, y: Tensor) -> Tensor:
         return self.solve(y + self.h * self.rhs(y))
+
+
+def log_spaced(ends: tuple[float, float], channels: int) -> Tensor:
+    """Factors from low to high, (C, 1, 1), equal ratios from channel to channel.
+
+    Raises:
+        ValueError: for ends that are not positive and finite.
+    """
+    if not all(0 < end < math.inf for end in ends):
+        raise ValueError(f"a range over the channels is positive and finite, got {ends}")
+    low, high = map(math.log2, ends)
+    return torch.logspace(low, high, channels, base=2).view(-1, 1, 1)
+
+
+@contextmanager
+def own_generator() -> Iterator[None]:
+    """Random numbers that leave later kernels as in the ResNet of that seed, not copies of them."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))
+        yield

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu, paths, qtips, rods
 
 KINDS = ("resnet", "imexnet")
 """Of networks that are identical except for the implicit solve."""
@@ -16,12 +16,13 @@ class Task:
 
     Attributes:
         name: of the network's head, in file names and on the command line.
-        family: of the networks that have this head: "indoor" or "qtips".
+        family: of the networks that have this head: "indoor", "qtips", "rods" or "paths".
         unit: of the output.
         classes: names by class number; none for depth.
         first_class: number of the class that the first logit stands for. Those before it occur in
             the truth alone: pixels without a label.
         drawn: whether pictures for it are drawn afresh, instead of photographed.
+        shipped: whether networks for it come with the package.
     """
 
     name: str
@@ -30,6 +31,7 @@ class Task:
     classes: tuple[str, ...] = ()
     first_class: int = 0
     drawn: bool = False
+    shipped: bool = True
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -82,6 +84,8 @@ TASKS = {
         Task("depth", "indoor", "metres"),
         Task("segmentation", "indoor", "logits", nyu.CLASSES, first_class=1),
         Task("qtips", "qtips", "logits", qtips.CLASSES, drawn=True),
+        Task("rods", "rods", "logits", rods.CLASSES, drawn=True, shipped=False),
+        Task("paths", "paths", "logits", paths.CLASSES, drawn=True, shipped=False),
     )
 }
 

@@ -16,7 +16,7 @@ from scipy.integrate import solve_ivp
 from scipy.optimize import NoConvergence, anderson, newton_krylov
 from torch import Tensor
 
-from imexnet.spectral.solve import apply_filter, resolvent
+from imexnet.spectral.solve import apply_filter, check_step_size, resolvent
 
 Function = Callable[[np.ndarray], np.ndarray]
 
@@ -56,7 +56,12 @@ class Problem:
         return apply_filter(torch.from_numpy(y), self._spectrum).numpy()
 
     def solve(self, r: np.ndarray, step_size: float) -> np.ndarray:
-        """(I + hL)⁻¹ r."""
+        """(I + hL)⁻¹ r.
+
+        Raises:
+            ValueError: for an h that is infinite, not a number or negative.
+        """
+        check_step_size(step_size)
         multiplier = resolvent(self._spectrum, step_size)
         return apply_filter(torch.from_numpy(r), multiplier).numpy()
 

@@ -37,7 +37,8 @@ def untied(layer: ExplicitStep, seed: int = 0) -> Callable[[Tensor], Tensor]:
     second = second * (weight.norm() / second.norm())
 
     def rhs(y: Tensor) -> Tensor:
-        return F.conv2d(F.relu(layer.norm(layer.conv(y))), second, padding=1)
+        z = F.relu(layer.norm(layer.conv(y)))
+        return F.conv2d(z, second, None, 1, layer.conv.padding, layer.conv.dilation)
 
     return rhs
 

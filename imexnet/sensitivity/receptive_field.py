@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imexnet.data import qtips
+from imexnet.data.sequences import DRAW
 from imexnet.inference import to_input
 from imexnet.models.networks import Network, states
 from imexnet.models.tasks import TASKS
@@ -20,7 +20,7 @@ from imexnet.sensitivity.field_of_view import differentiable, field_of_view, gra
 from imexnet.sensitivity.measures import Measures, measure, region
 from imexnet.spectral.symbols import computing_type
 
-QTIPS_SEED = 8  # of pictures that no network was trained on
+DRAWN_SEED = 8  # of pictures that no network was trained on
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def effective(
 
 
 def pictures(network: Network, task: str, files: Iterable[Path], count: int) -> Iterator[Tensor]:
-    """The first `count` photos as the network takes them; Q-tips are drawn, without files."""
+    """The first `count` photos as the network takes them; those of a drawn task need no files."""
     device = network.mean.device
     if TASKS[task].drawn:
         for index in range(count):
-            picture, _ = qtips.qtip(QTIPS_SEED, index)
+            picture = DRAW[TASKS[task].family](DRAWN_SEED, index, network.config.size[0]).picture
             yield torch.from_numpy(picture[None, None] / np.float32(255)).to(device)
         return
     for path in [*files][:count]:

@@ -3,9 +3,11 @@
 import math
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 from imexnet.models.backbone import padding_before
 from imexnet.models.config import ModelConfig
+from imexnet.models.networks import STEPS
 
 
 def explicit_window(
@@ -14,12 +16,13 @@ def explicit_window(
     """Input pixels that the explicit part of a network can use for one output pixel.
 
     Interval arithmetic from the output back to the input, clipped at the borders: upsampling
-    reads two neighbours, a time step widens by 2 to either side, an opening by 1, a block of the
-    encoder by half its kernel. Where features are read twice, coarser and as they are, the window
-    is the hull of both.
+    reads two neighbours, a time step widens by 2 to either side (more where its kernels are dilated
+    or large), an opening by 1, a block of the encoder by half its kernel. Where features are read
+    twice, coarser and as they are, the window is the hull of both.
 
     Args:
-        config: of the network; its implicit solves are left out.
+        config: of the network; its implicit solves are left out, and what else joins all pixels at
+            once: means, attention, free filters.
         pixel: (row, column) of the output.
         size: (H, W) of input and output.
 
@@ -52,15 +55,17 @@ class _Reads:
 
 def _reads(config: ModelConfig) -> list[_Reads]:
     """What each layer reads, from the input on."""
-    opening, step = partial(_Reads, -1, 1), _Reads(-2, 2)
+    opening = partial(_Reads, -1, 1)
+    margins = [STEPS[config.step].margin(config, place) for place in config.places]
+    steps = iter([_Reads(-margin, margin) for margin in margins])
     layers = []
     for block in config.blocks:
         before = padding_before(block.kernel, block.stride)
         layers.append(_Reads(-before, block.kernel - 1 - before, block.stride))
     for stage in config.stages:
-        layers += [opening(stage.stride), *[step] * stage.steps]
+        layers += [opening(stage.stride), *islice(steps, stage.steps)]
     for level in config.decoder:
-        layers += [opening(enlarges=True), *[step] * level.steps]
+        layers += [opening(enlarges=True), *islice(steps, level.steps)]
     return layers
 
 

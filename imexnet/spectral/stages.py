@@ -103,8 +103,12 @@ def implicit_solve_reference(rhs: Tensor, stencil: Tensor, step_size: float | Te
     Args:
         rhs: (B, C, H, W), float32 or float64.
         stencil: B, (C, kh, kw), odd kh and kw, not larger than the image.
-        step_size: h ≥ 0.
+        step_size: h ≥ 0 and finite.
+
+    Raises:
+        ValueError: for another h.
     """
+    check_step_size(step_size)
     height, width = rhs.shape[-2:]
     kh, kw = stencil.shape[-2:]
     padded = torch.nn.functional.pad(stencil, (0, width - kw, 0, height - kh))

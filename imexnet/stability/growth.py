@@ -79,6 +79,7 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
         network.config,
         stages=stages,
         decoder=decoder,
+        dilations=tuple(d for d in network.config.dilations for _ in range(repeats)),
         step_size=step_size,
         learned_step_size=False,
     )

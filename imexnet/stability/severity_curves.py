@@ -1,7 +1,7 @@
 """Severity curves: the score of both networks over a set of pictures against noise or attack.
 
-The score of a picture is a share on [0, 1]: of the rod's pixels that bear the right class
-(Q-tips), of pixels within 25 % of the true depth in the Eigen crop (δ1), of labelled pixels with
+The score of a picture is a share on [0, 1]: of the drawn objects' pixels that bear the
+right class, of pixels within 25 % of the true depth in the Eigen crop (δ1), of labelled pixels with
 the right class. Pictures without truth are scored against the network's own clean answer.
 """
 
@@ -13,7 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu
+from imexnet.data.sequences import DRAW
 from imexnet.inference import answer, to_input
 from imexnet.metrics import depth_scores, eigen_crop
 from imexnet.models.config import ModelConfig
@@ -22,7 +23,7 @@ from imexnet.models.tasks import TASKS
 from imexnet.stability import attacks, corruptions
 
 BATCH = 16
-UNKNOWN = 0  # class of pixels that no score counts; for Q-tips the background
+UNKNOWN = 0  # class of pixels that no score counts; for drawn pictures the background
 AIMED = (*attacks.ATTACKS, "transfer", "random-signs")
 """Perturbations with ε in 1/255; "transfer" is PGD made for the other network."""
 
@@ -64,10 +65,11 @@ class Point:
     std: float
 
 
-def fresh_qtips(seed: int, images: int, config: ModelConfig, device: torch.device) -> list[Sample]:
-    """Q-tips 0 … images − 1 of a sequence."""
-    pairs = zip(*qtips.qtips(seed, range(images)), strict=True)
-    return [Sample(to_input(p, config, device), label) for p, label in pairs]
+def fresh(seed: int, images: int, config: ModelConfig, device: torch.device) -> list[Sample]:
+    """Pictures 0 … images − 1 of a sequence that is drawn for the network's task."""
+    draw = DRAW[TASKS[config.heads[0][0]].family]
+    drawn = [draw(seed, index, config.size[0]) for index in range(images)]
+    return [Sample(to_input(d.picture, config, device), d.label) for d in drawn]
 
 
 def rooms(

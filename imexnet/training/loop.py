@@ -45,7 +45,7 @@ def fit(
     Args:
         config: the recipe.
         out: the safetensors file to write.
-        data: the NYU folder, for the indoor networks; for the others a folder of Q-tips with
+        data: the NYU folder, for the indoor networks; for the others a folder of pictures with
             their labels, in the place of fresh ones.
         resume: go on from the state beside `out`; with none there, start.
         rendered: a folder that `render` wrote, for the indoor networks to see besides.
@@ -213,7 +213,7 @@ def _command(
     spec = ModelSpec.from_name(config.model)
     words = [spec.train_command]
     if data is not None:
-        words.append("--data NYU" if spec.family == "indoor" else "--data QTIPS")
+        words.append("--data NYU" if spec.family == "indoor" else f"--data {spec.family.upper()}")
     elif config.images != TrainConfig.images:
         words.append(f"--images {config.images}")
     if rendered is not None:

@@ -1,4 +1,4 @@
-"""The data sets that networks are trained on: Q-tips and rooms."""
+"""The data sets that networks are trained on: drawn pictures and rooms."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,17 +11,22 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.data import nyu, qtips
-from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.data.drawn import Drawn, read_folder
+from imexnet.data.sequences import DRAW
+from imexnet.evaluation import evaluate_drawn, evaluate_indoor, evaluate_qtips
 from imexnet.inference import resize
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
 from imexnet.models.spec import ModelSpec
+from imexnet.models.tasks import TASKS
 from imexnet.training.augmentation import blurred, noisy, relit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.recipes import TrainConfig
 
 TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks for
 VALIDATION_STREAM = 2**33
+VALIDATED = 256  # drawn pictures
+PLANES = ("picture", "label")
 
 
 class TrainingSet(Protocol):
@@ -46,34 +51,49 @@ class TrainingSet(Protocol):
         ...
 
 
-class QtipsTask:
-    """Fresh Q-tips every epoch, or those of a folder over and over; cross-entropy."""
+class DrawnTask:
+    """Fresh drawn pictures every epoch, or those of a folder over and over; cross-entropy."""
 
-    def __init__(self, config: TrainConfig, folder: Path | None = None) -> None:
-        self.given = None if folder is None else qtips.read_qtips(folder)
+    def __init__(self, config: TrainConfig, size: tuple[int, int], folder: Path | None = None):
+        self.family = ModelSpec.from_name(config.model).family
+        self.classes = len(TASKS[self.family].classes)
+        self.given = None if folder is None else read_folder(folder, self.classes)
         self.images = config.images if self.given is None else len(self.given[0])
         self.config = config
+        if size[0] != size[1]:
+            raise ValueError(f"pictures of {self.family} are square, got {size[1]}x{size[0]}")
+        self.size = size[0]
+        self.drawn(0, 0)  # a size that is none is told now
+
+    def drawn(self, seed: int, index: int) -> Drawn:
+        """One picture of a sequence."""
+        return DRAW[self.family](seed, index, self.size)
 
     def batch(self, epoch: int, indices: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         if self.given is not None:
             pictures, labels = (array[indices.numpy()] for array in self.given)
         else:
-            first, seed = epoch * self.images, self.config.seed
-            pairs = [qtips.qtip(TRAINING_STREAM + seed, first + i) for i in indices.tolist()]
-            pictures, labels = (np.stack(arrays) for arrays in zip(*pairs, strict=True))
+            first, seed = epoch * self.images, TRAINING_STREAM + self.config.seed
+            drawn = [self.drawn(seed, first + i) for i in indices.tolist()]
+            pictures, labels = (np.stack([getattr(d, p) for d in drawn]) for p in PLANES)
         scaled = torch.from_numpy(pictures).unsqueeze(1) / 255
         if self.config.noise > 0 or self.config.blur > 0:
             scaled = noisy(relit(blurred(scaled, self.config.blur)), self.config.noise)
-        return scaled, {"qtips": torch.from_numpy(labels).long()}
+        return scaled, {self.family: torch.from_numpy(labels).long()}
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        return F.cross_entropy(outputs["qtips"], targets["qtips"])
+        logits = outputs[self.family]
+        weights = logits.new_tensor([self.config.background, *[1] * (self.classes - 1)])
+        return F.cross_entropy(logits, targets[self.family], weight=weights)
 
     def unaugmented(self) -> Iterator[Tensor]:
         return iter(())  # the averages over all noises serve them all
 
     def validate(self, network: Network) -> dict:
-        return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(256)))
+        if self.family == "qtips":
+            return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(VALIDATED)))
+        drawn = (self.drawn(VALIDATION_STREAM, index) for index in range(VALIDATED))
+        return evaluate_drawn(network, self.family, drawn)
 
 
 class IndoorTask:
@@ -173,8 +193,8 @@ def make_task(
     config: TrainConfig, model: ModelConfig, data: Path | None, rendered: Path | None = None
 ) -> TrainingSet:
     """The data set that a model is trained on."""
-    if ModelSpec.from_name(config.model).family == "qtips":
-        return QtipsTask(config, data)
+    if ModelSpec.from_name(config.model).family in DRAW:
+        return DrawnTask(config, model.size, data)
     if data is None:
         raise ValueError("the indoor networks need --data, the folder that prepare-nyu writes")
     return IndoorTask(config, model.size, data, rendered)

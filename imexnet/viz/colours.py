@@ -17,6 +17,8 @@ PALETTES = {
         "#c49c94", "#17becf", "#d62728", "#7f7f7f", "#aec7e8", "#f7f14a",
     ),
     "qtips": ("#404040", "#f7f7f7", "#e4a72e", "#2e86ab"),
+    "rods": ("#404040", "#f7f7f7", "#e4a72e", "#2e86ab"),
+    "paths": ("#404040", "#2e86ab", "#f7f7f7"),
 }  # fmt: skip
 """Task → colour of each class number."""
 

@@ -25,7 +25,9 @@ def test_networks_of_a_family_have_a_channel_for_every_class(task):
 def test_a_task_is_never_changed_and_an_unknown_one_is_named():
     with pytest.raises(FrozenInstanceError):
         TASKS["depth"].unit = "feet"  # pyright: ignore[reportAttributeAccessIssue]
-    with pytest.raises(ValueError, match="--task must be one of depth, segmentation, qtips, got"):
+    with pytest.raises(
+        ValueError, match="--task must be one of depth, segmentation, qtips, rods, paths, got"
+    ):
         task_named("Depth", "--task")
     with pytest.raises(ValueError, match="got 'normals'"):
         build(replace(MODELS["indoor-resnet"], heads=(("normals", 3),)))
@@ -86,7 +88,10 @@ def test_two_specs_never_share_a_name():
 @pytest.mark.parametrize(
     ("parts", "words"),
     [
-        (("outdoor", "plain", "resnet"), "the family must be one of indoor, qtips, got 'outdoor'"),
+        (
+            ("outdoor", "plain", "resnet"),
+            "the family must be one of indoor, qtips, rods, paths, got 'outdoor'",
+        ),
         (("indoor", "unet", "resnet"), "the trunk must be one of plain, pyramid, backbone, got"),
         (("qtips", "pyramid", "resnet"), "the trunk must be one of plain, got 'pyramid'"),
         (("indoor", "plain", "pyramid-resnet"), "the model must be one of resnet, imexnet, "),

@@ -18,7 +18,7 @@ from imexnet.stability.severity_curves import (
     SEVERITIES,
     Sample,
     curves,
-    fresh_qtips,
+    fresh,
     rooms,
     score,
 )
@@ -48,7 +48,7 @@ def test_scores_of_hand_made_answers():
 @pytest.mark.parametrize("perturbation", PERTURBATIONS)
 def test_every_perturbation_gives_a_curve_from_the_clean_score_on(perturbation):
     pair = networks("qtips")
-    samples = fresh_qtips(3, 3, pair["resnet"].config, CPU)
+    samples = fresh(3, 3, pair["resnet"].config, CPU)
     mild = SEVERITIES[perturbation][-1]
     told = []
     found = curves(
@@ -66,7 +66,7 @@ def test_every_perturbation_gives_a_curve_from_the_clean_score_on(perturbation):
 
 def test_curve_is_the_mean_and_the_spread_of_the_scores():
     pair = networks("qtips")
-    samples = fresh_qtips(3, 5, pair["resnet"].config, CPU)
+    samples = fresh(3, 5, pair["resnet"].config, CPU)
     each = [curves(pair, "qtips", [s], "gaussian", [0])["imexnet"][0].mean for s in samples]
     together = curves(pair, "qtips", samples, "gaussian", [0])["imexnet"][0]
     assert together.mean == pytest.approx(np.mean(each))
@@ -75,7 +75,7 @@ def test_curve_is_the_mean_and_the_spread_of_the_scores():
 
 def test_attack_lowers_the_score_that_it_is_scored_by():
     pair = networks("qtips")
-    samples = fresh_qtips(0, 4, pair["resnet"].config, CPU)
+    samples = fresh(0, 4, pair["resnet"].config, CPU)
     own = [Sample(sample.x) for sample in samples]  # scored against the clean answers
     clean, attacked = curves(pair, "qtips", own, "pgd", [0, 25])["resnet"]
     noise = curves(pair, "qtips", own, "random-signs", [25])["resnet"][0]
@@ -86,7 +86,7 @@ def test_attack_lowers_the_score_that_it_is_scored_by():
 def test_transfer_is_the_attack_made_for_the_other():
     pair = networks("qtips")
     twins = {"resnet": pair["resnet"], "imexnet": pair["resnet"]}
-    samples = fresh_qtips(0, 2, pair["resnet"].config, CPU)
+    samples = fresh(0, 2, pair["resnet"].config, CPU)
     own = curves(twins, "qtips", samples, "pgd", [5], iterations=3)
     assert curves(twins, "qtips", samples, "transfer", [5], iterations=3) == own
 
@@ -143,7 +143,7 @@ def test_pictures_of_several_sizes_are_scored_together():
 
 def test_bad_choices_are_named():
     pair = networks("qtips")
-    samples = fresh_qtips(0, 1, pair["resnet"].config, CPU)
+    samples = fresh(0, 1, pair["resnet"].config, CPU)
     with pytest.raises(ValueError, match=r"one of gaussian, .*transfer, random-signs, got 'snow'"):
         curves(pair, "qtips", samples, "snow", [0.1])
     with pytest.raises(ValueError, match="no pictures"):

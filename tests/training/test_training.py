@@ -31,7 +31,7 @@ from imexnet.training.loop import fit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.optimisation import one_cycle
 from imexnet.training.recipes import RECIPES, recipe
-from imexnet.training.tasks import IndoorTask, QtipsTask
+from imexnet.training.tasks import DrawnTask, IndoorTask
 
 ROOT = Path(__file__).parents[2]
 QTIPS = ("train", "qtips", "--model", "imexnet", "--images", "64", "--epochs", "3")
@@ -339,7 +339,7 @@ def test_unlabelled_pixels_do_not_count(indoor):
 
 def test_every_epoch_brings_fresh_qtips_of_its_own_stream():
     clean = replace(recipe("qtips-resnet", images=8), noise=0.0, blur=0.0)
-    task = QtipsTask(clean)
+    task = DrawnTask(clean, (64, 64))
     batches = [task.batch(epoch, torch.arange(8)) for epoch in (0, 0, 1)]
     pictures, targets = batches[0]
     assert pictures.shape == (8, 1, 64, 64) and targets["qtips"].shape == (8, 64, 64)
@@ -356,13 +356,13 @@ def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, ca
         for i, array in enumerate(arrays):
             Image.fromarray(array).save(tmp_path / part / f"{i:02d}.png")
     clean = replace(recipe("qtips-resnet"), noise=0.0, blur=0.0)
-    task = QtipsTask(clean, tmp_path)
+    task = DrawnTask(clean, (64, 64), tmp_path)
     assert task.images == 20
     for epoch in (0, 1):
         x, targets = task.batch(epoch, torch.arange(19, -1, -1))
         np.testing.assert_array_equal(x[:, 0] * 255, pictures[::-1])
         np.testing.assert_array_equal(targets["qtips"], labels[::-1])
-    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    monkeypatch.setattr(DrawnTask, "validate", lambda self, network: {"mean_iou": 0.25})
     out = tmp_path / "net.safetensors"
     words = ["imexnet", "train", "qtips", "--model", "resnet", "--data", str(tmp_path)]
     monkeypatch.setattr(sys, "argv", [*words, "--epochs", "1", "--out", str(out)])
@@ -382,7 +382,7 @@ def tensors_equal(a: Path, b: Path) -> bool:
 
 @pytest.mark.training
 def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
-    monkeypatch.setattr(QtipsTask, "validate", lambda self, network: {"mean_iou": 0.25})
+    monkeypatch.setattr(DrawnTask, "validate", lambda self, network: {"mean_iou": 0.25})
     files = []
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         torch.rand(len(files))  # whatever was drawn before

@@ -136,7 +136,7 @@ def test_stretched_networks_say_whether_they_stay_finite(stability, room):
 def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):
     pair = {kind: networks[f"qtips-{kind}"] for kind in ("resnet", "imexnet")}
     config, device = pair["resnet"].config, pair["resnet"].mean.device
-    samples = severity_curves.fresh_qtips(3, 4, config, device)
+    samples = severity_curves.fresh(3, 4, config, device)
     expected = severity_curves.curves(
         pair, "qtips", samples, "blur", severity_curves.severities("blur"), 3
     )

@@ -126,7 +126,7 @@ def pair_and_input(
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
-    if task not in TASKS:
+    if task not in TASKS or not TASKS[task].shipped:
         raise user_error("There is no such task; choose depth, segmentation or qtips.")
     if trunk not in SHIPPED_TRUNKS:
         raise user_error("There is no such trunk; choose plain or pyramid.")

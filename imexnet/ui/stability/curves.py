@@ -62,7 +62,7 @@ class Curves:
         pair = pair_of(self.networks, task)
         config, device = pair["resnet"].config, pair["resnet"].mean.device
         if task == "qtips":
-            samples = severity_curves.fresh_qtips(int(seed or 0), int(images), config, device)
+            samples = severity_curves.fresh(int(seed or 0), int(images), config, device)
         else:
             if not files:
                 raise user_error("Choose one photo or more for this set.")
