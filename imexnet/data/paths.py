@@ -91,7 +91,7 @@ def _winding(random: np.random.Generator, length: float) -> np.ndarray:
     ).T[..., None]
     waves = random.uniform(20, 40, (CANDIDATES, 1))  # pixels along the curve
     heading = start + bend * at / length + swing * np.sin(2 * np.pi * at / waves + phase)
-    return SPACING * np.cumsum(np.dstack([np.sin(heading), np.cos(heading)]), axis=1)
+    return SPACING * np.cumsum(np.stack((np.sin(heading), np.cos(heading)), axis=-1), axis=1)
 
 
 def _distance(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -113,7 +113,7 @@ def _dashes(random: np.random.Generator, at: np.ndarray, length: float) -> np.nd
 
 def _stamped(points: np.ndarray, size: int) -> np.ndarray:
     """Pixels within half a `WIDTH` of the points (N, 2)."""
-    offsets = np.stack(np.mgrid[-2:3, -2:3], axis=-1).reshape(-1, 2)
+    offsets = np.mgrid[-2:3, -2:3].reshape(2, -1).T
     pixels = np.rint(points)[:, None].astype(int) + offsets
     near = np.hypot(*np.moveaxis(pixels - points[:, None], -1, 0)) <= WIDTH / 2
     rows, columns = pixels[near].T
