@@ -93,6 +93,7 @@ class Explorer:
         part: str = View.part,
         opacity: float = View.opacity,
         contours: Sequence[int] = View.contours,
+        method: str = View.method,
     ) -> Changes:
         """What both networks' answers at one pixel depend on.
 
@@ -111,12 +112,15 @@ class Explorer:
             part: absolute, signed, red, green or blue.
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
+            method: gradient, gradient-times-difference, integrated-blur, integrated-flat,
+                occlusion-mean or occlusion-blur; usual: integrated-flat for Q-tips, else gradient.
         """
         form: dict[str, Any] = {
             "task": task, "column": column, "row": row, "about": about,
             "other_column": other_column, "other_row": other_row, "direction": direction,
             "boundary": boundary, "trunk": trunk,
             "scale": scale, "part": part, "opacity": opacity, "contours": contours,
+            "method": method,
         }  # fmt: skip
         photo, view, fields = self._ask(photo, form)
         with as_user_error():

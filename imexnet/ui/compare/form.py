@@ -7,7 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from imexnet.models.networks import TRAINED
-from imexnet.sensitivity.questions import ANSWER, abouts
+from imexnet.sensitivity.questions import ANSWER, USUAL, abouts, methods
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.ui.compare import links
 from imexnet.ui.compare.view import View
@@ -62,7 +62,7 @@ class ViewForm:
             "other_column": self.other_column, "other_row": self.other_row,
             "direction": self.direction, "boundary": self.boundary, "trunk": trunk,
             "scale": self.scale, "part": self.part, "opacity": self.opacity,
-            "contours": self.contours,
+            "contours": self.contours, "method": self.method,
         }  # fmt: skip
         self.pixel = [self.column, self.row]
         self.corner = [self.other_column, self.other_row]
@@ -85,10 +85,10 @@ class ViewForm:
                 **EVERY,
             )
             clicked.then(**view, **QUIET, **LATEST)
-        chosen = (self.about, self.boundary, self.scale, self.part, self.contours)
+        chosen = (self.about, self.method, self.boundary, self.scale, self.part, self.contours)
         changed = [component.input for component in chosen]
         gr.on([*changed, self.opacity.release], **view, **QUIET, **LATEST)
-        box = [self.place, self.corners, *self.corner, self.direction]
+        box = [self.place, self.corners, *self.corner, self.direction, self.method]
         placed = self.place.input(self.placed, [self.place, self.size, *self.pixel], box, **QUIET)
         turned = self.direction.input(self.turned, self.direction, box, **QUIET)
         for event in (placed, turned):
@@ -178,11 +178,12 @@ class ViewForm:
         }
 
     def turned(self, direction: str) -> Changes:
-        """What an input moves is asked for a pixel, not for a box."""
+        """What an input moves is asked for a pixel, not for a box, and by the gradient."""
         if direction == "inputs":
             return gr.skip()
         corner = dict.fromkeys(self.corner)
-        return {self.place: "pixel", self.corners: gr.update(visible=False), **corner}
+        pixel = {self.place: "pixel", self.corners: gr.update(visible=False), **corner}
+        return {**pixel, self.method: USUAL}
 
     def _build_query(self) -> None:
         self.direction = gr.Radio(
@@ -195,6 +196,7 @@ class ViewForm:
             elem_id="about",
             allow_custom_value=True,  # the API takes classes of every task
         )
+        self.method = gr.Dropdown(methods(), value=View.method, label="Method", elem_id="method")
         self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
         with gr.Row(visible=False) as self.corners:
             self.other_column = gr.Number(label="Other column", elem_id="other-column", **NUMBER)

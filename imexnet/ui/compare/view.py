@@ -27,7 +27,7 @@ class View:
     Attributes:
         task: depth, segmentation or qtips.
         column, row: of the pixel, in the photo's own pixels.
-        about, direction: as in `Question`.
+        about, direction, method: as in `Question`.
         other_column, other_row: of the opposite corner of a box; both or none.
         boundary: of the implicit solves: as trained, periodic or mirrored.
         trunk: of the networks for rooms.
@@ -50,6 +50,7 @@ class View:
     part: str = HeatMapStyle.part
     opacity: float = HeatMapStyle.opacity
     contours: tuple[int, ...] = (50, 95)
+    method: str = Question.method
 
     def __post_init__(self) -> None:
         _ = self.question, self.style  # each checks its own fields
@@ -100,7 +101,8 @@ class View:
         other = None
         if self.other_column is not None and self.other_row is not None:
             other = self.other_row, self.other_column
-        return Question(self.task, (self.row, self.column), other, self.about, self.direction)
+        pixel = self.row, self.column
+        return Question(self.task, pixel, other, self.about, self.direction, self.method)
 
     @property
     def style(self) -> HeatMapStyle:
