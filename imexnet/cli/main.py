@@ -19,6 +19,7 @@ app = typer.Typer(
 )
 app.command("predict")(predict.predict_command)
 app.command("field-of-view")(predict.field_of_view_command)
+app.command("hide")(predict.hide_command)
 app.command("receptive-field")(predict.receptive_field_command)
 app.command("stability")(stability.stability_command)
 app.command("robustness")(stability.robustness_command)

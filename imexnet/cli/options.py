@@ -74,6 +74,14 @@ def corner(text: str) -> tuple[int, int]:
     return found[1], found[0]
 
 
+def corners(text: str) -> tuple[tuple[int, int], tuple[int, int]]:
+    """(row, column) twice of "320,240,400,300", which is column, row, column, row."""
+    found = numbers(text, "--box", int)
+    if len(found) != 4:
+        raise ValueError(f"--box takes two corners, as 320,240,400,300, got {text!r}")
+    return (found[1], found[0]), (found[3], found[2])
+
+
 def size_of(text: str) -> tuple[int, int]:
     """(H, W) of "320x240"."""
     width, _, height = text.partition("x")

@@ -15,6 +15,7 @@ from imexnet.cli.options import (
     Trunk,
     Weights,
     corner,
+    corners,
     load_networks,
     numbers,
     open_photo,
@@ -118,6 +119,41 @@ def field_of_view_command(
         found = questions.arrays(question, views)
         files.write_arrays(found, out / f"{image.stem}-{stem}.npz")
     print_result({kind: view.to_dict() for kind, view in views.items()}, as_json)
+
+
+def hide_command(
+    image: Picture,
+    task: Task,
+    box: Annotated[str, typer.Option(metavar="X,Y,X,Y", help="Two corners of what is hidden.")],
+    x: Annotated[int, typer.Option(help="Column of the pixel in the picture, from 0.")],
+    y: Annotated[int, typer.Option(help="Row of the pixel in the picture, from 0.")],
+    out: Folder,
+    fill: Annotated[str, typer.Option(help="grey, blur or noise")] = "grey",
+    model: Kind = "both",
+    trunk: Trunk = "plain",
+    as_json: AsJson = False,
+) -> None:
+    """Hide a part of a picture: the answers at a pixel before and after, and what else changed."""
+    import numpy as np
+
+    from imexnet.io import files
+    from imexnet.sensitivity import hiding
+    from imexnet.viz.share_card import share_card
+
+    picture = np.asarray(open_photo(image).picture)
+    mask = hiding.box((picture.shape[0], picture.shape[1]), *corners(box))
+    networks = load_networks(task, model, trunk)
+    stem = out / f"{image.stem}-{task}-hidden"
+    paths = [stem.with_name(f"{stem.name}{end}.png") for end in ("", "-card")]
+    for path in paths:
+        files.check_source(path, image)
+    hidden, found = hiding.hide_and_see(networks, task, picture, mask, (y, x), fill)
+    card = share_card(picture, hidden, (y, x), found)
+    for drawn, path in zip((hidden, card), paths, strict=True):
+        files.write_picture(drawn, path, image)
+    changes = {f"{kind}_change": answered.change for kind, answered in found.items()}
+    files.write_arrays(changes, stem.with_name(f"{stem.name}.npz"))
+    print_result({kind: answered.to_dict() for kind, answered in found.items()}, as_json)
 
 
 def receptive_field_command(

@@ -81,9 +81,7 @@ def box(size: tuple[int, int], corner: tuple[int, int], other: tuple[int, int]) 
     mask = np.zeros(size, bool)
     for point in (corner, other):
         to_grid(point, size, size)
-    rows, columns = (
-        slice(min(ends), max(ends) + 1) for ends in zip(corner, other, strict=True)
-    )  # fmt: skip
+    rows, columns = (slice(min(ends), max(ends) + 1) for ends in zip(corner, other, strict=True))
     mask[rows, columns] = True
     return mask
 

@@ -14,7 +14,7 @@ from imexnet.viz.plots import LABELS, SERIES
 
 SIZE = 1200, 630  # width and height that pages show of a link
 MARGIN, GAP, LINE = 30, 20, 44
-TEXT, SMALL = 28, 20  # of letters, in pixels
+TEXT, SMALL = 24, 20  # of letters, in pixels
 PAPER, INK, FAINT = "#ffffff", "#202428", "#606870"
 
 

@@ -87,7 +87,7 @@ def _enlarged(plane: np.ndarray, view: FieldOfView, size: tuple[int, int]) -> np
     edges = window_edges(view, size) if part == view.window else ((0, size[0]), (0, size[1]))
     rows, columns = (slice(*map(round, ends)) for ends in edges)
     inside = Image.fromarray(plane[part].astype(np.float32))
-    shape = found[rows, columns].shape
-    enlarged = inside.resize(shape[::-1], Image.Resampling.BICUBIC)
+    height, width = found[rows, columns].shape
+    enlarged = inside.resize((width, height), Image.Resampling.BICUBIC)
     found[rows, columns] = np.clip(np.asarray(enlarged), 0, 1)
     return found

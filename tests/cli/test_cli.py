@@ -74,7 +74,7 @@ def test_help_of_every_command():
         ("serve",),
         (), ("predict",), ("field-of-view",), ("evaluate", "qtips"), ("evaluate", "indoor"),
         ("train", "qtips"), ("train", "indoor"), ("prepare-nyu",), ("render",), ("stability",),
-        ("robustness",), ("benchmark",), ("receptive-field",),
+        ("robustness",), ("benchmark",), ("receptive-field",), ("hide",),
     ]  # fmt: skip
     for words in commands:
         done = CliRunner().invoke(app, [*words, "--help"])
@@ -179,11 +179,61 @@ def test_field_of_view_of_what_an_input_moves(photo, here, tmp_path):
         (("--opacity", "2"), "from 0 to 1"),
         (("--figure", "gif"), "png, svg, pdf"),
         (("--trunk", "oak"), "--trunk must be"),
+        (("--method", "magic"), "the method must be one of usual, gradient"),
+        (("--method", "occlusion-mean", "--direction", "outputs"), "what an input moves is a"),
         (("--boundary", "open"), "the boundary is trained, periodic or mirrored"),
     ],
 )
 def test_field_of_view_bad_input_gives_one_line(photo, here, tmp_path, words, sentence):
     asked = ("field-of-view", photo, "--task", "segmentation", "--x", "1", "--y", "2")
+    status, out, told = here(*asked, *words, "--out", tmp_path / "out")
+    assert (status, out, told.count("\n")) == (2, "", 1)
+    assert sentence in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_field_of_view_by_another_method(photo, here, tmp_path):
+    words = ("field-of-view", photo, "--task", "depth", "--x", "10", "--y", "20", "--json")
+    for method in ("gradient-times-difference", "usual"):
+        status, out, _ = here(*words, "--method", method, "--out", tmp_path / method)
+        assert (status, json.loads(out)["resnet"]["outside_window"]) == (0, 0)
+    maps = [
+        np.load(tmp_path / method / "room-imexnet-depth-field-of-view.npy")
+        for method in ("gradient-times-difference", "usual")
+    ]
+    assert maps[0].shape == maps[1].shape and (maps[0] != maps[1]).mean() > 0.9
+
+
+def test_hide_tells_before_and_after(photo, here, tmp_path):
+    words = ("hide", photo, "--task", "depth", "--box", "0,0,9,59", "--x", "80", "--y", "30")
+    status, out, told = here(*words, "--fill", "noise", "--out", tmp_path / "out", "--json")
+    assert (status, told) == (0, "")
+    found = json.loads(out)
+    assert found["resnet"]["before"] == found["resnet"]["after"]  # it cannot see that far
+    assert found["imexnet"]["before"] != found["imexnet"]["after"]
+    names = {path.name for path in (tmp_path / "out").iterdir()}
+    assert names == {f"room-depth-hidden{end}" for end in (".png", "-card.png", ".npz")}
+    with Image.open(tmp_path / "out" / "room-depth-hidden.png") as hidden, Image.open(photo) as old:
+        same = (np.asarray(hidden) == np.asarray(old)).all(-1)
+    assert same[:, 10:].all() and same[:, :10].mean() < 0.1
+    with np.load(tmp_path / "out" / "room-depth-hidden.npz") as arrays:
+        largest = np.abs(arrays["imexnet_change"]).max()
+    assert largest == pytest.approx(abs(found["imexnet"]["largest_change"]))
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (("--box", "0,0,90,3"), "column 90, row 3 lies outside"),
+        (("--box", "0,0,9"), "--box takes two corners"),
+        (("--box", "0,0,9,x"), "--box takes whole numbers"),
+        (("--fill", "ink"), "the filling must be one of grey, blur, noise"),
+        (("--x", "90"), "column 90, row 2 lies outside"),
+        (("--task", "heat"), "--task must be one of"),
+    ],
+)
+def test_hide_bad_input_gives_one_line(photo, here, tmp_path, words, sentence):
+    asked = ("hide", photo, "--task", "depth", "--box", "0,0,5,5", "--x", "1", "--y", "2")
     status, out, told = here(*asked, *words, "--out", tmp_path / "out")
     assert (status, out, told.count("\n")) == (2, "", 1)
     assert sentence in told

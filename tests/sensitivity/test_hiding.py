@@ -97,8 +97,8 @@ def test_a_stroke_over_the_white_end_flips_the_imexnet_and_not_the_resnet(index)
     if label[32, 32] == 1:  # white at either end: the one that is higher up
         upper = rows < 32
         rows, columns = rows[upper], columns[upper]
-    ends = [(int(n.min()) - 1, int(n.max()) + 1) for n in (rows, columns)]
-    (top, left), (bottom, right) = np.clip(np.transpose(ends), 0, 63).tolist()
+    top, bottom, left, right = rows.min() - 1, rows.max() + 1, columns.min() - 1, columns.max() + 1
+    top, bottom, left, right = (int(np.clip(i, 0, 63)) for i in (top, bottom, left, right))
     mask = box((64, 64), (top, left), (bottom, right))
     window = explicit_window(MODELS["qtips-resnet"], (32, 32), (64, 64))
     assert not mask[window].any()

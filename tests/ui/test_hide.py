@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
 from imexnet.ui.compare.hide import painted
@@ -66,6 +67,10 @@ def test_a_hidden_marker_changes_the_imexnet_alone(page):
     before = page.locator("#change-imexnet img").get_attribute("src") or ""
     page.locator("#filling label", has_text="noise").click()
     expect(page.locator("#change-imexnet img")).not_to_have_attribute("src", before)
+    with page.expect_download() as saved:
+        page.locator("#card").click()
+    with Image.open(saved.value.path()) as card:
+        assert card.size == (1200, 630)
     page.get_by_role("button", name="Show all again").click()
     expect(words).not_to_contain_text("at the point", timeout=30_000)
     page.locator("#brush canvas").focus()

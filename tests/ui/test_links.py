@@ -48,7 +48,7 @@ def test_a_link_says_only_what_differs_from_the_page_as_it_begins():
         ("trunk", "pyramid", "trunk=pyramid"), ("boundary", "periodic", "boundary=periodic"),
         ("scale", "linear", "scale=linear"), ("part", "red", "part=red"),
         ("opacity", 0.0, "opacity=0"), ("contours", (50, 99), "lines=50,99"),
-        ("contours", (), "lines="),
+        ("contours", (), "lines="), ("method", "occlusion-mean", "method=occlusion-mean"),
     ):  # fmt: skip
         asked = replace(USUAL, task="segmentation", **{field: value})
         assert link(photo, asked) == f"{usual.replace('depth', 'segmentation')}&{said}"
@@ -81,7 +81,7 @@ def test_qtips_have_names_and_other_pictures_have_no_link():
         {"example": "../../etc/passwd"}, {"example": "qtip-6"}, {"example": "kitchen-0099"},
         {"x": "640"}, {"y": "-1"}, {"x": "four"}, {"task": "heat"}, {"about": "spaceship"},
         {"scale": "cubic"}, {"opacity": "nan"}, {"lines": "0"}, {"boundary": "open"},
-        {"trunk": "unet"},
+        {"trunk": "unet"}, {"method": "magic"}, {"method": "occlusion-mean", "show": "outputs"},
         {"show": "nothing"}, {"x2": "3"}, {"x2": "3", "y2": "480"},
     ],
 )  # fmt: skip

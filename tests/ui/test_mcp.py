@@ -38,7 +38,7 @@ def test_tools_are_described_and_answer(tmp_path: Path):
         properties = told["inputSchema"]["properties"]
         assert list(properties) == [
             "photo", "task", "column", "row", "about", "other_column", "other_row", "direction",
-            "boundary", "trunk", "scale", "part", "opacity", "contours",
+            "boundary", "trunk", "scale", "part", "opacity", "contours", "method",
         ]  # fmt: skip
         assert "from 0 at the left" in properties["column"]["description"]
         answer = asyncio.run(ask("field_of_view", photo=photo, task="depth", column=9, row=9))

@@ -121,7 +121,8 @@ class Explorer:
             part: absolute, signed, red, green or blue.
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
-            method: gradient, integrated gradients and others; "usual" is that of the task.
+            method: gradient, gradient-times-difference, integrated-blur, integrated-flat,
+                occlusion-mean or occlusion-blur; usual: integrated-flat for Q-tips, else gradient.
         """
         form: dict[str, Any] = {
             "task": task, "column": column, "row": row, "about": about,

@@ -157,7 +157,7 @@ class ViewForm:
         }
 
     def turned(self, direction: str) -> Changes:
-        """What an input moves is asked for a pixel, not for a box."""
+        """What an input moves is asked for a pixel, not for a box, and by the gradient."""
         if direction == "inputs":
             return gr.skip()
         corner = dict.fromkeys(self.corner)

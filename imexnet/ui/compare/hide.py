@@ -27,6 +27,7 @@ from imexnet.ui.components.parts import (
 )
 from imexnet.ui.components.style import static
 from imexnet.viz import colours, drawing, plots
+from imexnet.viz.share_card import share_card
 
 NOTE = (
     '<div class="note">Paint over a part of the photo, or press the arrow keys and Enter. Both '
@@ -61,13 +62,16 @@ class Hide:
             ]
         self.filling = gr.Radio(list(FILLINGS), value="grey", label="Hide by", elem_id="filling")
         self.words = gr.HTML(label="hidden", elem_id="hidden-words")
+        self.card = gr.DownloadButton(
+            "Save a card to share", size="sm", visible=False, elem_id="card"
+        )
 
     def answer_events(self, chosen: Inputs, pixel: list[gr.Number], trunk: gr.Radio) -> None:
         """Asks both networks again after each stroke."""
         asked: dict[str, Any] = {
             "fn": self.hide,
             "inputs": [chosen.photo, chosen.task, *pixel, self.brush, self.filling, trunk],
-            "outputs": [*self.changes, self.words],
+            "outputs": [*self.changes, self.words, self.card],
             "show_progress": "hidden",
             **COMPUTE,
         }
@@ -87,7 +91,8 @@ class Hide:
         """How the answers at the point, and over the whole picture, change."""
         photo, pair, _ = pair_and_input(self.networks, photo, task, trunk)
         if not strokes:
-            return {**dict.fromkeys(self.changes), self.words: ""}
+            nothing = {**dict.fromkeys(self.changes), self.words: ""}
+            return nothing | {self.card: gr.update(visible=False)}
         if column is None or row is None:
             raise user_error("Give a column and a row, or click a picture.")
         shown = photo.picture
@@ -95,19 +100,23 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            _, found = hide_and_see(pair, task, np.asarray(shown), mask, point, filling)
+            covered, found = hide_and_see(pair, task, np.asarray(shown), mask, point, filling)
         size = drawing.display_size(photo.shape, SHOWN)
         maps = {
             kind: drawing.enlarge(colours.colour(0.5 + answered.change / 2, CHANGE_COLOURS), size)
             for kind, answered in found.items()
         }
-        paths = self.folder.pictures({f"{kind}-change": m for kind, m in maps.items()})
+        paths = self.folder.pictures(
+            {f"{kind}-change": m for kind, m in maps.items()}
+            | {"hide-and-see": share_card(np.asarray(shown), covered, point, found)}
+        )
         return {
             **{
                 part: paths[f"{kind}-change"]
                 for kind, part in zip(KINDS, self.changes, strict=True)
             },
             self.words: _said(task, found),
+            self.card: gr.update(value=paths["hide-and-see"], visible=True),
         }
 
 
