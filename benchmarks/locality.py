@@ -83,7 +83,10 @@ def ceiling(task: str, drawn: Drawn, width: int) -> tuple[float, int]:
         views, times = np.unique(holds[:, inside], axis=1, return_counts=True)
         for view, n in zip(views.T, times, strict=True):
             known = tuple(m if held else None for m, held in zip(marks, view, strict=True))
-            right += chance(task, count, own, known) * int(n)
+            if task == "rods":  # of which the others say nothing
+                right += chance(task, 1, 0, known[2 * own : 2 * own + 2]) * int(n)
+            else:
+                right += chance(task, count, own, known) * int(n)
         pixels += int(inside.sum())
     return right, pixels
 

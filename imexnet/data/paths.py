@@ -113,7 +113,7 @@ def _dashes(random: np.random.Generator, at: np.ndarray, length: float) -> np.nd
 
 def _stamped(points: np.ndarray, size: int) -> np.ndarray:
     """Pixels within half a `WIDTH` of the points (N, 2)."""
-    offsets = np.mgrid[-2:3, -2:3].reshape(2, -1).T
+    offsets = np.moveaxis(np.mgrid[-2:3, -2:3], 0, -1).reshape(-1, 2)
     pixels = np.rint(points)[:, None].astype(int) + offsets
     near = np.hypot(*np.moveaxis(pixels - points[:, None], -1, 0)) <= WIDTH / 2
     rows, columns = pixels[near].T

@@ -134,7 +134,7 @@ def test_two_stencils_spread_in_all_directions_and_one_along_a_line(seed, stenci
         step = IMEXStep(3, h, stencils=stencils, stencil_size=stencil_size).double()
         for c in range(3):
             firsts = [first_moment(stencil) for stencil in channel(step, c)]
-            expected = 2 * h * sum(np.outer(first, first) for first in firsts)
+            expected = 2 * h * np.sum([np.outer(first, first) for first in firsts], axis=0)
             found = moments(step, c)
             np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-6 * np.max(expected))
             across, along = np.linalg.eigvalsh(found)
