@@ -13,7 +13,7 @@ pytestmark = IN_BROWSER
 def visit(browser: Browser, address: str, width: int = 1440, height: int = 900, **options) -> Page:
     page = browser.new_page(viewport={"width": width, "height": height}, **options)
     page.goto(address)
-    expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("Their input has", timeout=60_000)
     expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
     return page
 

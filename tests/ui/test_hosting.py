@@ -149,7 +149,7 @@ def test_the_page_works_in_a_browser_through_nginx(proxied, browser, tmp_path: P
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.on("response", lambda response: response.status >= 400 and lost.append(response.url))
     page.goto(f"{proxied}/")
-    expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("Their input has", timeout=60_000)
     expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
     before = page.locator("#imexnet img").get_attribute("src")
     photo = {"name": "mine.jpg", "mimeType": "image/jpeg", "buffer": PHOTO}

@@ -30,7 +30,7 @@ def opened(context: BrowserContext, url: str) -> Page:
     """The page with its first answer."""
     page = context.new_page()
     page.goto(url)
-    expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("Their input has", timeout=60_000)
     expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
     return page
 
@@ -119,7 +119,7 @@ def test_a_killed_server_is_told_of_and_the_page_comes_back(context, tmp_path: P
         toast = page.locator("[data-testid=toast-body]").first
         expect(toast).to_contain_text("Connection", timeout=20_000)
     with serving(port, tmp_path):
-        expect(page.locator("#summary")).to_contain_text("network input", timeout=60_000)
+        expect(page.locator("#summary")).to_contain_text("Their input has", timeout=60_000)
         expect(page.locator("[data-testid=toast-body]")).to_have_count(0, timeout=60_000)
         page.locator("#look").click()
         expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
