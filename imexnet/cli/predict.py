@@ -7,6 +7,7 @@ import typer
 
 from imexnet.cli.options import (
     AsJson,
+    Bounded,
     Folder,
     Kind,
     Picture,
@@ -23,14 +24,16 @@ from imexnet.cli.options import (
 )
 
 
-def predict_command(image: Picture, task: Task, out: Folder, model: Kind = "both") -> None:
+def predict_command(
+    image: Picture, task: Task, out: Folder, model: Kind = "both", bounded: Bounded = False
+) -> None:
     """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
     from imexnet import inference
     from imexnet.io import files
     from imexnet.viz import colours
 
     photo = open_photo(image)
-    networks = load_networks(task, model)
+    networks = load_networks(task, model, bounded=bounded)
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)

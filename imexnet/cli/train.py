@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from imexnet.cli.options import (
+    Bounded,
     Epochs,
     Out,
     Resume,
@@ -28,6 +29,7 @@ def train_qtips(
     data: Annotated[
         Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
     ] = None,
+    bounded: Bounded = False,
     start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
@@ -38,7 +40,7 @@ def train_qtips(
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
     config = recipes.recipe(
-        ModelSpec("qtips", "plain", model).name, seed=seed, epochs=epochs, images=images
+        ModelSpec("qtips", "plain", model, bounded).name, seed=seed, epochs=epochs, images=images
     )
     print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
 
@@ -51,6 +53,7 @@ def train_indoor(
         Path | None, typer.Option(help="A folder that render wrote, seen besides.")
     ] = None,
     trunk: Trunk = "plain",
+    bounded: Bounded = False,
     seed: Seed = 0,
     epochs: Epochs = None,
     size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
@@ -62,7 +65,7 @@ def train_indoor(
     from imexnet.training import loop, recipes
 
     config = recipes.recipe(
-        ModelSpec("indoor", known_trunk(trunk), model).name, seed=seed, epochs=epochs
+        ModelSpec("indoor", known_trunk(trunk), model, bounded).name, seed=seed, epochs=epochs
     )
     if size is not None:
         config = replace(config, size=size_of(size))

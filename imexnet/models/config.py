@@ -41,6 +41,8 @@ class ModelConfig:
         encoder: a key of `ENCODERS`, which comes before the stages; none by default.
         reach: (low, high) by which the stencils of a step are scaled at their random start,
             log-spaced over its channels: those of a large scale reach far.
+        bound: of the time steps: none, or "nonexpansive", see `ExplicitStep`; all IMEX steps of a
+            stage or level then have one L, see `steps.one_stage`.
     """
 
     step: str
@@ -58,6 +60,7 @@ class ModelConfig:
     decoder: tuple[Level, ...] = ()
     encoder: str | None = None
     reach: tuple[float, float] = (1.0, 1.0)
+    bound: str | None = None
 
     def to_dict(self) -> dict:
         """Plain types for JSON."""
@@ -153,3 +156,4 @@ MODELS = {
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }
+MODELS |= {f"{name}-bounded": replace(c, bound="nonexpansive") for name, c in MODELS.items()}

@@ -2,7 +2,7 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, cast
 
@@ -12,7 +12,13 @@ from torch import Tensor, nn
 
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig
-from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.models.steps import (
+    DiffusionReactionStep,
+    ExplicitStep,
+    IMEXStep,
+    Opening,
+    one_stage,
+)
 from imexnet.models.tasks import TASKS, task_named
 from imexnet.models.trunk import Trunk, Upsampling
 from imexnet.spectral.operators import BOUNDARIES
@@ -40,15 +46,6 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        step = STEPS[config.step]
-        options: dict[str, Any] = {"learned_step_size": config.learned_step_size}
-        if step is not ExplicitStep:
-            options |= {
-                "operator": config.operator,
-                "boundary": config.boundary,
-                "stencil_size": config.stencil_size,
-                "reach": config.reach,
-            }
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
@@ -63,13 +60,13 @@ class Network(nn.Module):
                 finer.append(channels)
             layers.append(Opening(channels, stage.channels, stage.stride))
             channels = stage.channels
-            layers += [step(channels, config.step_size, **options) for _ in range(stage.steps)]
+            layers += _steps(config, channels, stage.steps)
         if len(config.decoder) > len(finer):
             raise ValueError(f"{len(config.decoder)} upsamplings undo {len(finer)} strides")
         for level in config.decoder:
             layers.append(Upsampling(channels, finer.pop(), level.channels))
             channels = level.channels
-            layers += [step(channels, config.step_size, **options) for _ in range(level.steps)]
+            layers += _steps(config, channels, level.steps)
         self.layers = Trunk(*layers)
         self.heads = nn.ModuleDict(
             {task_named(task).name: _head(channels, n) for task, n in config.heads}
@@ -92,6 +89,25 @@ class Network(nn.Module):
         if (y.shape[-2], y.shape[-1]) != size:
             y = F.interpolate(y, size, mode="bilinear", align_corners=False)
         return y if TASKS[task].classes else y.clamp(*LOG_DEPTH_RANGE).exp()
+
+
+def _steps(config: ModelConfig, channels: int, count: int) -> Sequence[ExplicitStep]:
+    """The time steps of one stage or level."""
+    options: dict[str, Any] = {
+        "learned_step_size": config.learned_step_size,
+        "bound": config.bound,
+    }
+    if config.step != "explicit":
+        options |= {
+            "operator": config.operator,
+            "boundary": config.boundary,
+            "stencil_size": config.stencil_size,
+            "reach": config.reach,
+        }
+    steps = [STEPS[config.step](channels, config.step_size, **options) for _ in range(count)]
+    if config.bound and config.step == "imex":
+        one_stage(steps)
+    return steps
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:
@@ -127,10 +143,12 @@ def with_boundary(network: Network, boundary: str) -> Network:
         boundary: of its implicit solves: "trained", "periodic" or "mirrored".
 
     Raises:
-        ValueError: for another boundary.
+        ValueError: for another boundary, and for any but the trained one of a bounded network.
     """
     if boundary == TRAINED:
         return network
+    if network.config.bound:
+        raise ValueError("a bounded network has the boundary that it was trained with alone")
     if boundary not in BOUNDARIES:
         raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
     twin = copy.deepcopy(network)
