@@ -31,6 +31,7 @@ from imexnet.spectral.symbols import (
 
 BOUNDS = (None, "nonexpansive")
 LARGEST = 2.0  # h‖D^½K‖² up to which a step cannot amplify
+ROUNDING = 1e-5  # bounded steps stay below it by that much
 
 
 class Opening(nn.Module):
@@ -124,8 +125,13 @@ class ExplicitStep(nn.Module):
         """
         if self.bound is None:
             return 1.0
-        few = 32 if self.conv.out_channels <= 32 else 16  # frequencies: a wide K takes long
-        return (self.h * norm_squared_bound(self.scaled_kernel, few) / LARGEST).clamp_min(1)
+        norm_squared = norm_squared_bound(self.scaled_kernel, self.frequencies)
+        return (self.h * norm_squared / (LARGEST * (1 - ROUNDING))).clamp_min(1)
+
+    @property
+    def frequencies(self) -> int:
+        """Samples along either axis for `excess`; fewer of a wide K, which takes long."""
+        return 32 if self.conv.out_channels <= 32 else 16
 
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""

@@ -68,7 +68,7 @@ def step_bound(step: ExplicitStep, size: tuple[int, int]) -> StepBound:
     stencil that is no mirror image of itself is not self-adjoint: there is no bound, inf.
     """
     kernel = step.scaled_kernel
-    largest = float(norm_squared_bound(kernel))
+    largest = min(float(norm_squared_bound(kernel, n)) for n in {32, step.frequencies})
     if isinstance(step, IMEXStep):
         if step.boundary == "mirrored" and step.operator == "learned":
             largest = math.inf
