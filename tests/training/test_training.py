@@ -458,7 +458,7 @@ def test_a_bounded_network_is_trained_resumed_and_amplifies_nothing(step, tmp_pa
         MODELS["qtips-resnet-bounded"], step=step, stages=(Stage(4, 4, 2), Stage(4, 1, 2))
     )
     name = "qtips-resnet-bounded" if step == "explicit" else "qtips-imexnet-bounded"
-    config = replace(recipe(name, epochs=2, images=32), learning_rate=0.3)
+    config = replace(recipe(name, epochs=2, images=32), learning_rate=0.3, average=0.1)
     whole, parted = tmp_path / "whole.safetensors", tmp_path / "parted.safetensors"
     monkeypatch.setattr(QtipsTask, "validate", lambda *_: {})
     fit(config, whole, architecture=architecture)
