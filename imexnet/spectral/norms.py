@@ -57,7 +57,7 @@ def _matrices(kernel: Tensor, size: tuple[int, int], only: Tensor | None = None)
     """K̂(ω), (frequencies, C_out, C_in): of half the grid, K being real, or of one of them."""
     half = symbol(kernel.flatten(0, 1), size)[..., : size[1] // 2 + 1].flatten(1)
     if only is not None:
-        half = half[:, only, None]
+        half = half.index_select(1, only.view(1))
     return half.T.unflatten(1, kernel.shape[:2])
 
 
