@@ -7,6 +7,7 @@ import typer
 
 from imexnet.cli.options import (
     AsJson,
+    Bounded,
     Seed,
     Trunk,
     Weights,
@@ -29,6 +30,7 @@ def evaluate_qtips(
     data: Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")] = None,
     images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips to draw without --data.")] = 1000,
     seed: Seed = 0,
+    bounded: Bounded = False,
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
@@ -37,7 +39,7 @@ def evaluate_qtips(
     from imexnet.data import qtips
     from imexnet.models.spec import ModelSpec
 
-    network = load_network(ModelSpec("qtips", "plain", model), weights)
+    network = load_network(ModelSpec("qtips", "plain", model, bounded), weights)
     pairs = qtips.read_qtips(data) if data else qtips.qtips(seed, range(images))
     scores = evaluation.evaluate_qtips(network, *pairs)
     print_result({"model": model, **parameters(network), **scores}, as_json)
@@ -48,6 +50,7 @@ def evaluate_indoor(
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     trunk: Trunk = "plain",
+    bounded: Bounded = False,
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
@@ -56,7 +59,7 @@ def evaluate_indoor(
     from imexnet.data import nyu
     from imexnet.models.spec import ModelSpec
 
-    network = load_network(ModelSpec("indoor", known_trunk(trunk), model), weights)
+    network = load_network(ModelSpec("indoor", known_trunk(trunk), model, bounded), weights)
     rooms = nyu.read_rooms(data, split)
     scores = evaluation.evaluate_indoor(network, rooms)
     print_result({"model": model, **parameters(network), **scores}, as_json)

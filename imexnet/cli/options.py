@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,6 +19,9 @@ LearningRate = Annotated[
 ]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
 Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
+Bounded = Annotated[
+    bool, typer.Option("--bounded", help="The networks whose steps cannot amplify.")
+]
 StartFrom = Annotated[
     Path | None,
     typer.Option(help="Weights to begin with: of the same network, or of its encoder."),
@@ -114,20 +117,31 @@ def known_trunk(trunk: str) -> str:
     return trunk
 
 
-def load_networks(task: str, model: str, trunk: str = "plain", weights: Path | None = None) -> dict:
-    from imexnet.models.checkpoints import load_pretrained
+def load_networks(
+    task: str,
+    model: str,
+    trunk: str = "plain",
+    bounded: bool = False,
+    weights: Mapping[str, Path | None] | None = None,
+) -> dict:
     from imexnet.models.spec import ModelSpec
     from imexnet.models.tasks import task_named
 
     task_named(task, "--task")
+    given = weights or {}
     specs = {
-        kind: ModelSpec.for_task(task, known_trunk(trunk), kind) for kind in model_kinds(model)
+        kind: ModelSpec.for_task(task, known_trunk(trunk), kind, bounded)
+        for kind in model_kinds(model)
     }
-    if weights:
-        if len(specs) > 1:
-            raise ValueError("--weights is of one network: say --model resnet or --model imexnet")
-        return {kind: load_network(spec, weights) for kind, spec in specs.items()}
-    return {kind: load_pretrained(spec.name) for kind, spec in specs.items()}
+    return {kind: load_network(spec, given.get(kind)) for kind, spec in specs.items()}
+
+
+def of_one(model: str, weights: Path | None) -> dict[str, Path | None]:
+    """--weights of the one network that --model names, by its kind."""
+    kinds = model_kinds(model)
+    if weights and len(kinds) > 1:
+        raise ValueError("--weights is of one network: say --model resnet or --model imexnet")
+    return dict.fromkeys(kinds, weights)
 
 
 def load_network(spec, weights: Path | None):

@@ -7,6 +7,7 @@ import typer
 
 from imexnet.cli.options import (
     AsJson,
+    Bounded,
     Folder,
     Kind,
     Picture,
@@ -18,6 +19,7 @@ from imexnet.cli.options import (
     corners,
     load_networks,
     numbers,
+    of_one,
     open_photo,
     photo_files,
     print_result,
@@ -26,7 +28,12 @@ from imexnet.cli.options import (
 
 
 def predict_command(
-    image: Picture, task: Task, out: Folder, model: Kind = "both", weights: Weights = None
+    image: Picture,
+    task: Task,
+    out: Folder,
+    model: Kind = "both",
+    bounded: Bounded = False,
+    weights: Weights = None,
 ) -> None:
     """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
     from imexnet import inference
@@ -34,7 +41,7 @@ def predict_command(
     from imexnet.viz import colours
 
     photo = open_photo(image)
-    networks = load_networks(task, model, weights=weights)
+    networks = load_networks(task, model, bounded=bounded, weights=of_one(model, weights))
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)

@@ -9,13 +9,13 @@ import typer
 from imexnet.cli.options import (
     SEVERITY,
     AsJson,
+    Bounded,
     Kind,
     Noise,
     Picture,
     Seed,
     Task,
     Weights,
-    load_network,
     load_networks,
     model_kinds,
     numbers,
@@ -32,23 +32,31 @@ def stability_command(
     model: Kind = "both",
     noise: Noise = "gaussian",
     seed: Seed = 0,
+    bounded: Bounded = False,
     as_json: AsJson = False,
 ) -> None:
-    """How much a perturbation of the picture grows from step to step, and moves the answer.
+    """How much a perturbation grows from step to step and moves the answer, and could at most.
 
-    Attacks are made for each network by itself, against its own clean answer.
+    A step cannot amplify if its bound is at most 2 and no scale of its norm is negative. Attacks
+    are made for each network by itself, against its own clean answer.
     """
     from imexnet import inference
     from imexnet.stability import growth, severity_curves
+    from imexnet.stability.bounds import step_bounds
 
     photo = open_photo(image)
     result = {}
-    kinds, pair = model_kinds(model), load_networks(task, "both")
+    kinds, pair = model_kinds(model), load_networks(task, "both", bounded=bounded)
     for kind in kinds:
         network = pair[kind]
         x = inference.to_input(photo, network.config, network.mean.device)
         noisy = severity_curves.perturbed(pair, kind, task, x, noise, severity, seed)
-        result[kind] = asdict(growth.perturbation_growth(network, task, x, noisy))
+        steps = step_bounds(network, x)
+        result[kind] = asdict(growth.perturbation_growth(network, task, x, noisy)) | {
+            "bound": [step.bound for step in steps],
+            "smallest_scale": [step.smallest_scale for step in steps],
+            "nonexpansive": [step.nonexpansive for step in steps],
+        }
     print_result(result, as_json)
 
 
@@ -63,6 +71,7 @@ def robustness_command(
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     seed: Seed = 0,
     iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
+    bounded: Bounded = False,
     resnet: Weights = None,
     imexnet: Weights = None,
     as_json: AsJson = False,
@@ -73,7 +82,6 @@ def robustness_command(
     rod's pixels (qtips), within 25 % of the true depth (depth), of labelled pixels (segmentation).
     """
     from imexnet.data import nyu
-    from imexnet.models.spec import ModelSpec
     from imexnet.models.tasks import TASKS
     from imexnet.stability import severity_curves
 
@@ -82,10 +90,8 @@ def robustness_command(
         if severities
         else severity_curves.severities(noise)
     )
-    pair = load_networks(task, "both")
-    for kind, weights in (("resnet", resnet), ("imexnet", imexnet)):
-        if weights:
-            pair[kind] = load_network(ModelSpec.for_task(task, "plain", kind), weights)
+    given = {"resnet": resnet, "imexnet": imexnet}
+    pair = load_networks(task, "both", bounded=bounded, weights=given)
     first = pair["resnet"]
     if TASKS[task].drawn:
         samples = severity_curves.fresh(seed, images, first.config, first.mean.device)

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from imexnet.cli.options import (
+    Bounded,
     Epochs,
     LearningRate,
     Out,
@@ -36,6 +37,7 @@ def train_qtips(
     data: Annotated[
         Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
     ] = None,
+    bounded: Bounded = False,
     start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
@@ -45,7 +47,7 @@ def train_qtips(
 
     if data is not None and images is not None:
         raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
-    name = ModelSpec("qtips", "plain", model).name
+    name = ModelSpec("qtips", "plain", model, bounded).name
     config = recipes.recipe(
         name, seed=seed, epochs=epochs, learning_rate=learning_rate, images=images
     )
@@ -114,6 +116,7 @@ def train_indoor(
         Path | None, typer.Option(help="A folder that render wrote, seen besides.")
     ] = None,
     trunk: Trunk = "plain",
+    bounded: Bounded = False,
     seed: Seed = 0,
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
@@ -125,7 +128,7 @@ def train_indoor(
     from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
-    name = ModelSpec("indoor", known_trunk(trunk), model).name
+    name = ModelSpec("indoor", known_trunk(trunk), model, bounded).name
     config = recipes.recipe(name, seed=seed, epochs=epochs, learning_rate=learning_rate)
     if size is not None:
         config = replace(config, size=size_of(size))

@@ -139,7 +139,9 @@ def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
 
 def save(network: Network, path: Path, training: dict, metrics: dict) -> Card:
     """Writes the network with its card; the file is complete or not there at all."""
-    tensors = {name: t.detach().cpu().contiguous() for name, t in network.state_dict().items()}
+    tensors = {  # copies: the steps of a bounded stage share their stencil
+        name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()
+    }
     card = Card(network.config, training, metrics, checksum(tensors), golden_output(network))
     header = {**card.__dict__, "config": card.config.to_dict()}
     write_tensors(path, header, tensors)

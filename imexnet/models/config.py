@@ -60,6 +60,8 @@ class ModelConfig:
         lengths: ℓ in cells of the "laplacians" step, L = −ℓ²Δ, channel by channel and over again.
         largest: pictures whose longer side is at most this are shown at their own size; all others,
             and by default every picture, at as many pixels as in training.
+        bound: of the time steps: none, or "nonexpansive", see `ExplicitStep`; all IMEX steps of a
+            stage or level then have one L, see `steps.one_stage`.
     """
 
     step: str
@@ -82,6 +84,7 @@ class ModelConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     lengths: tuple[float, ...] = (1.0, 4.0, 16.0)
     largest: int = 0
+    bound: str | None = None
 
     def to_dict(self) -> dict:
         """Plain types for JSON."""
@@ -199,3 +202,4 @@ MODELS = {
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }
+MODELS |= {f"{name}-bounded": replace(c, bound="nonexpansive") for name, c in MODELS.items()}

@@ -1,7 +1,7 @@
 """Networks rewritten for inference: the same function in fewer passes over memory.
 
-Batch normalisation is folded into the convolution before it, the step size and the sign of
-f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for every size of input.
+Batch normalisation is folded into the convolution before it, the step size, the bound and the sign
+of f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for every size of input.
 """
 
 import copy
@@ -75,7 +75,8 @@ class FoldedExplicitStep(nn.Module):
     def __init__(self, step: ExplicitStep) -> None:
         super().__init__()
         self.conv = fuse_conv_bn_eval(step.conv, step.norm)
-        minus_transpose = -self.scale(step) * step.conv.weight.transpose(0, 1).flip(2, 3)
+        scale = self.scale(step) / step.excess
+        minus_transpose = -scale * step.conv.weight.transpose(0, 1).flip(2, 3)
         self.register_buffer("minus_transpose", minus_transpose.detach().contiguous())
 
     @staticmethod
@@ -94,7 +95,7 @@ class FoldedExplicitStep(nn.Module):
 
 
 class FoldedIMEXStep(FoldedExplicitStep):
-    """Y⁺ = Y + (I + hL)⁻¹ K₂ σ(K₁ Y + c)."""
+    """Y⁺ = Y + (I + hL)⁻¹ K₂ σ(K₁ Y + c), after (I + hL)^(−½) where a stage is entered."""
 
     def __init__(self, step: IMEXStep) -> None:
         super().__init__(step)
@@ -119,6 +120,7 @@ class FoldedIMEXStep(FoldedExplicitStep):
         return apply_filter(grid, self.prepared(grid))[..., : r.shape[-2], : r.shape[-1]]
 
     def forward(self, y: Tensor) -> Tensor:
+        y = apply_filter(y, self.prepared(y).sqrt()) if self.step.enters else y
         return y + self.solve(self.update(y))
 
 

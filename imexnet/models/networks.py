@@ -2,8 +2,9 @@
 
 import copy
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from itertools import islice
 from typing import cast
 
 import torch
@@ -11,9 +12,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from imexnet.models.backbone import encoder_layer
-from imexnet.models.config import ModelConfig
+from imexnet.models.config import ModelConfig, Place
 from imexnet.models.controls import CONTROLS
-from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.models.steps import (
+    DiffusionReactionStep,
+    ExplicitStep,
+    IMEXStep,
+    Opening,
+    one_stage,
+)
 from imexnet.models.tasks import TASKS, task_named
 from imexnet.models.trunk import Trunk, Upsampling
 from imexnet.spectral.operators import BOUNDARIES
@@ -43,7 +50,6 @@ class Network(nn.Module):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        step = STEPS[config.step]
         self.register_buffer("mean", torch.tensor(config.mean).view(-1, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(config.std).view(-1, 1, 1), persistent=False)
         layers: list[nn.Module] = []
@@ -58,11 +64,11 @@ class Network(nn.Module):
                 finer.append(channels)
             layers.append(Opening(channels, stage.channels, stage.stride))
             channels = stage.channels
-            layers += [step.from_config(config, channels, next(places)) for _ in range(stage.steps)]
+            layers += _steps(config, channels, islice(places, stage.steps))
         for level in config.decoder:
             layers.append(Upsampling(channels, finer.pop(), level.channels))
             channels = level.channels
-            layers += [step.from_config(config, channels, next(places)) for _ in range(level.steps)]
+            layers += _steps(config, channels, islice(places, level.steps))
         self.layers = Trunk(*layers)
         self.heads = nn.ModuleDict(
             {task_named(task).name: _head(channels, n) for task, n in config.heads}
@@ -85,6 +91,17 @@ class Network(nn.Module):
         if (y.shape[-2], y.shape[-1]) != size:
             y = F.interpolate(y, size, mode="bilinear", align_corners=False)
         return y if TASKS[task].classes else y.clamp(*LOG_DEPTH_RANGE).exp()
+
+
+def _steps(config: ModelConfig, channels: int, places: Iterable[Place]) -> list[ExplicitStep]:
+    """The time steps of one stage or level, at their places."""
+    steps = [STEPS[config.step].from_config(config, channels, place) for place in places]
+    imex = [
+        s for s in steps if isinstance(s, IMEXStep) and not isinstance(s, DiffusionReactionStep)
+    ]
+    if config.bound:
+        one_stage(imex)
+    return steps
 
 
 def _head(channels: int, outputs: int) -> nn.Conv2d:
@@ -120,12 +137,14 @@ def with_boundary(network: Network, boundary: str) -> Network:
         boundary: of its implicit solves: "trained", "periodic" or "mirrored".
 
     Raises:
-        ValueError: for another boundary.
+        ValueError: for another boundary, and for any but the trained one of a bounded network.
     """
     if boundary == TRAINED:
         return network
     if boundary not in BOUNDARIES:
         raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
+    if network.config.bound and boundary != network.config.boundary:
+        raise ValueError("a bounded network has the boundary that it was trained with alone")
     twin = copy.deepcopy(network)
     twin.config = replace(network.config, boundary=boundary)
     for module in twin.modules():

@@ -11,17 +11,21 @@ TRUNKS = ("plain", "pyramid", "backbone")
 SHIPPED_TRUNKS = ("plain", "pyramid")
 """Those that the page offers: their weights come with the package."""
 
+BOUNDED = "-bounded"
+"""At the end of the name of a network whose steps cannot amplify."""
+
 VARIANTS = (*KINDS, "resnet-deep")
 
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a network's name says: "indoor-pyramid-imexnet", "qtips-resnet-deep".
+    """What a network's name says: "indoor-pyramid-imexnet", "qtips-resnet-bounded".
 
     Attributes:
         family: the tasks that it answers, see `Task.family`.
         trunk: one of `TRUNKS`; networks of other families than "indoor" have the plain one alone.
         kind: one of `VARIANTS`.
+        bounded: whether its steps cannot amplify, see `ModelConfig.bound`.
 
     Raises:
         ValueError: for a family, a trunk or a kind that is not there.
@@ -30,6 +34,7 @@ class ModelSpec:
     family: str
     trunk: str
     kind: str
+    bounded: bool = False
 
     def __post_init__(self) -> None:
         families = dict.fromkeys(task.family for task in TASKS.values())
@@ -42,14 +47,14 @@ class ModelSpec:
                 raise ValueError(f"the {what} must be one of {', '.join(choices)}, got {value!r}")
 
     @classmethod
-    def for_task(cls, task: str, trunk: str, kind: str) -> "ModelSpec":
+    def for_task(cls, task: str, trunk: str, kind: str, bounded: bool = False) -> "ModelSpec":
         """The network of a kind that answers a task; the trunk counts for rooms alone.
 
         Raises:
             ValueError: for a task, a trunk or a kind that is not there.
         """
         family = task_named(task).family
-        return cls(family, trunk if family == "indoor" else TRUNKS[0], kind)
+        return cls(family, trunk if family == "indoor" else TRUNKS[0], kind, bounded)
 
     @classmethod
     def from_name(cls, name: str) -> "ModelSpec":
@@ -60,14 +65,16 @@ class ModelSpec:
         """
         if name not in MODELS:
             raise ValueError(f"no model {name!r}; there are {', '.join(MODELS)}")
-        family, _, rest = name.partition("-")
+        unbounded = name.removesuffix(BOUNDED)
+        family, _, rest = unbounded.partition("-")
         trunk, _, kind = rest.partition("-")
-        return cls(family, trunk, kind) if trunk in TRUNKS else cls(family, TRUNKS[0], rest)
+        found = (trunk, kind) if trunk in TRUNKS else (TRUNKS[0], rest)
+        return cls(family, *found, bounded=name != unbounded)
 
     @property
     def name(self) -> str:
         """As in `MODELS`, and of the file with its weights."""
-        return f"{self.base}-{self.kind}"
+        return f"{self.base}-{self.kind}{BOUNDED if self.bounded else ''}"
 
     @property
     def base(self) -> str:
@@ -78,7 +85,8 @@ class ModelSpec:
     def train_command(self) -> str:
         """How the command begins that trains it."""
         trunk = "" if self.trunk == TRUNKS[0] else f" --trunk {self.trunk}"
-        return f"python -m imexnet train {self.family} --model {self.kind}{trunk}"
+        bounded = " --bounded" if self.bounded else ""
+        return f"python -m imexnet train {self.family} --model {self.kind}{trunk}{bounded}"
 
 
 def shipped_names() -> list[str]:

@@ -1,11 +1,12 @@
 """One time step of Ẏ = f(Y): explicit, IMEX, diffusion-reaction; and the openings between them.
 
 All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Haber (2018): K a 3×3
-convolution with zero padding, N batch normalisation (local at inference), σ = ReLU.
+convolution with zero padding, N batch normalisation (local at inference), σ = ReLU. With
+`bound="nonexpansive"` no step amplifies a difference of two inputs, see docs/stability.md.
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
 from typing import Any
@@ -13,16 +14,28 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils import parametrize
 
 from imexnet.models.config import ModelConfig, Place
+from imexnet.spectral.norms import norm_squared_bound
 from imexnet.spectral.operators import check_operator
-from imexnet.spectral.solve import check_step_size, even_extension, solve_eigenvalues
+from imexnet.spectral.solve import (
+    apply_filter,
+    check_step_size,
+    even_extension,
+    resolvent,
+    solve_eigenvalues,
+)
 from imexnet.spectral.symbols import (
     computing_type,
     gram_eigenvalues,
     laplacian_eigenvalues,
     zero_mean,
 )
+
+BOUNDS = (None, "nonexpansive")
+LARGEST = 2.0  # h‖D^½K‖² up to which a step cannot amplify
+ROUNDING = 1e-5  # bounded steps stay below it by that much
 
 
 class Opening(nn.Module):
@@ -41,6 +54,20 @@ class Opening(nn.Module):
         return F.relu(self.norm(self.conv(y))).to(self.conv.weight.dtype)
 
 
+def scale_of(norm: nn.BatchNorm2d) -> Tensor:
+    """D = γ / √(variance + ε) per channel of N(X) = D X + b in eval mode, (C,)."""
+    variance = norm.running_var
+    assert variance is not None
+    return norm.weight * (variance + norm.eps).rsqrt()
+
+
+class Magnitude(nn.Module):
+    """|γ|: the scales of a norm whose signs are not free."""
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight.abs()
+
+
 class ExplicitStep(nn.Module):
     """Y⁺ = Y + h f(Y): forward Euler, a ResNet block. (B, C, H, W) → same.
 
@@ -53,9 +80,11 @@ class ExplicitStep(nn.Module):
         step_size_range: (low, high) by which h is scaled, log-spaced over the channels: then h is
             diagonal, and a learned one has a number per channel.
         dilation: cells between the taps of K.
+        bound: "nonexpansive": the scales of N are kept positive and f is divided by `excess`, so
+            that ‖Y₁⁺ − Y₂⁺‖ ≤ ‖Y₁ − Y₂‖ in eval mode, whatever the weights. One h for all channels.
 
     Raises:
-        ValueError: for a step size that is none.
+        ValueError: for a step size or a bound that is none, or two options that exclude each other.
     """
 
     step_scales: Tensor | None
@@ -67,12 +96,18 @@ class ExplicitStep(nn.Module):
         learned_step_size: bool = False,
         step_size_range: tuple[float, float] = (1.0, 1.0),
         dilation: int = 1,
+        bound: str | None = None,
     ) -> None:
         super().__init__()
         check_step_size(step_size, positive=True)
         scales = None if step_size_range == (1, 1) else log_spaced(step_size_range, channels)
         if scales is not None:
             check_step_size(step_size * scales, positive=True)
+        if bound not in BOUNDS:
+            raise ValueError(f"the bound must be {' or '.join(map(str, BOUNDS))}, got {bound!r}")
+        if bound and scales is not None:
+            raise ValueError(f"a bounded step has one h for all channels, got {step_size_range}")
+        self.bound = bound
         self.step_size = step_size
         self.register_buffer("step_scales", scales, persistent=False)
         start = torch.full(() if scales is None else scales.shape, math.log(step_size))
@@ -81,6 +116,8 @@ class ExplicitStep(nn.Module):
             channels, channels, 3, padding=dilation, dilation=dilation, bias=False
         )
         self.norm = nn.BatchNorm2d(channels)
+        if bound:
+            parametrize.register_parametrization(self.norm, "weight", Magnitude())
 
     @classmethod
     def from_config(cls, config: ModelConfig, channels: int, place: Place) -> "ExplicitStep":
@@ -93,6 +130,7 @@ class ExplicitStep(nn.Module):
         return {
             "learned_step_size": config.learned_step_size,
             "step_size_range": config.step_size_range,
+            "bound": config.bound,
         }
 
     @classmethod
@@ -106,12 +144,41 @@ class ExplicitStep(nn.Module):
         h = self.step_size if self.log_step_size is None else self.log_step_size.exp()
         return h if self.step_scales is None else h * self.step_scales
 
+    @property
+    def scale(self) -> Tensor:
+        """D of N(X) = D X + b in eval mode, (C,)."""
+        return scale_of(self.norm)
+
+    @property
+    def scaled_kernel(self) -> Tensor:
+        """D^½ K, (C, C, 3, 3), in the type that transforms have; |D| where a scale is negative."""
+        kind = computing_type(self.conv.weight)
+        root = self.scale.to(kind).abs().clamp_min(torch.finfo(kind).tiny).sqrt()
+        return root.view(-1, 1, 1, 1) * self.conv.weight
+
+    @property
+    def excess(self) -> float | Tensor:
+        """max(1, h‖D^½ K‖² / 2) of a bounded step, by which f is divided; 1 of another.
+
+        It is K that is divided, by the root: √c Kᵀ σ(√c (D K Y + b)) = c Kᵀ σ(D K Y + b).
+        """
+        if self.bound is None:
+            return 1.0
+        norm_squared = norm_squared_bound(self.scaled_kernel, self.frequencies)
+        return (self.h * norm_squared / (LARGEST * (1 - ROUNDING))).clamp_min(1)
+
+    @property
+    def frequencies(self) -> int:
+        """Samples along either axis for `excess`; fewer of a wide K, which takes long."""
+        return 32 if self.conv.out_channels <= 32 else 16
+
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
         padding, dilation = self.conv.padding, self.conv.dilation
         minus_transpose = -self.conv.weight.transpose(0, 1).flip(2, 3)  # −Kᵀ as a convolution
         z = F.relu(self.norm(self.conv(y)))
-        return F.conv2d(z, minus_transpose, None, 1, padding, dilation).to(self.conv.weight.dtype)
+        f = F.conv2d(z, minus_transpose, None, 1, padding, dilation)
+        return (f if self.bound is None else f / self.excess).to(self.conv.weight.dtype)
 
     def forward(self, y: Tensor) -> Tensor:
         return y + self.h * self.rhs(y)
@@ -137,10 +204,14 @@ class IMEXStep(ExplicitStep):
             Every other one starts as the one before turned by 90°: a pair spreads in all
             directions alike.
         step_size_range: as for the explicit step.
+        bound: "nonexpansive": as for the explicit step, but in the norm ‖(I + hL)^½ Y‖. Steps one
+            after the other have it in common after `one_stage`. Periodic boundary alone.
 
     Raises:
         ValueError: for a choice or a number that is not there.
     """
+
+    enters = False  # whether Y first passes (I + hL)^(−½), see `one_stage`
 
     def __init__(
         self,
@@ -154,9 +225,12 @@ class IMEXStep(ExplicitStep):
         reach: tuple[float, float] = (1.0, 1.0),
         stencils: int = 1,
         step_size_range: tuple[float, float] = (1.0, 1.0),
+        bound: str | None = None,
     ) -> None:
-        super().__init__(channels, step_size, learned_step_size, step_size_range)
+        super().__init__(channels, step_size, learned_step_size, step_size_range, bound=bound)
         check_operator(operator, boundary, alpha)
+        if bound and boundary != "periodic":
+            raise ValueError(f"a bounded step has the periodic boundary alone, got {boundary!r}")
         if stencil_size < 1 or stencil_size % 2 != 1:
             raise ValueError(f"stencil_size must be odd and at least 1, got {stencil_size}")
         if stencils < 1:
@@ -196,7 +270,12 @@ class IMEXStep(ExplicitStep):
         """R on the periodic grid where L acts: itself, or its even extension."""
         return even_extension(r) if self.boundary == "mirrored" else r
 
+    def half_solve(self, y: Tensor) -> Tensor:
+        """(I + hL)^(−½) Y, on the periodic grid."""
+        return apply_filter(y, resolvent(self.eigenvalues(y), self.h).sqrt())
+
     def forward(self, y: Tensor) -> Tensor:
+        y = self.half_solve(y) if self.enters else y
         return y + self.h * self.solve(self.rhs(y))
 
 
@@ -225,3 +304,17 @@ def own_generator() -> Iterator[None]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))
         yield
+
+
+def one_stage(steps: Sequence[IMEXStep]) -> None:
+    """Makes IMEX steps one after the other share h and L, and enter through S = (I + hL)^(−½).
+
+    All have the h and the stencil of the first. With Y₀ = S X and Z = S⁻¹ Y, bounded steps have
+    ‖δY_n‖ ≤ ‖δZ_n‖ ≤ … ≤ ‖δZ₀‖ = ‖δX‖: nothing is amplified from X to any Y_j.
+    """
+    for step in steps[1:]:
+        step.log_step_size = steps[0].log_step_size
+        if step.operator == "learned":
+            step.stencil = steps[0].stencil
+    for step in steps[:1]:
+        step.enters = True

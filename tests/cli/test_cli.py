@@ -17,7 +17,9 @@ from imexnet.cli.main import app, main
 from imexnet.data import qtips
 from imexnet.inference import to_input
 from imexnet.io.photos import read_photo
-from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
+from imexnet.models.config import MODELS
+from imexnet.models.networks import build
 from imexnet.stability import attacks
 from imexnet.stability.growth import perturbation_growth
 
@@ -271,10 +273,44 @@ def test_stability_prints_growth_and_change(photo, complaint):
     result = json.loads(imexnet(*words, "--json").stdout)
     assert set(result) == {"resnet", "imexnet"}
     for answered in result.values():
-        assert set(answered) == {"growth", "output_change"}
-        assert len(answered["growth"]) == 4
+        assert set(answered) == {
+            "growth", "output_change", "bound", "smallest_scale", "nonexpansive",
+        }  # fmt: skip
+        assert all(len(answered[name]) == 4 for name in set(answered) - {"output_change"})
+        assert min(answered["smallest_scale"]) > 0
+        assert answered["nonexpansive"] == [bound <= 2 for bound in answered["bound"]]
         assert answered["output_change"] > 0
     assert "one of gaussian" in complaint(*words[:5], "snow", "--severity", "0.1")
+
+
+def test_bounded_networks_are_picked_and_missing_ones_named(photo, here, tmp_path, monkeypatch):
+    """With weights there: theirs are read; without: one sentence."""
+    monkeypatch.setattr("imexnet.models.checkpoints.WEIGHTS", tmp_path)
+    image = tmp_path / "rod.png"
+    Image.fromarray(qtips.qtip(7, 0)[0]).save(image)
+    commands = [
+        ("predict", image, "--task", "qtips", "--out", tmp_path / "out"),
+        ("evaluate", "qtips", "--model", "imexnet", "--images", "2", "--json"),
+        ("stability", image, "--task", "qtips", "--severity", "0.02", "--json"),
+        ("robustness", "--task", "qtips", "--images", "2", "--severities", "0", "--json"),
+    ]
+    for words in [*commands, ("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)]:
+        status, out, told = here(*words, "--bounded")
+        assert (status, out, told.count("\n")) == (2, "", 1)
+        assert "net-bounded.safetensors are not there" in told
+    for kind in ("resnet", "imexnet"):
+        torch.manual_seed(0)
+        network = build(MODELS[f"qtips-{kind}-bounded"]).eval()
+        save(network, tmp_path / f"qtips-{kind}-bounded.safetensors", {}, {})
+    results = [here(*words, "--bounded") for words in commands]
+    assert [status for status, _, _ in results] == [0] * 4
+    answered = json.loads(results[2][1])
+    for found in answered.values():
+        assert all(found["nonexpansive"]) and max(found["bound"]) <= 2
+        assert max(found["growth"]) <= 1
+    wrong = ("--resnet", WEIGHTS / "qtips-resnet.safetensors")
+    status, _, told = here(*commands[3], "--bounded", *wrong)
+    assert status == 2 and "no network of the kind qtips-resnet-bounded" in told
 
 
 def test_evaluate_qtips_on_a_folder(tmp_path):

@@ -33,7 +33,7 @@ from imexnet.models.checkpoints import (
     write_tensors,
 )
 from imexnet.models.config import MODELS, Stage
-from imexnet.models.networks import Network, build
+from imexnet.models.networks import Network, build, parameter_count, with_boundary
 
 SMALL = replace(
     MODELS["indoor-imexnet"], stages=(Stage(channels=4, stride=2, steps=1), Stage(6, 2, 2))
@@ -273,6 +273,21 @@ def test_an_installed_package_has_its_weights(tmp_path):
         check=True,
     )
     assert done.stdout.startswith(str(tmp_path / "site"))
+
+
+@pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
+def test_a_bounded_network_comes_back_as_it_was(step, tmp_path):
+    torch.manual_seed(0)
+    config = replace(MODELS["qtips-resnet-bounded"], step=step, learned_step_size=True)
+    before = build(config).eval()
+    save(before, tmp_path / "net.safetensors", {}, {})
+    after = load(tmp_path / "net.safetensors", "cpu")
+    assert after.config == config
+    assert parameter_count(after) == parameter_count(before)
+    x = torch.rand(1, 1, 12, 10)
+    assert torch.equal(after(x)["qtips"], before(x)["qtips"])
+    with pytest.raises(ValueError, match="a bounded network has the boundary"):
+        with_boundary(after, "mirrored")
 
 
 def test_a_failed_save_leaves_the_old_file_and_nothing_else(path, monkeypatch):

@@ -11,6 +11,7 @@ from imexnet.models.backbone import InvertedResidual, Stem
 from imexnet.models.config import Level, ModelConfig, Stage
 from imexnet.models.folding import SIZES_KEPT, FoldedIMEXStep, autocast, fold
 from imexnet.models.networks import Network, build, parameter_count
+from imexnet.models.steps import ExplicitStep
 
 BASE = ModelConfig(
     step="explicit",
@@ -45,6 +46,8 @@ def lived_in(step: str, trunk: str = "plain", **changes: Any) -> Network:
             for tensor in (module.running_mean, module.running_var, module.weight, module.bias):
                 assert tensor is not None
                 tensor.data.uniform_(0.5, 1.5)
+        if isinstance(module, ExplicitStep) and module.bound:
+            module.conv.weight.data.mul_(9)  # beyond the bound
     return network
 
 
@@ -56,6 +59,9 @@ KINDS = [
     ("imex", {"operator": "identity"}),
     ("imex", {"boundary": "mirrored", "stencil_size": 5, "learned_step_size": True}),
     ("diffusion-reaction", {}),
+    ("explicit", {"bound": "nonexpansive"}),
+    ("imex", {"bound": "nonexpansive", "learned_step_size": True}),
+    ("diffusion-reaction", {"bound": "nonexpansive"}),
 ]
 
 

@@ -1,6 +1,7 @@
 """One step: the literal update, its order in time, and what it shares with the explicit step."""
 
 import math
+from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -9,7 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
+from imexnet.models.steps import (
+    ROUNDING,
+    DiffusionReactionStep,
+    ExplicitStep,
+    IMEXStep,
+    Opening,
+)
+from imexnet.spectral.norms import norm_squared_bound
 from imexnet.spectral.operators import BOUNDARIES, OPERATORS
 from imexnet.spectral.solve import implicit_solve, solve_eigenvalues
 from imexnet.spectral.symbols import LAPLACIAN, zero_mean
@@ -110,6 +118,62 @@ def test_first_order_in_time():
     ]
     assert 0.9 < slopes[-1] < 1.1
     assert 0.9 < sum(slopes[1:]) / len(slopes[1:]) < 1.1
+
+
+@pytest.mark.parametrize("kind", [ExplicitStep, IMEXStep, DiffusionReactionStep])
+def test_a_bounded_step_is_of_first_order_in_time(kind):
+    """Against 512 steps of Ẏ = f(Y), − L Y besides for diffusion-reaction; K within the bound."""
+    torch.manual_seed(0)
+    options = {} if kind is ExplicitStep else {"operator": "identity", "alpha": 0.7}
+    step = prepared(kind(2, 1.0, **options))
+    bounded = kind(2, 1.0, bound="nonexpansive", **options).double().eval()
+    for name, tensor in step.state_dict().items():  # the same function, but for what is too large
+        own = bounded.state_dict()
+        own[name if name in own else "norm.parametrizations.weight.original"].copy_(tensor)
+    y0 = torch.randn(1, 2, 6, 5, dtype=torch.float64)
+
+    def after(steps: int, layer) -> torch.Tensor:
+        layer.step_size, y = 1 / steps, y0
+        with torch.no_grad():
+            assert float(layer.excess) == 1  # for small h no weight is too large
+            for _ in range(steps):
+                y = layer(y)
+        return y
+
+    exact = after(512, step)
+    errors = [(after(n, bounded) - exact).norm().item() for n in (16, 32, 64)]
+    slopes = [math.log2(a / b) for a, b in pairwise(errors)]
+    assert all(0.85 < slope < 1.25 for slope in slopes)
+
+
+def test_a_bounded_step_divides_k_by_what_exceeds_the_bound():
+    """Y + h f with K and b divided by the root of h‖D^½ K‖² / 2, and |γ| in the place of γ."""
+    torch.manual_seed(0)
+    step = ExplicitStep(3, 0.8, bound="nonexpansive")
+    step.norm.parametrizations.weight.original.data = torch.tensor([-2.0, 1.5, 0.7])
+    step.conv.weight.data.mul_(7)
+    step = step.double().eval()
+    assert step.norm.weight.tolist() == pytest.approx([2, 1.5, 0.7])
+    largest = norm_squared_bound(step.scale.sqrt().view(-1, 1, 1, 1) * step.conv.weight)
+    assert 0.8 * largest > 3
+    divisor = (0.8 * largest / (2 * (1 - ROUNDING))).sqrt()
+    plain = ExplicitStep(3, 0.8).double().eval()
+    plain.conv.weight.data = (step.conv.weight / divisor).detach()
+    plain.norm.weight.data = step.norm.weight.detach()
+    y = torch.randn(1, 3, 6, 5, dtype=torch.float64)
+    torch.testing.assert_close(step(y), plain(y))
+    step.conv.weight.data.mul_(1e-3)  # within the bound nothing is divided
+    plain.conv.weight.data = step.conv.weight.detach()
+    assert torch.equal(step(y), plain(y))
+
+
+@pytest.mark.parametrize("kind", [ExplicitStep, IMEXStep, DiffusionReactionStep])
+def test_an_unknown_bound_and_a_boundary_without_one_are_named(kind):
+    with pytest.raises(ValueError, match="must be None or nonexpansive, got 'tight'"):
+        kind(4, bound="tight")
+    if kind is not ExplicitStep:
+        with pytest.raises(ValueError, match="periodic boundary alone, got 'mirrored'"):
+            kind(4, bound="nonexpansive", boundary="mirrored")
 
 
 def test_explicit_step_diverges_where_the_implicit_one_stays():

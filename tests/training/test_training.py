@@ -23,9 +23,10 @@ from PIL import Image
 from imexnet.cli.main import main as command_line
 from imexnet.data import qtips
 from imexnet.models.checkpoints import load, read, read_tensors, write_tensors
-from imexnet.models.config import MODELS
+from imexnet.models.config import MODELS, Stage
 from imexnet.models.networks import build
-from imexnet.models.steps import IMEXStep
+from imexnet.models.steps import ExplicitStep, IMEXStep
+from imexnet.stability.bounds import step_bounds
 from imexnet.training import augmentation, loop, optimisation, state, tasks
 from imexnet.training.loop import fit
 from imexnet.training.losses import log_depth_loss
@@ -450,6 +451,45 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
         assert (
             "--trunk must be one of plain, pyramid, backbone, got 'unet'" in capsys.readouterr().err
         )
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("step", ["explicit", "imex"])
+def test_a_bounded_network_is_trained_resumed_and_amplifies_nothing(step, tmp_path, monkeypatch):
+    """Two epochs at a high rate: the bound holds, and a resumed training ends at the same bits."""
+    architecture = replace(
+        MODELS["qtips-resnet-bounded"], step=step, stages=(Stage(4, 4, 2), Stage(4, 1, 2))
+    )
+    name = "qtips-resnet-bounded" if step == "explicit" else "qtips-imexnet-bounded"
+    config = replace(recipe(name, epochs=2, images=32), learning_rate=0.3, average=0.1)
+    whole, parted = tmp_path / "whole.safetensors", tmp_path / "parted.safetensors"
+    monkeypatch.setattr(DrawnTask, "validate", lambda *_: {})
+    fit(config, whole, architecture=architecture)
+    with monkeypatch.context() as patch:
+        save_state = loop._save_state
+        patch.setattr(loop, "_save_state", lambda *given: (save_state(*given), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            fit(config, parted, architecture=architecture)
+    fit(config, parted, architecture=architecture, resume=True)
+    network, other = load(whole, "cpu"), load(parted, "cpu")
+    assert all(torch.equal(a, other.state_dict()[n]) for n, a in network.state_dict().items())
+    assert (
+        read(whole)[0]
+        .training["command"]
+        .startswith(f"python -m imexnet train qtips --model {name.split('-')[1]} --bounded")
+    )
+    x = torch.rand(1, 1, 64, 64)
+    assert all(bound.nonexpansive for bound in step_bounds(network, x))
+    steps = [layer for layer in network.layers if isinstance(layer, ExplicitStep)]
+    assert max(float(layer.excess) for layer in steps) > 1  # the training went against it
+    if step == "imex":
+        assert torch.equal(steps[0].stencil, steps[1].stencil)  # pyright: ignore[reportAttributeAccessIssue]
+    before, change = torch.rand(2, 1, 4, 16, 16)
+    for size in (1e-3, 1.0, 30.0):
+        y, z = before, before + size * change
+        for layer in steps[:2]:  # one stage
+            y, z = layer(y), layer(z)
+            assert (z - y).norm() <= (1 + 1e-6) * (size * change).norm()
 
 
 @pytest.mark.training

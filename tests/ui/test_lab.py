@@ -82,6 +82,12 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
     resnet, imexnet = (float(v) for v in cells(measures, "Local Lipschitz constant"))
     assert 0 < resnet < imexnet  # as measured; see docs/results.md
     assert "rod's pixels" in measures
+    bounds = [[float(b) for b in c.split(", ")] for c in cells(measures, "Bound of each step")]
+    assert bounds == [  # as in docs/results.md#not-forward-stable
+        pytest.approx([39.9, 3.68, 8.27, 7.24, 16.3, 5.21], rel=0.01),
+        pytest.approx([39.7, 7.7, 9.06, 13.1, 21, 6.46], rel=0.01),
+    ]
+    assert cells(measures, "Steps that cannot amplify") == ["0 of 6", "0 of 6"]
 
 
 def test_no_noise_changes_nothing(stability):

@@ -1,6 +1,7 @@
 """The tab "Stability": noise, attacks, step size and depth against both networks."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import gradio as gr
@@ -14,6 +15,7 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
 from imexnet.stability.attacks import ATTACKS, ITERATIONS
+from imexnet.stability.bounds import StepBound, step_bounds
 from imexnet.stability.corruptions import NOISES
 from imexnet.stability.growth import Growth, perturbation_growth
 from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
@@ -84,6 +86,7 @@ class Stability:
             clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
             grown = {kind: perturbation_growth(n, task, x, moved[kind]) for kind, n in pair.items()}
             local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
+            steps = {kind: _bounds(n, (x.shape[-2], x.shape[-1])) for kind, n in pair.items()}
             scores = {"clean": _scores(task, clean, clean, truth)}
             scores["moved"] = _scores(task, after, clean, truth)
             if perturbation in ATTACKS:
@@ -114,7 +117,7 @@ class Stability:
         return {
             **shown,
             self.legend: legend + bar,
-            self.measures: _measures(task, grown, local, scores, truth is not None),
+            self.measures: _measures(task, grown, steps, local, scores, truth is not None),
             self.figure: figure,
             self.seen: True,
         }
@@ -205,6 +208,12 @@ def _slider(perturbation: str) -> dict[str, Any]:
     }
 
 
+@lru_cache(maxsize=16)
+def _bounds(network: Network, size: tuple[int, int]) -> Sequence[StepBound]:
+    """Of its time steps for pictures of that size: of the weights alone, so computed once."""
+    return step_bounds(network, network.mean.new_zeros(1, network.config.channels, *size))
+
+
 def _lipschitz(network: Network, task: str, x: Tensor) -> Lipschitz:
     return local_lipschitz(lambda v: network(v)[task], x, LIPSCHITZ_ITERATIONS)
 
@@ -261,6 +270,7 @@ def _change_maps(
 def _measures(
     task: str,
     grown: Mapping[str, Growth],
+    steps: Mapping[str, Sequence[StepBound]],
     local: Mapping[str, Lipschitz],
     scores: Mapping[str, Mapping[str, float]],
     with_truth: bool,
@@ -272,6 +282,12 @@ def _measures(
         estimate = local[kind]
         return f"{'' if estimate.converged else '≥ '}{estimate.constant:.3g}"
 
+    def bound(kind: str) -> str:
+        return ", ".join(f"{step.bound:.3g}" for step in steps[kind])
+
+    def guaranteed(kind: str) -> str:
+        return f"{sum(step.nonexpansive for step in steps[kind])} of {len(steps[kind])}"
+
     names = {
         "clean": "Score of the clean picture",
         "moved": "Score of the perturbed picture",
@@ -282,6 +298,8 @@ def _measures(
         *(row(names[n], lambda kind, n=n: f"{scores[n][kind]:.3f}") for n in scores),
         row("Change of the answer, ‖δŷ‖ / ‖ŷ‖", lambda kind: f"{grown[kind].output_change:.3g}"),
         row("‖δY‖ / ‖δY₀‖ after the last step", lambda kind: f"{grown[kind].growth[-1]:.3g}"),
+        row("Bound of each step, h‖D^½KS‖²", bound),
+        row("Steps that cannot amplify", guaranteed),
         row("Local Lipschitz constant, clean", constant),
         row("… power iterations used", lambda kind: str(local[kind].iterations)),
     ]
@@ -289,6 +307,7 @@ def _measures(
     score = SCORES[task] if with_truth or task != "qtips" else SCORES["segmentation"]
     return (
         table(rows, KINDS)
-        + f'<div class="note">{score}. The Lipschitz constant is that of the map from the picture '
+        + f'<div class="note">{score}. A step cannot amplify if its bound, which follows from its '
+        "weights alone, is at most 2. The Lipschitz constant is that of the map from the picture "
         f"to the answer in {unit}.</div>"
     )
