@@ -24,8 +24,8 @@ def draw(seed: int, index: int, size: int = SIZE) -> Drawn:
     """Picture number `index` of the endless sequence `seed`, always the same.
 
     2 or 3 curves of a uniform length in 30…60, times `size` / 64, in dashes of 8 to 20 pixels with
-    gaps of 2 to 3 between their round caps. At least one has an end marked in white, and at least one
-    has not: class 2 and class 1 of all their pixels. Gaps are background.
+    gaps of 2 to 3 between their round caps. At least one has an end marked in white, and at least
+    one has not: class 2 and class 1 of all their pixels. Gaps are background.
 
     Args:
         seed: of the sequence.
