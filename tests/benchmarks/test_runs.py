@@ -146,6 +146,8 @@ def variants(record_run, monkeypatch, tmp_path):
     module = importlib.import_module("variants")
     monkeypatch.setattr(module, "groups", lambda: module_groups(tmp_path / "runs.csv"))
     module_groups = importlib.import_module("compare_runs").groups
+    pictures = importlib.import_module("pictures")
+    monkeypatch.setattr(pictures, "PICTURES", tmp_path / "pictures.csv")
     monkeypatch.setattr(module, "append", lambda row: record_run.append(row, tmp_path / "runs.csv"))
     return module
 

@@ -91,7 +91,10 @@ def test_small_screens(browser, url, width, height):
     page = visit(browser, url, width, height)
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     tops = {}
-    for name in ("photo", "resnet", "imexnet", "truth", "invitation", "kitchen", "spot-resnet"):
+    for name in (
+        *("photo", "resnet", "imexnet", "truth", "invitation", "kitchen"),
+        *("spot-resnet", "spot-imexnet"),
+    ):
         box = page.locator(f"#{name}").bounding_box()
         assert box is not None and box["x"] >= 0 and box["x"] + box["width"] <= width, name
         tops[name] = box["y"]
