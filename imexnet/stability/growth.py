@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from imexnet.models.networks import Network, states
-from imexnet.models.steps import ExplicitStep
+from imexnet.models.steps import ExplicitStep, IMEXStep
 from imexnet.models.trunk import Trunk
 from imexnet.spectral.solve import check_step_size
 
@@ -67,9 +67,14 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
     twin = copy.deepcopy(network)
     layers: list[nn.Module] = []
     for layer in twin.layers:
+        layers.append(layer)
         if isinstance(layer, ExplicitStep):
             layer.step_size, layer.log_step_size = step_size, None
-        layers += [layer] * (repeats if isinstance(layer, ExplicitStep) else 1)
+            again = layer
+            if isinstance(layer, IMEXStep) and layer.enters:  # a stage is entered once
+                again = copy.copy(layer)
+                again.enters = False
+            layers += [again] * (repeats - 1)
     twin.layers = Trunk(*layers).train(network.training)
     stages, decoder = (
         tuple(replace(part, steps=part.steps * repeats) for part in parts)
