@@ -5,7 +5,6 @@ at the very weights of an uninterrupted one. Several processes share a batch und
 `accelerate launch`.
 """
 
-import json
 import sys
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +22,7 @@ from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
 from imexnet.training.recipes import TrainConfig, recipe
-from imexnet.training.state import _load_state, _save_state, begin_with
+from imexnet.training.state import Identity, _load_state, _save_state, begin_with
 from imexnet.training.tasks import TrainingSet, make_task
 
 if TYPE_CHECKING:
@@ -113,13 +112,9 @@ class _Training:
         """Batches per epoch."""
         return self.task.images // self.config.batch
 
-    def state(self) -> tuple[dict, Network, AveragedModel, torch.optim.Optimizer]:
+    def state(self) -> tuple[Identity, Network, AveragedModel, torch.optim.Optimizer]:
         """What identifies the training, and what changes in its course."""
-        identity = {
-            "config": asdict(self.config),
-            "architecture": json.loads(json.dumps(self.network.config.to_dict())),
-            "images": self.task.images,
-        }
+        identity = Identity(self.config, self.network.config, self.task.images)
         return identity, self.network, self.average, self.optimizer
 
     def prepare(self, first_epoch: int) -> None:

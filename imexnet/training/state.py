@@ -1,5 +1,6 @@
 """The state of an unfinished training, and the weights that one begins with."""
 
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 import torch
@@ -8,7 +9,35 @@ from torch.optim.swa_utils import AveragedModel
 
 from imexnet.models.backbone import ConvNorm, InvertedResidual
 from imexnet.models.checkpoints import read_tensors, write_tensors
+from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
+from imexnet.training.recipes import TrainConfig
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What tells one training from another.
+
+    Attributes:
+        config: the recipe.
+        architecture: of the network.
+        images: of the data set, per epoch.
+    """
+
+    config: TrainConfig
+    architecture: ModelConfig
+    images: int
+
+    @classmethod
+    def from_dict(cls, header: dict) -> "Identity":
+        """The inverse of `asdict`, also after JSON; options that a header lacks have their default.
+
+        Raises:
+            KeyError, TypeError: for a header that is none of a training.
+        """
+        recipe = {n: tuple(v) if isinstance(v, list) else v for n, v in header["config"].items()}
+        architecture = ModelConfig.from_dict(header["architecture"])
+        return cls(TrainConfig(**recipe), architecture, header["images"])
 
 
 def begin_with(network: Network, path: Path) -> None:
@@ -34,7 +63,7 @@ def begin_with(network: Network, path: Path) -> None:
 def _save_state(
     path: Path,
     epoch: int,
-    identity: dict,
+    identity: Identity,
     network: Network,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
@@ -44,23 +73,25 @@ def _save_state(
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in moments.items()}
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    write_tensors(path, {**identity, "epoch": epoch}, tensors)
+    write_tensors(path, {**asdict(identity), "epoch": epoch}, tensors)
 
 
 def _load_state(
     path: Path,
-    identity: dict,
+    identity: Identity,
     network: Network,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
 ) -> int:
     """Fills network, average and optimizer from the state file; the number of epochs done."""
     header, tensors = read_tensors(path)
-    for name, value in identity.items():
-        if header.get(name) != value:
-            raise ValueError(
-                f"{path.name} belongs to another recipe: its {name}: {header.get(name)}"
-            )
+    try:
+        found = Identity.from_dict(header)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"{path.name} is no state of a training of this version") from error
+    for name in (field.name for field in fields(Identity)):
+        if getattr(found, name) != getattr(identity, name):
+            raise ValueError(f"{path.name} belongs to another recipe: its {name}: {header[name]}")
     parts: dict[str, dict[str, Tensor]] = {"network": {}, "average": {}, "optimizer": {}}
     for name, tensor in tensors.items():
         part, _, rest = name.partition(".")

@@ -512,6 +512,35 @@ def test_another_architecture(tmp_path, write_rooms):
 
 
 @pytest.mark.training
+def test_an_unfinished_run_from_before_newer_options_is_resumed(tmp_path, monkeypatch):
+    """Its header lacks them; a size, a tuple here, is a list there."""
+    small = replace(MODELS["qtips-imexnet"], stages=(Stage(4, 4, 1),))
+    config = replace(recipe("qtips-imexnet", epochs=2, images=32), size=(64, 64))
+    out, unfinished = tmp_path / "net.safetensors", tmp_path / "net.training.safetensors"
+    monkeypatch.setattr(DrawnTask, "validate", lambda *_: {})
+    fit(config, tmp_path / "whole.safetensors", architecture=small)
+    with monkeypatch.context() as patch:
+        save_state = loop._save_state
+        patch.setattr(loop, "_save_state", lambda *given: (save_state(*given), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            fit(config, out, architecture=small)
+    header, tensors = read_tensors(unfinished)
+    for name in ("bound", "stencils", "step_size_range", "dilations", "lengths", "largest"):
+        del header["architecture"][name]
+    write_tensors(unfinished, header, tensors)
+    for other in (replace(small, bound="nonexpansive"), replace(small, stencils=2)):
+        with pytest.raises(ValueError, match="belongs to another recipe: its architecture"):
+            fit(config, out, architecture=other, resume=True)
+    later = header | {"config": header["config"] | {"option of a later version": 1}}
+    write_tensors(unfinished, later, tensors)
+    with pytest.raises(ValueError, match=r"net.training.safetensors is no state of a training of"):
+        fit(config, out, architecture=small, resume=True)
+    write_tensors(unfinished, header, tensors)
+    fit(config, out, architecture=small, resume=True)
+    assert tensors_equal(out, tmp_path / "whole.safetensors")
+
+
+@pytest.mark.training
 def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
     """An epoch passes once over both; the scores are those of the photos of val."""
     nyu = write_rooms([made_room(split, i) for i, split in enumerate(["train"] * 4 + ["val"])])
