@@ -72,11 +72,12 @@ def evaluate_rods(
     size: Side = 64,
     noise: Noise = 0.0,
     seed: Seed = 0,
+    bounded: Bounded = False,
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
     """IoU, accuracy and rods that are right, by their length: fresh pictures of 3 to 5 rods."""
-    _evaluate_drawn("rods", model, data, images, size, noise, seed, weights, as_json)
+    _evaluate_drawn("rods", model, data, images, size, noise, seed, bounded, weights, as_json)
 
 
 def evaluate_paths(
@@ -86,11 +87,12 @@ def evaluate_paths(
     size: Side = 64,
     noise: Noise = 0.0,
     seed: Seed = 0,
+    bounded: Bounded = False,
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
     """IoU, accuracy and curves that are right, by their length: fresh pictures of 2 or 3 curves."""
-    _evaluate_drawn("paths", model, data, images, size, noise, seed, weights, as_json)
+    _evaluate_drawn("paths", model, data, images, size, noise, seed, bounded, weights, as_json)
 
 
 def _evaluate_drawn(
@@ -101,6 +103,7 @@ def _evaluate_drawn(
     size: int,
     noise: float,
     seed: int,
+    bounded: bool,
     weights: Path | None,
     as_json: bool,
 ) -> None:
@@ -109,7 +112,7 @@ def _evaluate_drawn(
     from imexnet.data.sequences import DRAW
     from imexnet.models.tasks import TASKS
 
-    network = load_answering(task, model, weights)
+    network = load_answering(task, model, bounded, weights)
     classes = len(TASKS[task].classes)
     drawn = (
         from_folder(data, classes) if data else [DRAW[task](seed, i, size) for i in range(images)]

@@ -156,15 +156,17 @@ def load_network(spec, weights: Path | None):
     return network
 
 
-def load_answering(task: str, model: str, weights: Path | None):
-    """The network of a kind, or any that answers the task: a variant, say."""
+def load_answering(task: str, model: str, bounded: bool, weights: Path | None):
+    """The network of a kind, or any that answers the task: a variant, say; bounded if asked for."""
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.spec import ModelSpec
 
-    spec = ModelSpec.for_task(task, "plain", model)
+    spec = ModelSpec.for_task(task, "plain", model, bounded)
     network = load(weights) if weights else load_pretrained(spec.name)
     if task not in network.heads:
         raise ValueError(f"{weights.name if weights else spec.name} does not answer {task}")
+    if bounded and not network.config.bound:
+        raise ValueError(f"{weights.name if weights else spec.name} holds no bounded network")
     return network
 
 

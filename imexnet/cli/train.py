@@ -62,11 +62,12 @@ def train_rods(
     images: Images = None,
     data: Data = None,
     size: Size = None,
+    bounded: Bounded = False,
     start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
     """Train on pictures of 3 to 5 rods, drawn afresh in every epoch, or on those of a folder."""
-    _train_drawn("rods", model, out, seed, epochs, images, data, size, start_from, resume)
+    _train_drawn("rods", model, out, seed, epochs, images, data, size, bounded, start_from, resume)
 
 
 def train_paths(
@@ -77,11 +78,12 @@ def train_paths(
     images: Images = None,
     data: Data = None,
     size: Size = None,
+    bounded: Bounded = False,
     start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
     """Train on pictures of winding curves, drawn afresh in every epoch, or on those of a folder."""
-    _train_drawn("paths", model, out, seed, epochs, images, data, size, start_from, resume)
+    _train_drawn("paths", model, out, seed, epochs, images, data, size, bounded, start_from, resume)
 
 
 def _train_drawn(
@@ -93,6 +95,7 @@ def _train_drawn(
     images: int | None,
     data: Path | None,
     size: str | None,
+    bounded: bool,
     start_from: Path | None,
     resume: bool,
 ) -> None:
@@ -101,7 +104,7 @@ def _train_drawn(
 
     if data is not None and images is not None:
         raise ValueError("--images counts fresh pictures; with --data an epoch is the folder")
-    name = ModelSpec(family, "plain", model).name
+    name = ModelSpec(family, "plain", model, bounded).name
     config = recipes.recipe(name, seed=seed, epochs=epochs, images=images)
     if size is not None:
         config = replace(config, size=size_of(size))

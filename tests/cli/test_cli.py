@@ -311,6 +311,11 @@ def test_bounded_networks_are_picked_and_missing_ones_named(photo, here, tmp_pat
     wrong = ("--resnet", WEIGHTS / "qtips-resnet.safetensors")
     status, _, told = here(*commands[3], "--bounded", *wrong)
     assert status == 2 and "no network of the kind qtips-resnet-bounded" in told
+    given = ("--model", "imexnet", "--weights", tmp_path / "qtips-imexnet-bounded.safetensors")
+    again = (*commands[0][:-1], tmp_path / "again")
+    assert here(*again, *given, "--bounded")[0] == 0
+    status, _, told = here(*again, *given)
+    assert status == 2 and "no network of the kind qtips-imexnet\n" in told
 
 
 def test_evaluate_qtips_on_a_folder(tmp_path):

@@ -286,6 +286,7 @@ def test_a_bounded_network_comes_back_as_it_was(step, tmp_path):
     assert parameter_count(after) == parameter_count(before)
     x = torch.rand(1, 1, 12, 10)
     assert torch.equal(after(x)["qtips"], before(x)["qtips"])
+    assert torch.equal(with_boundary(after, "periodic")(x)["qtips"], after(x)["qtips"])
     with pytest.raises(ValueError, match="a bounded network has the boundary"):
         with_boundary(after, "mirrored")
 

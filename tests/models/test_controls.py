@@ -27,6 +27,7 @@ from imexnet.models.networks import IMEXNet, ResNet, build, parameter_count, tim
 from imexnet.models.steps import ExplicitStep, IMEXStep
 from imexnet.sensitivity.window import explicit_window, window_width
 from imexnet.spectral.solve import apply_filter
+from imexnet.stability.bounds import lipschitz_bound, step_bounds
 
 CONFIG = ModelConfig(
     step="explicit",
@@ -248,6 +249,25 @@ def test_the_configuration_goes_through_json(kind):
 def test_only_one_with_a_solve_is_an_imexnet(kind):
     assert isinstance(made(kind), IMEXNet if kind == "laplacians" else ResNet)
     assert issubclass(CONTROLS[kind], IMEXStep) == (kind == "laplacians")
+
+
+@pytest.mark.parametrize("kind", CONTROLS)
+def test_a_control_keeps_the_bound_or_refuses_it(kind):
+    x = torch.rand(1, 1, 12, 10)
+    if kind in ("dilated", "laplacians"):
+        network = made(kind, bound="nonexpansive", stages=(Stage(6, 1, 3),)).float()
+        for step in time_steps(network):
+            step.conv.weight.data.mul_(20)
+        bounds = step_bounds(network, x)
+        assert all(bound.nonexpansive and bound.bound > 1.5 for bound in bounds)
+        assert lipschitz_bound(network) < math.inf
+        return
+    with pytest.raises(ValueError, match=f"no bound is derived for a {CONTROLS[kind].__name__}"):
+        made(kind, bound="nonexpansive")
+    free = made(kind, stages=(Stage(6, 1, 1),)).float()
+    (bound,) = step_bounds(free, x)
+    assert (bound.bound, bound.expansion, bound.nonexpansive) == (math.inf, math.inf, False)
+    assert lipschitz_bound(free) == math.inf
 
 
 F64 = torch.randn(2, 6, 9, 11, dtype=torch.float64, generator=torch.Generator().manual_seed(2))

@@ -61,7 +61,10 @@ KINDS = [
     ("diffusion-reaction", {}),
     ("explicit", {"bound": "nonexpansive"}),
     ("imex", {"bound": "nonexpansive", "learned_step_size": True}),
+    ("imex", {"bound": "nonexpansive", "stencils": 2}),
     ("diffusion-reaction", {"bound": "nonexpansive"}),
+    ("dilated", {"bound": "nonexpansive"}),
+    ("laplacians", {"bound": "nonexpansive"}),
 ]
 
 

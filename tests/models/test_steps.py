@@ -176,6 +176,15 @@ def test_an_unknown_bound_and_a_boundary_without_one_are_named(kind):
             kind(4, bound="nonexpansive", boundary="mirrored")
 
 
+@pytest.mark.parametrize("learned", [False, True])
+@pytest.mark.parametrize("kind", [ExplicitStep, IMEXStep, DiffusionReactionStep])
+def test_a_bounded_step_has_one_step_size(kind, learned):
+    options = {"learned_step_size": learned, "step_size_range": (0.5, 2.0)}
+    with pytest.raises(ValueError, match=r"one h for all channels, got \(0.5, 2.0\)"):
+        kind(4, bound="nonexpansive", **options)
+    assert kind(4, **options).bound is None
+
+
 def test_explicit_step_diverges_where_the_implicit_one_stays():
     """ẏ = −λy with hλ = 3: forward Euler grows by |1 − 3| a step, IMEX with α = λ does not."""
 

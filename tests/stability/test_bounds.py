@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from imexnet.models.config import MODELS, ModelConfig, Stage
+from imexnet.models.controls import DilatedStep, LaplaciansStep
 from imexnet.models.networks import Network, build, states, time_steps
 from imexnet.models.steps import (
     LARGEST,
@@ -29,6 +30,7 @@ from imexnet.stability.bounds import (
     step_bound,
     step_bounds,
 )
+from imexnet.stability.growth import stretched
 
 STEPS = [ExplicitStep, IMEXStep, DiffusionReactionStep]
 SIZE = (6, 7)
@@ -124,6 +126,35 @@ def test_no_activation_pattern_expands_more_than_the_bound_says(kind, signs):
         assert largest > (0.4 if kind is DiffusionReactionStep else 0.7) * found.expansion
 
 
+OPTIONS: list[tuple[Any, dict[str, Any]]] = [
+    *((kind, {"step_size_range": (0.3, 4.0)}) for kind in STEPS),
+    *((kind, {"stencils": 2}) for kind in STEPS[1:]),
+    (DilatedStep, {"dilation": 2}),
+    (LaplaciansStep, {"lengths": (0.5, 3.0)}),
+]
+
+
+@pytest.mark.parametrize(("kind", "options"), OPTIONS)
+def test_the_bound_of_other_steps_is_that_of_the_dense_matrix(kind, options):
+    """Also of the Jacobians, in the norm of h^(−½)Y, of IMEX steps h^(−½)S⁻¹Y."""
+    step = random_step(kind, **options)
+    k, d = pieces(step)
+    h = torch.as_tensor(step.h, dtype=torch.float64).expand(3, 1, 1).flatten()
+    own = h.sqrt().repeat_interleave(SIZE[0] * SIZE[1]).diag()
+    if isinstance(step, IMEXStep) and kind is not DiffusionReactionStep:
+        own = own @ root(step)
+    exact = float(torch.linalg.matrix_norm(d.sqrt()[:, None] * k @ own, 2)) ** 2
+    found = step_bound(step, SIZE)
+    assert exact <= found.bound <= (1.03 if own.count_nonzero() > len(own) else 1.6) * exact
+    inverse, norms = torch.linalg.inv(own), []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        y = torch.randn(1, 3, *SIZE, dtype=torch.float64)
+        jacobian = torch.func.jacrev(step)(y).reshape(len(k), len(k))
+        norms.append(float(torch.linalg.matrix_norm(inverse @ jacobian @ own, 2)))
+    assert 1 < max(norms) <= found.expansion
+
+
 def growth_found(step: Any, norm, seed: int = 0) -> float:
     """The largest ‖Y₁⁺ − Y₂⁺‖ / ‖Y₁ − Y₂‖ that gradient ascent over pairs of inputs finds."""
     generator = torch.Generator().manual_seed(seed)
@@ -142,7 +173,7 @@ def growth_found(step: Any, norm, seed: int = 0) -> float:
 
 def own_norm(step: Any, y: Tensor) -> Tensor:
     """‖Y‖, or ‖S⁻¹Y‖ of an IMEX step."""
-    if type(step) is IMEXStep:
+    if isinstance(step, IMEXStep) and not isinstance(step, DiffusionReactionStep):
         y = apply_filter(y, resolvent(step.eigenvalues(y), step.h).rsqrt())
     return y.norm()
 
@@ -202,7 +233,10 @@ VARIANTS: dict[str, ModelConfig] = {
     "imex, two stages": replace(SMALL, step="imex", stages=(Stage(4, 1, 2), Stage(5, 1, 2))),
     "imex, Laplacian": replace(SMALL, step="imex", operator="laplacian"),
     "imex, learned h": replace(SMALL, step="imex", learned_step_size=True),
+    "imex, two stencils": replace(SMALL, step="imex", stencils=2),
     "diffusion-reaction": replace(SMALL, step="diffusion-reaction"),
+    "dilated": replace(SMALL, step="dilated"),
+    "laplacians": replace(SMALL, step="laplacians"),
 }
 
 
@@ -276,12 +310,24 @@ def test_steps_of_a_stage_share_one_operator_and_enter_once():
     assert steps[0].stencil is steps[1].stencil and steps[2].stencil is steps[3].stencil
     learned = time_steps(small("imex, learned h"))
     assert learned[0].log_step_size is learned[2].log_step_size
+    several = time_steps(small("imex, two stencils"))
+    assert several[0].stencil is several[2].stencil and several[0].stencil.shape == (4, 2, 3, 3)
     alone = IMEXStep(4)
     one_stage([alone])
     y = torch.rand(1, 4, 6, 5)
     twice = alone.half_solve(alone.half_solve(y))
     torch.testing.assert_close(twice, alone.solve(y))
     one_stage([])
+
+
+def test_a_stage_of_repeated_steps_is_entered_once():
+    network = small("imex, two stages")
+    twin = stretched(network, 2.0, 3)
+    assert [step.enters for step in time_steps(twin)] == ([True] + [False] * 5) * 2
+    written_out = build(twin.config).double().eval()
+    written_out.load_state_dict(twin.state_dict())
+    x = torch.rand(1, 1, 9, 10, dtype=torch.float64)
+    torch.testing.assert_close(twin(x)["qtips"], written_out(x)["qtips"])
 
 
 def test_the_lipschitz_bound_holds_for_the_whole_network():
@@ -300,6 +346,14 @@ def test_the_lipschitz_bound_holds_for_the_whole_network():
                 jacobian = torch.func.jacrev(lambda v, n=network: n(v)["qtips"])(x)
                 norm = float(torch.linalg.matrix_norm(jacobian.reshape(-1, x.numel()), 2))
                 assert 0 < norm <= largest
+    for kind in ("explicit", "imex", "diffusion-reaction"):
+        torch.manual_seed(0)
+        config = replace(SMALL, step=kind, bound=None, step_size_range=(0.25, 4.0))
+        network = lived_in(build(config), 0, 3.0)
+        x = torch.rand(1, 1, 6, 7, dtype=torch.float64)
+        jacobian = torch.func.jacrev(lambda v, n=network: n(v)["qtips"])(x)
+        norm = float(torch.linalg.matrix_norm(jacobian.reshape(-1, x.numel()), 2))
+        assert 0 < norm <= lipschitz_bound(network) < math.inf
     with pytest.raises(ValueError, match="only a network for Q-tips"):
         lipschitz_bound(build(MODELS["indoor-resnet-bounded"]))
 

@@ -111,7 +111,10 @@ def test_no_weights_come_with_the_package_and_that_is_said(family, tmp_path, cap
         ["evaluate", family, "--model", "imexnet", "--json"],
         ["predict", str(picture), "--task", family, "--model", "imexnet", "--out", str(tmp_path)],
         ["receptive-field", "--task", family, "--model", "imexnet"],
+        ["evaluate", family, "--model", "imexnet", "--bounded", "--json"],
     ):
+        if "--bounded" in command:
+            words = words.replace("-imexnet come", "-imexnet-bounded come")
         with pytest.raises(SystemExit) as ended:
             command_line(command)
         told = capsys.readouterr()
@@ -143,6 +146,9 @@ def test_from_drawing_to_prediction(family, tmp_path, capsys, monkeypatch):
     )
 
     evaluate = ["evaluate", family, "--model", "imexnet", "--weights", str(weights), "--json"]
+    with pytest.raises(SystemExit):
+        command_line([*evaluate, "--bounded"])
+    assert "small.safetensors holds no bounded network" in capsys.readouterr().err
     command_line([*evaluate, "--images", "2", "--size", "80", "--noise", "0.05"])
     fresh = json.loads(capsys.readouterr().out)
     expected = [DRAW[family](0, index, 80) for index in range(2)]
@@ -164,6 +170,23 @@ def test_from_drawing_to_prediction(family, tmp_path, capsys, monkeypatch):
     with pytest.raises(SystemExit):
         command_line([*predict, "--weights", str(weights)])
     assert "--weights is of one network" in capsys.readouterr().err
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_bounded_network_is_trained_and_evaluated(family, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tasks, "VALIDATED", 2)
+    name = f"{family}-imexnet-bounded"
+    monkeypatch.setitem(MODELS, name, replace(MODELS[name], stages=(Stage(4, 1, 1),)))
+    weights, drawn = tmp_path / "bounded.safetensors", ["--images", "16"]
+    words = [family, "--model", "imexnet", "--bounded"]
+    command_line(["train", *words, *drawn, "--epochs", "1", "--out", str(weights)])
+    card, _ = read(weights)
+    assert card.config == MODELS[name] and card.config.bound == "nonexpansive"
+    assert " --bounded " in card.training["command"]
+    capsys.readouterr()
+    command_line(["evaluate", *words, *drawn, "--weights", str(weights), "--json"])
+    assert json.loads(capsys.readouterr().out)["images"] == 16
 
 
 @pytest.mark.parametrize("family", FAMILIES)
