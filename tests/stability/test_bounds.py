@@ -291,7 +291,7 @@ def test_a_bounded_network_amplifies_no_perturbation_that_an_ascent_finds(varian
     assert stage_growth(free, pair[0], pair[1]) > 1  # without the bound they do amplify
 
 
-@pytest.mark.parametrize("variant", [name for name in VARIANTS if name.startswith("imex")])
+@pytest.mark.parametrize("variant", [name for name in VARIANTS if name.startswith(("imex", "lap"))])
 def test_in_the_norm_of_its_stage_a_bounded_imex_step_amplifies_nothing(variant):
     network = small(variant)
     x, other = torch.rand(2, 1, 1, 9, 10, dtype=torch.float64)
