@@ -255,7 +255,9 @@ def test_only_one_with_a_solve_is_an_imexnet(kind):
 def test_a_control_keeps_the_bound_or_refuses_it(kind):
     x = torch.rand(1, 1, 12, 10)
     if kind in ("dilated", "laplacians"):
-        network = made(kind, bound="nonexpansive", stages=(Stage(6, 1, 3),)).float()
+        network = (
+            made(kind, bound="nonexpansive", stages=(Stage(6, 1, 3),)).float().requires_grad_(False)
+        )
         for step in time_steps(network):
             step.conv.weight.data.mul_(20)
         assert all(float(step.excess) > 2 for step in time_steps(network))
