@@ -2,6 +2,7 @@
 
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -35,7 +36,9 @@ class Identity:
         Raises:
             KeyError, TypeError: for a header that is none of a training.
         """
-        recipe = {n: tuple(v) if isinstance(v, list) else v for n, v in header["config"].items()}
+        recipe: dict[str, Any] = {**header["config"]}
+        if size := recipe.get("size"):
+            recipe["size"] = tuple(size)
         architecture = ModelConfig.from_dict(header["architecture"])
         return cls(TrainConfig(**recipe), architecture, header["images"])
 

@@ -150,7 +150,8 @@ def test_a_bounded_step_divides_k_by_what_exceeds_the_bound():
     """Y + h f with K and b divided by the root of h‖D^½ K‖² / 2, and |γ| in the place of γ."""
     torch.manual_seed(0)
     step = ExplicitStep(3, 0.8, bound="nonexpansive")
-    step.norm.parametrizations.weight.original.data = torch.tensor([-2.0, 1.5, 0.7])
+    scales = dict(step.norm.named_parameters())["parametrizations.weight.original"]
+    scales.data = torch.tensor([-2.0, 1.5, 0.7])
     step.conv.weight.data.mul_(7)
     step = step.double().eval()
     assert step.norm.weight.tolist() == pytest.approx([2, 1.5, 0.7])

@@ -483,7 +483,9 @@ def test_a_bounded_network_is_trained_resumed_and_amplifies_nothing(step, tmp_pa
     steps = [layer for layer in network.layers if isinstance(layer, ExplicitStep)]
     assert max(float(layer.excess) for layer in steps) > 1  # the training went against it
     if step == "imex":
-        assert torch.equal(steps[0].stencil, steps[1].stencil)  # pyright: ignore[reportAttributeAccessIssue]
+        first, second = steps[:2]
+        assert isinstance(first, IMEXStep) and isinstance(second, IMEXStep)
+        assert torch.equal(first.stencil, second.stencil)
     before, change = torch.rand(2, 1, 4, 16, 16)
     for size in (1e-3, 1.0, 30.0):
         y, z = before, before + size * change
