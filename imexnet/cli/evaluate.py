@@ -8,6 +8,7 @@ import typer
 from imexnet.cli.options import (
     AsJson,
     Bounded,
+    Model,
     Seed,
     Trunk,
     Weights,
@@ -18,7 +19,6 @@ from imexnet.cli.options import (
     print_result,
 )
 
-Model = Annotated[str, typer.Option(help="resnet or imexnet")]
 Folder = Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")]
 Images = Annotated[int, typer.Option(min=1, help="Fresh pictures to draw without --data.")]
 Side = Annotated[int, typer.Option(help="Rows and columns of fresh pictures, 64 … 256.")]
@@ -27,7 +27,7 @@ Noise = Annotated[float, typer.Option(help="σ of Gaussian noise on the [0, 1] p
 
 def evaluate_qtips(
     model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
-    data: Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")] = None,
+    data: Folder = None,
     images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips to draw without --data.")] = 1000,
     seed: Seed = 0,
     bounded: Bounded = False,
@@ -46,7 +46,7 @@ def evaluate_qtips(
 
 
 def evaluate_indoor(
-    model: Annotated[str, typer.Option(help="resnet or imexnet")],
+    model: Model,
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     trunk: Trunk = "plain",

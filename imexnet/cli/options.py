@@ -11,6 +11,7 @@ import typer
 from imexnet import program
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
+Model = Annotated[str, typer.Option(help="resnet or imexnet")]
 Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the shipped one.")]
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]

@@ -11,6 +11,7 @@ from imexnet.cli.options import (
     Bounded,
     Epochs,
     LearningRate,
+    Model,
     Out,
     Resume,
     Seed,
@@ -21,7 +22,6 @@ from imexnet.cli.options import (
     size_of,
 )
 
-Model = Annotated[str, typer.Option(help="resnet or imexnet")]
 Images = Annotated[int | None, typer.Option(help="Fresh pictures per epoch.")]
 Data = Annotated[Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")]
 Size = Annotated[str | None, typer.Option(help="Of the training pictures: 96x96.")]
@@ -34,9 +34,7 @@ def train_qtips(
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     images: Annotated[int | None, typer.Option(help="Fresh Q-tips per epoch.")] = None,
-    data: Annotated[
-        Path | None, typer.Option(help="Folder with images/*.png, labels/*.png instead.")
-    ] = None,
+    data: Data = None,
     bounded: Bounded = False,
     start_from: StartFrom = None,
     resume: Resume = False,
@@ -112,7 +110,7 @@ def _train_drawn(
 
 
 def train_indoor(
-    model: Annotated[str, typer.Option(help="resnet or imexnet")],
+    model: Model,
     out: Out,
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
     rendered: Annotated[

@@ -219,7 +219,7 @@ def test_integrated_gradients_of_qtips_are_complete_and_on_the_markers():
         view = ask_all({"imexnet": nets["imexnet"]}, photo, x, question)["imexnet"]
         shares[method] = view.sensitivity[markers].sum() / view.sensitivity.sum()
     assert shares["usual"] == shares["integrated-flat"] > 0.4
-    assert shares["gradient"] < 0.02
+    assert shares["gradient"] < shares["usual"] / 5
     for own in nets.values():
         with torch.no_grad():
             first, second = own(x)["qtips"][0, :, 32, 32].topk(2).indices

@@ -13,7 +13,7 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.hiding import FILLINGS, Answered, hide_and_see
 from imexnet.sensitivity.questions import in_words
-from imexnet.ui.components.inputs import Inputs, pair_and_input
+from imexnet.ui.components.inputs import Inputs, pair_of, require_photo
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -89,7 +89,7 @@ class Hide:
         trunk: str,
     ) -> Changes:
         """How the answers at the point, and over the whole picture, change."""
-        photo, pair, _ = pair_and_input(self.networks, photo, task, trunk)
+        photo, pair = require_photo(photo), pair_of(self.networks, task, trunk)
         if not strokes:
             nothing = {**dict.fromkeys(self.changes), self.words: ""}
             return nothing | {self.card: gr.update(visible=False)}

@@ -1,4 +1,4 @@
-"""HeatMapStyle and words of the page that no tab owns."""
+"""Theme, scripts and words of the page that no tab owns."""
 
 from pathlib import Path
 

@@ -182,8 +182,8 @@ def waiting(page: gr.Blocks) -> Iterator[Scope]:
 def is_pending(page: gr.Blocks, name: str) -> bool:
     """Whether an event, or one of a session, has an answer that is still to be fetched.
 
-    An open page always does: an answer may arrive on its last stream before it knows that it was
-    admitted, and it then opens a stream on which nothing waits yet.
+    An open page always counts as waiting for one. An answer may reach it on an old stream before
+    it reads that its question was taken; it then opens a new stream, on which nothing waits yet.
     """
     queue, state = page._queue, page.state_holder.session_data.get(name)
     if state is not None and not state.is_closed:
