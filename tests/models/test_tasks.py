@@ -63,8 +63,9 @@ def test_unlabelled_is_a_class_of_the_truth_alone():
 def test_a_name_and_its_parts(name):
     spec = ModelSpec.from_name(name)
     assert spec.name == name
-    assert ModelSpec(spec.family, spec.trunk, spec.kind) == spec
-    assert name.startswith(spec.base) and name.endswith(spec.kind)
+    assert ModelSpec(spec.family, spec.trunk, spec.kind, spec.bounded) == spec
+    assert name.startswith(spec.base)
+    assert name.endswith(f"{spec.kind}-bounded" if spec.bounded else spec.kind)
 
 
 def test_names_that_are_read_apart():
@@ -80,7 +81,13 @@ def test_names_that_are_read_apart():
 def test_two_specs_never_share_a_name():
     families = {task.family for task in TASKS.values()}
     trunks = {family: TRUNKS if family == "indoor" else TRUNKS[:1] for family in families}
-    specs = [ModelSpec(f, t, k) for f in families for t in trunks[f] for k in VARIANTS]
+    specs = [
+        ModelSpec(family, trunk, kind, bounded)
+        for family in families
+        for trunk in trunks[family]
+        for kind in VARIANTS
+        for bounded in (False, True)
+    ]
     assert len({spec.name for spec in specs}) == len(specs)
     assert {spec.name for spec in specs} >= MODELS.keys()
 
