@@ -26,8 +26,8 @@ from imexnet.viz import colours
 NETWORKS = {
     "indoor-resnet": "ResNet",
     "indoor-imexnet": "IMEXNet",
-    "indoor-pyramid-resnet": "pyramid ResNet",
-    "indoor-pyramid-imexnet": "pyramid IMEXNet",
+    "indoor-backbone-resnet": "backbone ResNet",
+    "indoor-backbone-imexnet": "backbone IMEXNet",
 }
 SHOWN, HEIGHT = 3, 120  # the page's first kitchen; rows of each of its photos in the picture
 HALF_ANGLE = 1.0  # of the bent photo's diagonal, in radians

@@ -85,12 +85,12 @@ def test_input_size_of_the_data_sets():
     assert input_size((480, 640), INDOOR) == (120, 160)
     assert input_size((640, 480), INDOOR) == (160, 120)
     assert input_size((64, 64), MODELS["qtips-resnet"]) == (64, 64)
-    assert input_size((480, 640), MODELS["indoor-pyramid-resnet"]) == (120, 160)
+    assert input_size((480, 640), MODELS["indoor-backbone-resnet"]) == (120, 160)
 
 
 @pytest.mark.parametrize("size", [(30, 4000), (4000, 30), (1, 1)])
-def test_a_pyramid_answers_for_pictures_of_any_shape(size):
-    net = build(MODELS["indoor-pyramid-imexnet"]).eval()
+def test_the_backbone_answers_for_pictures_of_any_shape(size):
+    net = build(MODELS["indoor-backbone-imexnet"]).eval()
     height, width = input_size(size, net.config)
     assert height * width <= 1.3 * math.prod(net.config.size)
     x = torch.rand(1, 3, height, width)

@@ -19,7 +19,7 @@ LearningRate = Annotated[
     float | None, typer.Option(min=1e-8, max=1, help="Its peak, instead of the recipe's.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
-Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
+Trunk = Annotated[str, typer.Option(help="plain or backbone")]
 Bounded = Annotated[
     bool, typer.Option("--bounded", help="The networks whose steps cannot amplify.")
 ]

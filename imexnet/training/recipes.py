@@ -59,15 +59,6 @@ RECIPES = {
     "rods": TrainConfig("rods-imexnet", epochs=32, noise=0.05),
     "paths": TrainConfig("paths-imexnet", epochs=32, noise=0.05),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
-    "indoor-pyramid": TrainConfig(
-        "indoor-pyramid-imexnet",
-        epochs=100,
-        learning_rate=3e-3,
-        weight_decay=5e-2,
-        segmentation=0.5,
-        balance=0.25,
-        smoothing=0.1,
-    ),
     "indoor-backbone": TrainConfig(
         "indoor-backbone-imexnet",
         epochs=150,

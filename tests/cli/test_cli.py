@@ -127,9 +127,9 @@ def test_field_of_view_prints_one_json_object(photo, tmp_path):
     assert column > s.shape[1] / 2
 
 
-def test_field_of_view_of_a_box_a_class_and_the_pyramid(photo, here, tmp_path):
+def test_field_of_view_of_a_box_a_class_and_the_backbone(photo, here, tmp_path):
     words = ("field-of-view", photo, "--task", "segmentation", "--x", "10", "--y", "20", "--json")
-    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "pyramid")
+    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "backbone")
     look = ("--part", "signed", "--contours", "50,95", "--figure", "svg")
     status, out, told = here(*box, *look, "--out", tmp_path)
     assert (status, told) == (0, "")

@@ -23,7 +23,7 @@ USUAL = View("depth", 400, 240)
     [
         USUAL,
         View(
-            "segmentation", 0, 0, "wall", 639, 479, trunk="pyramid", boundary="mirrored",
+            "segmentation", 0, 0, "wall", 639, 479, trunk="backbone", boundary="mirrored",
             scale="linear", contours=(),
         ),
         View(
@@ -45,7 +45,7 @@ def test_a_link_says_only_what_differs_from_the_page_as_it_begins():
     assert link(photo, USUAL) == usual
     for field, value, said in (
         ("about", "wall", "about=wall"), ("direction", "outputs", "show=outputs"),
-        ("trunk", "pyramid", "trunk=pyramid"), ("boundary", "periodic", "boundary=periodic"),
+        ("trunk", "backbone", "trunk=backbone"), ("boundary", "periodic", "boundary=periodic"),
         ("scale", "linear", "scale=linear"), ("part", "red", "part=red"),
         ("opacity", 0.0, "opacity=0"), ("contours", (50, 99), "lines=50,99"),
         ("contours", (), "lines="), ("method", "occlusion-mean", "method=occlusion-mean"),

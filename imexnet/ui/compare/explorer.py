@@ -116,7 +116,7 @@ class Explorer:
             other_row: of the opposite corner.
             direction: "inputs" that decide this output, or "outputs" that this input moves.
             boundary: of the implicit solves: trained, periodic or mirrored.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
             scale: of the colours, logarithmic or linear.
             part: absolute, signed, red, green or blue.
             opacity: of the heat over the photo.

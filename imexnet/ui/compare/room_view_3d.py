@@ -94,7 +94,7 @@ class RoomView3D:
             photo: a picture of a room.
             source: whose depth: resnet, imexnet, or truth for a rendered kitchen.
             angle: of view along the photo's longer side, in degrees.
-            trunk: of the networks, plain or pyramid.
+            trunk: of the networks, plain or backbone.
         """
         photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
         if examples.is_qtip(photo):

@@ -78,7 +78,7 @@ class Compare:
         Args:
             photo: a picture.
             task: depth, segmentation or qtips.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
             colours: colour map of depth.
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
@@ -126,7 +126,7 @@ class Compare:
         Args:
             photo: a picture.
             task: depth, segmentation or qtips.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         size = drawing.display_size(photo.shape, min(RAW, max(photo.shape)))
@@ -243,10 +243,10 @@ class Compare:
 
     def _build_settings(self) -> None:
         self.trunk = gr.Radio(
-            [("Plain", "plain"), ("Pyramid", "pyramid")],
+            [("Plain", "plain"), ("Backbone", "backbone")],
             value="plain",
             label="Networks for rooms",
-            info="Plain: one resolution, as in the paper. Pyramid: coarse to fine.",
+            info="Plain: one resolution, as in the paper. Backbone: first layers from ImageNet.",
             elem_id="trunk",
         )
         self.colours = gr.Dropdown(
@@ -316,8 +316,8 @@ def _about(task: str, trunk: str) -> str:
     """What the networks are, as the page says beside their answers."""
     if task == "qtips":
         return "Small networks, trained on Q-tips."
-    shape = "" if trunk == "plain" else f" with a {trunk}"
-    return f"Small networks{shape}, trained on photos of rooms."
+    begun = "" if trunk == "plain" else " that begin with layers from ImageNet"
+    return f"Small networks{begun}, trained on photos of rooms."
 
 
 def _if_any(picture: str | None) -> dict[str, Any]:

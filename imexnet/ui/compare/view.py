@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from imexnet.models.networks import TRAINED
-from imexnet.models.spec import SHIPPED_TRUNKS
+from imexnet.models.spec import TRUNKS
 from imexnet.sensitivity.questions import Question
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.viz.heat_maps import HeatMapStyle
@@ -56,7 +56,7 @@ class View:
         _ = self.question, self.style  # each checks its own fields
         for name, value, known in (
             ("boundary", self.boundary, (TRAINED, *BOUNDARIES)),
-            ("trunk", self.trunk, tuple(SHIPPED_TRUNKS)),
+            ("trunk", self.trunk, tuple(TRUNKS)),
         ):
             if value not in known:
                 raise ValueError(f"the {name} must be one of {', '.join(known)}, got {value!r}")
