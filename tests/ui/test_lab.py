@@ -84,8 +84,8 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
     assert "rod's pixels" in measures
     bounds = [[float(b) for b in c.split(", ")] for c in cells(measures, "Bound of each step")]
     assert bounds == [  # as in docs/results.md#not-forward-stable
-        pytest.approx([39.9, 3.68, 8.27, 7.24, 16.3, 5.21], rel=0.01),
-        pytest.approx([39.7, 7.7, 9.06, 13.1, 21, 6.46], rel=0.01),
+        pytest.approx([14.4, 8.25, 17.2, 8.09, 15.4, 11.7], rel=0.01),
+        pytest.approx([17.1, 5.48, 21.8, 9.07, 22.5, 12.3], rel=0.01),
     ]
     assert cells(measures, "Steps that cannot amplify") == ["0 of 6", "0 of 6"]
 
