@@ -73,11 +73,11 @@ def log_bias(predicted: np.ndarray, true: np.ndarray) -> float:
 
 
 def boundary_f1(predicted: np.ndarray, true: np.ndarray) -> float:
-    """How well the edges of the prediction lie on those of the truth; 1 if they agree everywhere.
+    """How well the edges of the prediction lie on those of the truth, from 0 to 1.
 
     Two neighbours, in a row or a column, are an edge at threshold t if the one is more than t times
     as far as the other, and the same edge only if the same one is farther. With E the edges of the
-    truth and Ê those of the prediction, F1(t) = 2 |E ∩ Ê| / (|E| + |Ê|), or 1 where there are none;
+    truth and Ê those of the prediction, F1(t) = 2 |E ∩ Ê| / (|E| + |Ê|), or 0 where there are none;
     the result is the mean over t = 1.05 … 1.25, weighted by t. It does not depend on scale.
 
     After Bochkovskii et al., "Depth Pro", 2024 (arXiv 2410.02073), section on boundary metrics.
@@ -93,7 +93,7 @@ def boundary_f1(predicted: np.ndarray, true: np.ndarray) -> float:
     for t in np.log(BOUNDARIES):
         hits = np.sum((ours > t) & (truth > t)) + np.sum((ours < -t) & (truth < -t))
         edges = np.sum(np.abs(ours) > t) + np.sum(np.abs(truth) > t)
-        scores.append(2 * hits / edges if edges else 1.0)
+        scores.append(2 * hits / max(edges, 1))
     return float(np.average(scores, weights=BOUNDARIES))
 
 
