@@ -18,7 +18,7 @@ class TrainConfig:
         weight_decay: of the convolution kernels.
         stencil_decay: of the stencils; it would pull B to 0, the IMEXNet back to the ResNet.
         encoder_rate: learning rate of the encoder per that of all else.
-        average: decay of the exponential moving average of the weights.
+        average: decay of the exponential moving average of the weights, see `averaging_decay`.
         segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
         balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
             the most right pixels, 1 for every class alike.
@@ -52,6 +52,15 @@ class TrainConfig:
     scales: int = 1
     portrait: float = 0.0
     size: tuple[int, int] | None = None
+
+
+def averaging_decay(config: TrainConfig, images: int) -> float:
+    """Decay of the averaged weights: they span at most a third of the training.
+
+    In a short one, `average` would keep too much of the weights that it began with.
+    """
+    steps = config.epochs * (images // config.batch)
+    return min(config.average, max(0.0, 1 - 3 / max(1, steps)))
 
 
 RECIPES = {

@@ -31,7 +31,7 @@ from imexnet.training import augmentation, loop, optimisation, state, tasks
 from imexnet.training.loop import fit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.optimisation import one_cycle
-from imexnet.training.recipes import RECIPES, recipe
+from imexnet.training.recipes import RECIPES, averaging_decay, recipe
 from imexnet.training.tasks import DrawnTask, IndoorTask
 
 ROOT = Path(__file__).parents[2]
@@ -677,3 +677,10 @@ def test_two_processes_share_each_batch(tmp_path):
         assert torch.equal(value, trained["torchrun"][key])
         assert value.isfinite().all()
         assert not torch.equal(value, fresh[key])
+
+
+def test_averaged_weights_span_at_most_a_third_of_the_training():
+    config = recipe("qtips-imexnet", epochs=60)
+    assert averaging_decay(config, 1024) == 0.995
+    assert averaging_decay(replace(config, epochs=3), 704) == pytest.approx(1 - 3 / 132)
+    assert averaging_decay(replace(config, epochs=1), 16) == 0.0  # the last weights alone
