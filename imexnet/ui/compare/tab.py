@@ -198,7 +198,7 @@ class Compare:
                     )  # fmt: skip
                     self._build_truth()
                     self._build_downloads()
-                    several = Several(self.networks)
+                    self.several = Several(self.networks)
                     with gr.Accordion("Cite this", open=False):
                         gr.HTML(CITE)
             self.empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
@@ -212,7 +212,7 @@ class Compare:
         self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.angle, self.trunk)
         self.hide.answer_events(chosen, self.explorer.form.pixel, self.trunk, self.angle)
-        several.answer_clicks(self.task, self.trunk, self.colours, self.angle)
+        self.several.answer_clicks(self.task, self.trunk, self.colours, self.angle)
         given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
         self._answer_photos(demo, chosen, history)
