@@ -107,7 +107,7 @@ def tele(tmp_path):
     told = Image.Exif()
     told.get_ifd(0x8769)[0xA405] = 56
     picture.save(tmp_path / "plain.png")
-    picture.save(tmp_path / "tele.png", exif=told)
+    picture.save(tmp_path / "tele.png", exif=told.tobytes())
     return tmp_path / "tele.png", tmp_path / "plain.png"
 
 
