@@ -213,7 +213,7 @@ def predict_room(network: Network, room: nyu.Room) -> tuple[np.ndarray, np.ndarr
     """Metres and classes 1…13 at the truth's size."""
     x = to_input(room.photo, network.config, network.mean.device)
     size = (room.depth.shape[0], room.depth.shape[1])
-    outputs, _ = forward(network, x)
+    outputs, _ = forward(network, x)  # depth as it is: of NYU, the camera is the networks' own
     depth, classes = (answer(task, outputs, size) for task in ("depth", "segmentation"))
     assert isinstance(depth, Depth)
     assert isinstance(classes, Classes)

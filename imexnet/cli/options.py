@@ -32,6 +32,13 @@ Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file."
 Task = Annotated[str, typer.Option(help="depth, segmentation, qtips, rods or paths")]
 Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+FocalLength = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MM",
+        help="Of the camera, 35 mm equivalent, for depth; by default as the photo says (EXIF).",
+    ),
+]
 Noise = Annotated[
     str,
     typer.Option(
