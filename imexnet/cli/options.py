@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -158,8 +159,8 @@ def load_network(spec, weights: Path | None):
 
     if not weights:
         return load_pretrained(spec.name)
-    network = load(weights)
-    if network.config != MODELS.get(spec.name):
+    network, expected = load(weights), MODELS[spec.name]
+    if replace(network.config, size=expected.size) != expected:
         raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")
     return network
 

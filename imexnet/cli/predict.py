@@ -1,5 +1,6 @@
 """Commands about one network and its photos: predict, field-of-view, receptive-field."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -33,6 +34,7 @@ def predict_command(
     task: Task,
     out: Folder,
     model: Kind = "both",
+    trunk: Trunk = "plain",
     bounded: Bounded = False,
     weights: Weights = None,
     focal_length: FocalLength = None,
@@ -45,7 +47,7 @@ def predict_command(
 
     photo = open_photo(image)
     camera = camera_of(photo, focal_length)
-    networks = load_networks(task, model, bounded=bounded, weights=of_one(model, weights))
+    networks = load_networks(task, model, trunk, bounded, of_one(model, weights))
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)
@@ -54,7 +56,7 @@ def predict_command(
         for kind, network in networks.items()
     }
     if task == "depth":
-        print(camera.words)
+        print(camera.words, file=sys.stderr)  # stdout names the files
     for kind, picture in colours.pictures(task, values).items():
         path = pictures[kind]
         print(files.write_picture(picture, path, image))

@@ -70,7 +70,7 @@ RECIPES = {
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
     "indoor-backbone": TrainConfig(
         "indoor-backbone-imexnet",
-        epochs=150,
+        epochs=48,
         learning_rate=3e-3,
         weight_decay=5e-2,
         segmentation=0.5,
