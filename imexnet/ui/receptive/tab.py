@@ -12,7 +12,7 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, time_steps
 from imexnet.models.steps import IMEXStep
 from imexnet.models.tasks import KINDS
-from imexnet.sensitivity.green import SQUARES, green
+from imexnet.sensitivity.green import SQUARES, farthest, green
 from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
@@ -194,23 +194,14 @@ class Receptive:
         """The steps and channels that the task's IMEXNet has; first that which reaches farthest."""
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
         fewest = min(step.conv.weight.shape[0] for step in steps)
-        number, channel = self._farthest(task, fewest)
+        if task not in self.farthest:
+            layers = [self._step(task, number) for number in range(1, len(steps) + 1)]
+            self.farthest[task] = farthest(layers, 1.0, GREEN_GRIDS[task])
+        number, channel = self.farthest[task]
         return {
             self.number: gr.update(maximum=len(steps), value=number),
             self.channel: gr.update(maximum=fewest - 1, value=channel),
         }
-
-    def _farthest(self, task: str, channels: int) -> tuple[int, int]:
-        """Step, from 1, and channel with the longest decay length."""
-        if task not in self.farthest:
-            steps = time_steps(pair_of(self.networks, task)["imexnet"])
-            self.farthest[task] = max(
-                ((n, c) for n in range(1, len(steps) + 1) for c in range(channels)),
-                key=lambda at: (
-                    green(self._step(task, at[0]), at[1], 1.0, GREEN_GRIDS[task]).decay_length
-                ),
-            )
-        return self.farthest[task]
 
     def _step(self, task: str, number: int) -> IMEXStep:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
