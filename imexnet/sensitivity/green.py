@@ -57,7 +57,9 @@ def green(layer: IMEXStep, channel: int, step_size: float, size: tuple[int, int]
     return _green(_multipliers(layer, step_size, size)[channel])
 
 
-def farthest(layers: Sequence[IMEXStep], step_size: float, size: tuple[int, int]) -> tuple[int, int]:
+def farthest(
+    layers: Sequence[IMEXStep], step_size: float, size: tuple[int, int]
+) -> tuple[int, int]:
     """Number of the layer, from 1, and channel whose G has the longest decay length.
 
     Args:

@@ -62,16 +62,16 @@ class Receptive:
     """Builds the tab inside an open `gr.Tab` and answers its events.
 
     Args:
-        tab: the open tab; the steps are worked out when it is chosen.
+        near: tells by the event `select` that a reader comes; then the steps are worked out.
         networks: those of all tasks by name, not folded, in eval mode, on their device.
     """
 
-    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
+    def __init__(self, near: gr.HTML, networks: Mapping[str, Network]) -> None:
         self.networks = networks
         self.folder = Folder()
         self.averages: dict[tuple, dict[str, Average]] = {}
         self.farthest: dict[str, tuple[int, int]] = {}  # task → step and channel
-        self._build(tab)
+        self._build(near)
 
     def whole(
         self, task: str, count: float, pixels: float, seed: float, progress: gr.Progress = PROGRESS
@@ -210,7 +210,7 @@ class Receptive:
             raise user_error("This network has no implicit steps.")
         return step
 
-    def _build(self, tab: gr.Tab) -> None:
+    def _build(self, near: gr.HTML) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("reach-", task="qtips")
@@ -223,7 +223,7 @@ class Receptive:
                     green = self._build_green(chosen.task)
         for event in (greens.select, chosen.task.input):
             event(self.ranges, chosen.task, [self.number, self.channel], **PRIVATE).then(**green)
-        tab.select(**steps)
+        near.select(**steps)  # pyright: ignore[reportAttributeAccessIssue]
         for begun in on_new_photo(chosen):
             begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps)
         chosen.task.input(**steps)
