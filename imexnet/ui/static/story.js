@@ -5,7 +5,7 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 // A rod of 64 × 64 pixels behind a window that follows the pointer or the arrow keys.
 function guess(root, { rods, window: side, kinds, networks }) {
   const find = (name) => root.querySelector(name), stage = find(".stage"), pen = stage.getContext("2d");
-  const choices = [...root.querySelectorAll(".choices [data-kind]")], next = find(".next");
+  const offered = find(".choices [role=group]"), next = find(".next");
   const right = { you: 0, resnet: 0, imexnet: 0 }, picture = new Image();
   let number = 0, told = 0, at = [32, 32], open = false;
 
@@ -40,7 +40,7 @@ function guess(root, { rods, window: side, kinds, networks }) {
     open = false;
     at = [32, 32];
     picture.src = rods[number].picture;
-    choices.forEach((button) => { button.hidden = false; });
+    offered.hidden = false;
     next.hidden = true;
     for (const [name, label] of Object.entries(networks)) {
       find(`.${name} img`).hidden = true;
@@ -65,7 +65,7 @@ function guess(root, { rods, window: side, kinds, networks }) {
       .map(([name, label]) => `${label} ${right[name]} of ${told}`);
     find(".count").textContent =
       `${guessed === rod.kind ? "Right" : "No"}, it is ${truth}. So far: ${scores.join(" · ")}`;
-    choices.forEach((button) => { button.hidden = true; });
+    offered.hidden = true;
     next.hidden = false;
     next.focus({ preventScroll: true });
   }
@@ -83,12 +83,14 @@ function guess(root, { rods, window: side, kinds, networks }) {
     event.stopPropagation(); // the pictures above follow the arrow keys, too
     look(at.map((place, axis) => place + 3 * move[axis]));
   });
-  choices.forEach((button) =>
-    button.addEventListener("click", () => tell(Number(button.dataset.kind))));
+  offered.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
+    if (button) tell(Number(button.dataset.kind));
+  });
   next.addEventListener("click", () => {
     number = (number + 1) % rods.length;
     begin();
-    choices[0].focus({ preventScroll: true });
+    offered.firstElementChild.focus({ preventScroll: true });
   });
   picture.addEventListener("load", draw);
   begin();

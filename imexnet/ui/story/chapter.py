@@ -15,14 +15,16 @@ class Chapter:
     Attributes:
         name: the id of the section, and what a link to it ends in.
         title: its heading.
-        said: HTML below the heading: a sentence, and what there is to drag or click.
-        shown: HTML of its picture.
+        said: HTML of the sentence below the heading.
+        shown: of its picture.
+        controls: of what there is to drag or click, and of the words that follow it.
     """
 
     name: str
     title: str
     said: str
     shown: str
+    controls: str = ""
 
     @property
     def html(self) -> str:
@@ -31,7 +33,7 @@ class Chapter:
         return (
             f'<section id="{self.name}" class="chapter" aria-labelledby="{self.name}-title">'
             f'<div class="said">{head}{self.said}</div><div class="shown">{self.shown}</div>'
-            "</section>"
+            f'<div class="controls">{self.controls}</div></section>'
         )
 
 

@@ -41,13 +41,13 @@ def chapter(width: int) -> Chapter:
         "Guess the rod",
         "<p>A rod has a white or a black marker at either end. You may look at both before you "
         "answer; the ResNet must answer at each point from one such window of "
-        f"{width}&nbsp;×&nbsp;{width} pixels.</p>"
-        f'<div class="choices" role="group" aria-label="Which markers?">{buttons}'
-        '<button class="next" hidden>Another rod</button></div>'
-        '<p class="count" role="status">Move the window, then choose.</p>',
+        f"{width}&nbsp;×&nbsp;{width} pixels.</p>",
         '<canvas class="stage" width="64" height="64" tabindex="0" role="application" '
         'aria-label="A rod behind a window: arrow keys move it"></canvas>'
         f'<div class="answers">{answers}</div><p class="unseen" aria-live="polite"></p>',
+        f'<div class="choices"><div role="group" aria-label="Which markers?">{buttons}</div>'
+        '<button class="next" hidden>Another rod</button></div>'
+        '<p class="count" role="status">Move the window, then choose.</p>',
     )
 
 

@@ -18,15 +18,15 @@ CHAPTER = Chapter(
     "layers",
     "Layer by layer",
     "<p>Each layer lets the ResNet see a little further around the middle of your photo; the "
-    "IMEXNet sees all of it after one.</p>"
-    '<input type="range" min="0" max="1" step="1" value="0" aria-label="Layer" disabled>'
-    '<p class="words"></p>',
+    "IMEXNet sees all of it after one.</p>",
     "".join(
         f'<figure class="{kind}"><div class="frame"><canvas role="img" '
         f'aria-label="{label}: the photo, lit as far as the layer sees"></canvas></div>'
         f"<figcaption>{label}</figcaption></figure>"
         for kind, label in plots.LABELS.items()
     ),
+    '<input type="range" min="0" max="1" step="1" value="0" aria-label="Layer" disabled>'
+    '<p class="words"></p>',
 )
 
 

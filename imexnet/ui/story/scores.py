@@ -64,8 +64,8 @@ CHAPTER = Chapter(
     "scoreboard",
     "Scoreboard",
     "<p>The solve wins where a network of few layers must see far. It does not win against other "
-    "ways to see far, it costs time, and it does not stop an attack.</p>"
+    "ways to see far, it costs time, and it does not stop an attack.</p>",
+    _table(),
     '<p class="note">On pictures that neither network was trained on; the better figure is bold. '
     "Point at an underlined word for its meaning.</p>",
-    _table(),
 )

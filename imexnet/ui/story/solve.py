@@ -20,11 +20,11 @@ CHAPTER = Chapter(
     "solve",
     "One solve",
     "<p>One solve spreads a single dot of light over the whole grid, and the larger the step size "
-    "<i>h</i>, the farther.</p>"
-    f'<input type="range" min="0" max="{len(STEP_SIZES) - 1}" step="1" value="{START}" '
-    'aria-label="Step size h"><p class="words"></p>',
+    "<i>h</i>, the farther.</p>",
     '<div class="sprite" role="img" aria-label="A dot of light on a dark grid after one solve">'
     '</div><p class="about note"></p>',
+    f'<input type="range" min="0" max="{len(STEP_SIZES) - 1}" step="1" value="{START}" '
+    'aria-label="Step size h"><p class="words"></p>',
 )
 
 
