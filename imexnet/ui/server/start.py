@@ -38,7 +38,8 @@ def build() -> Page:
     warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
     networks, faults = load_whole(shipped_names(), "cpu")
     compiled = os.environ.get("IMEXNET_COMPILE") == "1"
-    # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
+    # Before they move, the story is worked out and they are folded: a ZeroGPU Space has no GPU yet.
+    story = Story(networks)
     folded = {name: fold(network, compiled) for name, network in networks.items()}
     for network in (*networks.values(), *folded.values()):
         network.to(default_device())
@@ -50,7 +51,6 @@ def build() -> Page:
         fill_width=True,
         analytics_enabled=False,
     ) as page:
-        story = Story(networks)
         gr.HTML(introduction(story.titles), js_on_load=static("page.js"))
         with gr.Column(elem_id="your-photo"):
             compare = Compare(page, folded)

@@ -4,7 +4,8 @@ const STEPS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowD
 
 // A rod of 64 × 64 pixels behind a window that follows the pointer or the arrow keys.
 function guess(root, { rods, window: side, kinds, networks }) {
-  const find = (name) => root.querySelector(name), stage = find(".stage"), pen = stage.getContext("2d");
+  const find = (name) => root.querySelector(name), stage = find(".stage");
+  const pen = stage.getContext("2d", { willReadFrequently: true });
   const offered = find(".choices [role=group]"), next = find(".next");
   const right = { you: 0, resnet: 0, imexnet: 0 }, picture = new Image();
   let number = 0, told = 0, at = [32, 32], open = false;
