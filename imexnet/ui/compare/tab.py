@@ -1,4 +1,4 @@
-"""The tab "Compare": a photo, both networks' answers, and the field of view of a pixel."""
+"""The chapter "Your photo": a photo, both networks' answers, and the field of view of a pixel."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -57,7 +57,7 @@ RAW_NOTE = (
 
 
 class Compare:
-    """Builds the tab inside an open `gr.Blocks` and answers its events.
+    """Builds the chapter inside an open `gr.Blocks` and answers its events.
 
     Args:
         demo: the open page.

@@ -218,7 +218,7 @@ class Solve:
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0, 100, 5, step=0.5, label="h", elem_id="recipe-h")
             alpha = gr.Slider(0, 10, 1, step=0.5, label="α of αI")
-            run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve")
+            run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve-run")
         words = gr.HTML(label="residual", elem_id="residual")
         stages = gr.Gallery(
             label="Stages: choose one, then use the arrow keys",

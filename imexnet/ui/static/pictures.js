@@ -205,6 +205,7 @@ function arrived() {
   clicks = [];
   say();
   mark();
+  document.dispatchEvent(new CustomEvent("imexnet:answered", { detail: Boolean(known) }));
 }
 watch("value", arrived);
 arrived();
