@@ -191,7 +191,7 @@ def test_metres_are_proportional_to_the_focal_length(indoor, room):
     same = imexnet.predict(with_lens(room, KINECT_FOCAL_LENGTH), indoor, "depth")
     np.testing.assert_array_equal(same.metres, plain)
     classes = [imexnet.predict(p, indoor, "segmentation") for p in (room, with_lens(room, 99))]
-    np.testing.assert_array_equal(*classes)
+    np.testing.assert_array_equal(classes[0], classes[1])
     with pytest.raises(ValueError, match="the focal length lies between 1 and 10000 mm, got 0"):
         imexnet.predict(room, indoor, "depth", 0)
 
