@@ -61,6 +61,8 @@ def shade(s: np.ndarray) -> np.ndarray:
     Args:
         s: S, (H, W), of one network.
     """
+    if not s.any():
+        return np.zeros(s.shape, np.uint8)
     rows, columns = (np.flatnonzero(s.any(axis=axis)) for axis in (1, 0))
     part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
     smooth = _average(s, part)
