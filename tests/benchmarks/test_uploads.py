@@ -80,6 +80,6 @@ def test_table_has_a_line_a_kind_and_a_column_a_network(uploads):
     rooms = uploads.read_rooms(uploads.KITCHENS, "test")
     lines = uploads.table(rooms[:1]).splitlines()
     assert len(lines) == 2 + len(uploads.UPLOADS) + len(uploads.LENSES)
-    assert lines[6].startswith("| tele, 2×, focal length given |")
+    assert lines[5].startswith("| tele, 2×, focal length given |")
     assert all(line.count("|") == 6 for line in lines)
     assert uploads.picture(rooms[0]).size == (6 * 160, len(uploads.UPLOADS) * 120)
