@@ -95,7 +95,7 @@ def test_another_trunk_and_other_colours_answer_anew(page):
     expect(page.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(page.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
     page.locator("#trunk label", has_text="Backbone").click()
-    expect(page.locator("#measures")).to_contain_text("383 px", timeout=60_000)
+    expect(page.locator("#measures")).to_contain_text("643 px", timeout=60_000)
 
 
 def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url):
