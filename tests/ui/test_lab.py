@@ -294,6 +294,7 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
     page.get_by_role("tab", name="Model problem").click()
     page.locator("#plane-run").click()
     expect(page.locator("#factors")).to_contain_text("z = -2.50", timeout=60_000)
+    page.locator("#plane img").scroll_into_view_if_needed()
     box = page.locator("#plane img").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
