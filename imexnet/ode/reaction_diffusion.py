@@ -140,10 +140,13 @@ def _cut(size: tuple[int, int]) -> State:
 
 
 def _fed(field: Field) -> State:
-    """Spots round the highest points of a smoothed field; a larger one would die inside."""
+    """Spots round the highest points of a smoothed field.
+
+    Larger ones would die inside, and those with the symmetry of a square never divide.
+    """
     smooth = _smoothed(field, 3)
     peaks = (smooth == maximum_filter(smooth, 17, mode="wrap")) & (smooth > 0)
-    return _spots(maximum_filter(peaks, 7, mode="wrap"))
+    return _spots(maximum_filter(peaks, (9, 7), mode="wrap"))
 
 
 def _seeds(size: tuple[int, int]) -> State:

@@ -49,6 +49,7 @@ PHOTO_PIXELS = 96 * 128  # of the grey photo that is solved for, at most
 FRAMES = 48
 FRAME_MILLISECONDS = 90
 LAST_FRAME_MILLISECONDS = 1500  # of what has come to rest; waves go on at once
+STILL = 1e-5  # change per unit of time below which nothing moves
 DEAD = 1e-3  # standard deviation below which no wave is left
 LAYER_STEPS = 200
 LAYER_STEP_SIZE = 0.2
@@ -162,8 +163,8 @@ class Solve:
         elif waves and fields[-1].std() < DEAD:
             ended = "all waves have died out"
         else:
-            found = "still moving" if waves else "at rest"
-            ended = f"{found}: it changes by {changes[-1]:.1e} of its size per unit of time"
+            motion = "still moving" if waves and changes[-1] > STILL else "at rest"
+            ended = f"{motion}: it changes by {changes[-1]:.1e} of its size per unit of time"
         words = (
             f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
             f"and one FFT solve; {ended}.</div>"
