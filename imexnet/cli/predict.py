@@ -55,7 +55,7 @@ def predict_command(
         kind: inference.predict(photo, network, task, focal_length).values
         for kind, network in networks.items()
     }
-    if task == "depth":
+    if task == "depth" and camera.source != "assumed":
         print(camera.words, file=sys.stderr)  # stdout names the files
     for kind, picture in colours.pictures(task, values).items():
         path = pictures[kind]
