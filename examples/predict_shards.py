@@ -4,8 +4,8 @@
 
 runs on one machine; with `--nnodes`, `--node-rank` and a shared folder on several. A shard of
 photos (NAME.jpg, NAME.png, NAME.heic, …) becomes one of depth maps, NAME.depth.png, 16-bit
-millimetres at the photo's own size. A shard is complete or not there: a run that was stopped
-goes on where it was.
+millimetres at the photo's own size, scaled by the focal length that its EXIF names. A shard is
+complete or not there: a run that was stopped goes on where it was.
 """
 
 import io
@@ -24,7 +24,8 @@ from torch import Tensor
 from webdataset.compat import WebDataset
 from webdataset.writer import TarWriter
 
-from imexnet.inference import answer, forward, to_input
+from imexnet.inference import answer, forward, in_metres, to_input
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.files import replacing
 from imexnet.io.photos import Photo, endings, read_photo
 from imexnet.models.checkpoints import load_pretrained
@@ -53,26 +54,28 @@ def photos(shard: str) -> Iterator[tuple[str, Photo]]:
 
 def batches(
     samples: Iterable[tuple[str, Photo]], network: Network
-) -> Iterator[tuple[list[str], list[tuple[int, int]], Tensor]]:
-    """Names, sizes (H, W) and inputs of consecutive photos that the network sees at one size."""
+) -> Iterator[tuple[list[str], list[Camera], Tensor]]:
+    """Names, cameras and inputs of consecutive photos that the network sees at one size."""
     device = network.mean.device
-    inputs = ((name, p.shape, to_input(p, network.config, device)) for name, p in samples)
+    inputs = ((name, camera_of(p), to_input(p, network.config, device)) for name, p in samples)
     for _, group in itertools.groupby(inputs, key=lambda item: item[2].shape):
         while batch := list(itertools.islice(group, BATCH)):
-            names, sizes, x = zip(*batch, strict=True)
-            yield list(names), list(sizes), torch.cat(x)
+            names, cameras, x = zip(*batch, strict=True)
+            yield list(names), list(cameras), torch.cat(x)
 
 
 def predict_shard(network: Network, shard: str, out: Path) -> int:
     """Writes the depth maps of one shard; how many."""
     count = 0
     with replacing(out) as temporary, TarWriter(str(temporary)) as writer:
-        for names, sizes, x in batches(photos(shard), network):
-            metres = forward(network, x)[0]["depth"]
-            for i, (name, size) in enumerate(zip(names, sizes, strict=True)):
-                depth = answer("depth", {"depth": metres[i : i + 1]}, size).values
+        for names, cameras, x in batches(photos(shard), network):
+            depths = forward(network, x)[0]["depth"].split(1)
+            for name, camera, depth in zip(names, cameras, depths, strict=True):
+                own = in_metres({"depth": depth}, camera.depth_scale)
+                metres = answer("depth", own, (camera.size[1], camera.size[0])).values
+                millimetres = (metres * 1000).round().clip(0, np.iinfo(np.uint16).max)
                 png = io.BytesIO()
-                Image.fromarray((depth * 1000).round().astype(np.uint16)).save(png, "PNG")
+                Image.fromarray(millimetres.astype(np.uint16)).save(png, "PNG")
                 writer.write({"__key__": name, "depth.png": png.getvalue()})
                 count += 1
     return count

@@ -11,6 +11,7 @@ from imexnet.data.drawn import Drawn
 from imexnet.inference import Classes, Depth, answer, forward, predict_input, to_input
 from imexnet.metrics import (
     DepthScores,
+    boundary_f1,
     confusion_matrix,
     depth_scores,
     eigen_crop,
@@ -162,6 +163,7 @@ class RoomScore:
     Attributes:
         depth: errors as they are.
         scaled: errors after scaling the prediction so that its median is that of the truth.
+        boundary_f1: of the edges of depth, see `metrics.boundary_f1`.
         log_bias: mean of log predicted − log true depth: positive where rooms come out too large.
         confusion: (13, 13), of labelled pixels.
         kitchen: whether it is one.
@@ -169,6 +171,7 @@ class RoomScore:
 
     depth: DepthScores
     scaled: DepthScores
+    boundary_f1: float
     log_bias: float
     confusion: np.ndarray
     kitchen: bool
@@ -182,6 +185,7 @@ def score_room(network: Network, room: nyu.Room) -> RoomScore:
     return RoomScore(
         depth_scores(predicted, true),
         depth_scores(median_scaled(predicted, true), true),
+        boundary_f1(predicted, true),
         log_bias(predicted, true),
         confusion_matrix(classes[known], room.labels[known], 14)[1:, 1:],
         room.scene_type == "kitchen",
@@ -192,7 +196,10 @@ def _rooms_summary(rooms: list[RoomScore]) -> dict:
     confusion = np.sum([room.confusion for room in rooms], axis=0)
     return {
         "images": len(rooms),
-        "depth": mean_depth_scores([room.depth for room in rooms]),
+        "depth": {
+            **mean_depth_scores([room.depth for room in rooms]),
+            "boundary_f1": float(np.mean([room.boundary_f1 for room in rooms])),
+        },
         "scaled": mean_depth_scores([room.scaled for room in rooms]),
         "log_bias": float(np.mean([room.log_bias for room in rooms])),
         "segmentation": {
@@ -206,7 +213,7 @@ def predict_room(network: Network, room: nyu.Room) -> tuple[np.ndarray, np.ndarr
     """Metres and classes 1…13 at the truth's size."""
     x = to_input(room.photo, network.config, network.mean.device)
     size = (room.depth.shape[0], room.depth.shape[1])
-    outputs, _ = forward(network, x)
+    outputs, _ = forward(network, x)  # depth as it is: of NYU, the camera is the networks' own
     depth, classes = (answer(task, outputs, size) for task in ("depth", "segmentation"))
     assert isinstance(depth, Depth)
     assert isinstance(classes, Classes)

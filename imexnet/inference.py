@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.config import ModelConfig
 from imexnet.models.folding import autocast
@@ -132,6 +133,19 @@ def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[]
         return outputs, lambda: taken
 
 
+def in_metres(outputs: dict[str, Tensor], depth_scale: float) -> dict[str, Tensor]:
+    """The outputs with depth in metres for a photo's own camera.
+
+    Args:
+        outputs: of a network, whose metres are those of the Kinect: see `io.camera`.
+        depth_scale: of the photo's `Camera`.
+    """
+    if depth_scale == 1 or "depth" not in outputs:
+        return outputs
+    with torch.inference_mode():
+        return outputs | {"depth": outputs["depth"] * depth_scale}
+
+
 def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Depth | Classes:
     """The outputs of one task at (H, W), bilinear in metres or in logits."""
     with torch.inference_mode():
@@ -150,24 +164,36 @@ def answer(task: str, outputs: dict[str, Tensor], size: tuple[int, int]) -> Dept
 
 
 @overload
-def predict(photo: PhotoLike, network: Network, task: Literal["depth"]) -> Depth: ...
+def predict(
+    photo: PhotoLike, network: Network, task: Literal["depth"], focal_length: float | None = None
+) -> Depth: ...
 @overload
 def predict(
-    photo: PhotoLike, network: Network, task: Literal["segmentation", "qtips", "rods", "paths"]
+    photo: PhotoLike,
+    network: Network,
+    task: Literal["segmentation", "qtips", "rods", "paths"],
+    focal_length: float | None = None,
 ) -> Classes: ...
 @overload
-def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes: ...
-def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes:
+def predict(
+    photo: PhotoLike, network: Network, task: str, focal_length: float | None = None
+) -> Depth | Classes: ...
+def predict(
+    photo: PhotoLike, network: Network, task: str, focal_length: float | None = None
+) -> Depth | Classes:
     """A network's answer for a photo, at the photo's own size: depth in metres, or classes.
 
     The photo is shown to the network upright, in sRGB and on white, at about as many pixels as in
-    training: see `io.photos` and `input_size`.
+    training: see `io.photos` and `input_size`. Depth is that of the photo's own camera: see
+    `io.camera`.
 
     Args:
         photo: a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA,
             of bytes, or in floating point on [0, 1]; or what `read_photo` made of a file.
         network: in eval mode, as `load_pretrained` gives it; all is worked out on its device.
         task: one of the network's: "depth" and "segmentation", or "qtips", "rods" or "paths".
+        focal_length: of the camera, 35 mm equivalent in mm; by default as the photo's EXIF says,
+            or where it does not, that of the Kinect. Depth is proportional to it.
 
     Returns:
         `Depth` or `Classes`, whose arrays are (H, W) as the upright photo.
@@ -175,7 +201,8 @@ def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes:
     Raises:
         TypeError: if the photo or the network is something else.
         ValueError: for a file that cannot be read, a picture that is too large or too narrow, an
-            array of other values, a network in training mode, or a task that it does not have.
+            array of other values, a network in training mode, a task that it does not have, or a
+            focal length that no camera has.
     """
     if not isinstance(network, Network):
         raise TypeError(
@@ -187,12 +214,17 @@ def predict(photo: PhotoLike, network: Network, task: str) -> Depth | Classes:
         heads = " and ".join(network.heads)
         raise ValueError(f"this network answers {heads}, not {task}")
     photo = Photo.of(photo)
+    camera = camera_of(photo, focal_length)
     x = to_input(photo, network.config, network.mean.device)
-    return predict_input(network, task, x, photo.shape)
+    return predict_input(network, task, x, photo.shape, camera.depth_scale)
 
 
 def predict_input(
-    network: Network, task: str, x: Tensor, size: tuple[int, int] | None = None
+    network: Network,
+    task: str,
+    x: Tensor,
+    size: tuple[int, int] | None = None,
+    depth_scale: float = 1.0,
 ) -> Depth | Classes:
     """The network's answer for one picture that is its input already.
 
@@ -201,8 +233,10 @@ def predict_input(
         task: one of its heads.
         x: (1, C, h, w) from `to_input`, on the network's device.
         size: (H, W) of the answer, the input's by default.
+        depth_scale: of the photo's `Camera`.
     """
-    return answer(task, forward(network, x)[0], size or (x.shape[-2], x.shape[-1]))
+    outputs = in_metres(forward(network, x)[0], depth_scale)
+    return answer(task, outputs, size or (x.shape[-2], x.shape[-1]))
 
 
 def _between(first: torch.cuda.Event, last: torch.cuda.Event) -> float:

@@ -4,14 +4,15 @@ import io
 import subprocess
 import sys
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.inference import Depth, predict_input, to_input
-from imexnet.io.photos import read_photo
+from imexnet.inference import predict
+from imexnet.io.photos import Photo, read_photo
 from imexnet.models.checkpoints import load_pretrained
 
 ROOT = Path(__file__).parents[1]
@@ -25,8 +26,9 @@ def write_shards(folder: Path, count: int) -> dict[str, bytes]:
         with tarfile.open(folder / f"photos-{number}.tar", "w") as tar:
             for i, size in enumerate(SIZES):
                 random = np.random.default_rng(10 * number + i)
-                png = io.BytesIO()
-                Image.fromarray(random.integers(0, 256, (*size, 3), np.uint8)).save(png, "PNG")
+                photo = Photo.of(random.integers(0, 256, (*size, 3), np.uint8))
+                lens = 50 if i == 1 else None
+                png = io.BytesIO(replace(photo, focal_length_35mm=lens).encoded("PNG"))
                 written[f"room{number}{i}"] = png.getvalue()
                 add(tar, f"room{number}{i}.png", png.getvalue())
             add(tar, f"broken{number}.jpg", b"no picture")
@@ -60,9 +62,7 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
                 name = member.name.removesuffix(".depth.png")
                 metres = np.asarray(Image.open(file), np.float64) / 1000
                 photo = read_photo(io.BytesIO(written[name]))
-                x = to_input(photo, network.config, "cpu")
-                expected = predict_input(network, "depth", x, photo.shape)
-                assert isinstance(expected, Depth)
+                expected = predict(photo, network, "depth")
                 np.testing.assert_allclose(metres, expected.metres, atol=0.002)
                 found.add(name)
     assert found == written.keys()

@@ -2,6 +2,7 @@
 
 import io
 import math
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
@@ -24,6 +25,7 @@ from imexnet.inference import (
     to_grid,
     to_input,
 )
+from imexnet.io.camera import KINECT_FOCAL_LENGTH
 from imexnet.io.photos import MAX_MEGAPIXELS, Photo, read_photo
 from imexnet.models.config import MODELS
 from imexnet.models.networks import Network, build
@@ -85,12 +87,12 @@ def test_input_size_of_the_data_sets():
     assert input_size((480, 640), INDOOR) == (120, 160)
     assert input_size((640, 480), INDOOR) == (160, 120)
     assert input_size((64, 64), MODELS["qtips-resnet"]) == (64, 64)
-    assert input_size((480, 640), MODELS["indoor-pyramid-resnet"]) == (120, 160)
+    assert input_size((480, 640), MODELS["indoor-backbone-resnet"]) == (120, 160)
 
 
 @pytest.mark.parametrize("size", [(30, 4000), (4000, 30), (1, 1)])
-def test_a_pyramid_answers_for_pictures_of_any_shape(size):
-    net = build(MODELS["indoor-pyramid-imexnet"]).eval()
+def test_the_backbone_answers_for_pictures_of_any_shape(size):
+    net = build(MODELS["indoor-backbone-imexnet"]).eval()
     height, width = input_size(size, net.config)
     assert height * width <= 1.3 * math.prod(net.config.size)
     x = torch.rand(1, 3, height, width)
@@ -172,6 +174,26 @@ def test_a_photo_to_metres_in_one_call(indoor, room, tmp_path):
     classes = imexnet.predict(room, indoor, "segmentation")
     assert isinstance(classes, Classes) and set(np.unique(classes.classes)) <= set(range(1, 14))
     assert np.asarray(classes, float).dtype == np.float64
+
+
+def with_lens(picture: Image.Image, focal_length: float) -> Photo:
+    return replace(Photo.of(picture), focal_length_35mm=focal_length)
+
+
+def test_metres_are_proportional_to_the_focal_length(indoor, room):
+    """The photo's own, or the one that is given; classes stay, and so do photos without one."""
+    plain = imexnet.predict(room, indoor, "depth").metres
+    tele = imexnet.predict(with_lens(room, 2 * KINECT_FOCAL_LENGTH), indoor, "depth").metres
+    assert tele.dtype == np.float32
+    np.testing.assert_allclose(tele, 2 * plain, rtol=1e-6)
+    given = imexnet.predict(with_lens(room, 99), indoor, "depth", KINECT_FOCAL_LENGTH / 2)
+    np.testing.assert_allclose(given.metres, plain / 2, rtol=1e-6)
+    same = imexnet.predict(with_lens(room, KINECT_FOCAL_LENGTH), indoor, "depth")
+    np.testing.assert_array_equal(same.metres, plain)
+    classes = [imexnet.predict(p, indoor, "segmentation") for p in (room, with_lens(room, 99))]
+    np.testing.assert_array_equal(classes[0], classes[1])
+    with pytest.raises(ValueError, match="the focal length lies between 1 and 10000 mm, got 0"):
+        imexnet.predict(room, indoor, "depth", 0)
 
 
 def test_a_turned_photo_is_answered_upright(indoor, room, tmp_path):

@@ -13,6 +13,7 @@ from torchmetrics.functional.classification import (
 )
 
 from imexnet.metrics import (
+    boundary_f1,
     confusion_matrix,
     depth_scores,
     eigen_crop,
@@ -120,3 +121,37 @@ def test_iou_of_a_class_that_never_occurs_is_nan():
     assert iou(confusion).tolist()[:2] == [0.5, 0]
     assert iou(confusion)[3] == 0
     assert np.isnan(iou(confusion)[[2, 4]]).all()
+
+
+def edge(height: float, column: int = 4, size: tuple[int, int] = (6, 8)) -> np.ndarray:
+    """A wall at 2 m, from a column on `height` times as far."""
+    depth = np.full(size, 2.0)
+    depth[:, column:] *= height
+    return depth
+
+
+def test_boundary_f1_counts_the_thresholds_that_both_edges_pass():
+    thresholds = np.linspace(1.05, 1.25, 10)
+    truth = edge(1.5)
+    assert boundary_f1(3 * truth, truth) == boundary_f1(truth, truth) == 1
+    assert boundary_f1(edge(1.5, column=5), truth) == 0
+    assert boundary_f1(1 / truth, truth) == 0  # the other side is farther
+    assert boundary_f1(np.ones((6, 8)), np.ones((6, 8))) == 0  # there is no edge to find
+    passed = thresholds < 1.13
+    assert boundary_f1(edge(1.13), truth) == pytest.approx(
+        thresholds[passed].sum() / thresholds.sum()
+    )
+    two = np.where(np.arange(8) >= 6, edge(1.5) * 1.5, edge(1.5))  # one right, one too many
+    assert boundary_f1(two, truth) == pytest.approx(2 / 3)
+    np.testing.assert_allclose(boundary_f1(two.T, truth.T), boundary_f1(two, truth))
+
+
+def test_boundary_f1_leaves_out_pairs_of_unknown_depth():
+    truth = edge(1.5)
+    truth[2:, 3] = 0
+    assert boundary_f1(edge(1.5), truth) == 1
+    truth[:, 3] = 0  # no edge of known depth is left
+    assert boundary_f1(edge(1.5), truth) == 0
+    assert boundary_f1(edge(1.5, column=6), truth) == 0
+    with pytest.raises(ValueError, match="no pixel with a known depth"):
+        boundary_f1(truth, 0 * truth)

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -19,7 +20,7 @@ LearningRate = Annotated[
     float | None, typer.Option(min=1e-8, max=1, help="Its peak, instead of the recipe's.")
 ]
 Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
-Trunk = Annotated[str, typer.Option(help="plain, pyramid or backbone")]
+Trunk = Annotated[str, typer.Option(help="plain or backbone")]
 Bounded = Annotated[
     bool, typer.Option("--bounded", help="The networks whose steps cannot amplify.")
 ]
@@ -32,6 +33,13 @@ Picture = Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture file."
 Task = Annotated[str, typer.Option(help="depth, segmentation, qtips, rods or paths")]
 Kind = Annotated[str, typer.Option(help="resnet, imexnet or both")]
 Folder = Annotated[Path, typer.Option(help="Folder to write to.")]
+FocalLength = Annotated[
+    float | None,
+    typer.Option(
+        metavar="MM",
+        help="Of the camera, 35 mm equivalent, for depth; by default as the photo says (EXIF).",
+    ),
+]
 Noise = Annotated[
     str,
     typer.Option(
@@ -151,8 +159,8 @@ def load_network(spec, weights: Path | None):
 
     if not weights:
         return load_pretrained(spec.name)
-    network = load(weights)
-    if network.config != MODELS.get(spec.name):
+    network, expected = load(weights), MODELS[spec.name]
+    if replace(network.config, size=expected.size) != expected:
         raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")
     return network
 

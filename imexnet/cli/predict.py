@@ -1,5 +1,6 @@
 """Commands about one network and its photos: predict, field-of-view, receptive-field."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -8,6 +9,7 @@ import typer
 from imexnet.cli.options import (
     AsJson,
     Bounded,
+    FocalLength,
     Folder,
     Kind,
     Picture,
@@ -32,20 +34,29 @@ def predict_command(
     task: Task,
     out: Folder,
     model: Kind = "both",
+    trunk: Trunk = "plain",
     bounded: Bounded = False,
     weights: Weights = None,
+    focal_length: FocalLength = None,
 ) -> None:
     """Depth or classes of a picture: a colour picture and the raw values, at its own size."""
     from imexnet import inference
     from imexnet.io import files
+    from imexnet.io.camera import camera_of
     from imexnet.viz import colours
 
     photo = open_photo(image)
-    networks = load_networks(task, model, bounded=bounded, weights=of_one(model, weights))
+    camera = camera_of(photo, focal_length)
+    networks = load_networks(task, model, trunk, bounded, of_one(model, weights))
     pictures = {kind: out / f"{image.stem}-{kind}-{task}.png" for kind in networks}
     for path in pictures.values():
         files.check_source(path, image)
-    values = {k: inference.predict(photo, n, task).values for k, n in networks.items()}
+    values = {
+        kind: inference.predict(photo, network, task, focal_length).values
+        for kind, network in networks.items()
+    }
+    if task == "depth" and camera.source != "assumed":
+        print(camera.words, file=sys.stderr)  # stdout names the files
     for kind, picture in colours.pictures(task, values).items():
         path = pictures[kind]
         print(files.write_picture(picture, path, image))
@@ -88,11 +99,13 @@ def field_of_view_command(
         str | None, typer.Option(help="Also a figure to print and an .npz: png, svg or pdf.")
     ] = None,
     trunk: Trunk = "plain",
+    focal_length: FocalLength = None,
     as_json: AsJson = False,
 ) -> None:
     """What the answer at one pixel depends on: heat map, sensitivity and its measures."""
     from imexnet import inference
     from imexnet.io import files
+    from imexnet.io.camera import camera_of
     from imexnet.models.networks import with_boundary
     from imexnet.sensitivity import questions
     from imexnet.viz import field_of_view_figures
@@ -102,6 +115,7 @@ def field_of_view_command(
     style = HeatMapStyle(scale, part, opacity, shares)
     other = corner(to) if to else None
     photo = open_photo(image)
+    camera = camera_of(photo, focal_length)
     question = questions.Question(task, (y, x), other, about, direction, method)
     networks = {
         kind: with_boundary(network, boundary)
@@ -113,7 +127,7 @@ def field_of_view_command(
         files.check_source(path, image)
     first = next(iter(networks.values()))
     shown = inference.to_input(photo, first.config, first.mean.device)
-    views = questions.ask_all(networks, photo, shown, question)
+    views = questions.ask_all(networks, photo, shown, question, camera)
     printed = None
     if figure:
         drawn = field_of_view_figures.printed_figure(photo, views, question, style)
@@ -125,7 +139,8 @@ def field_of_view_command(
         files.write_bytes(out / f"{image.stem}-{stem}-figure.{figure}", printed)
         found = questions.arrays(question, views)
         files.write_arrays(found, out / f"{image.stem}-{stem}.npz")
-    print_result({kind: view.to_dict() for kind, view in views.items()}, as_json)
+    used = camera.to_dict() if task == "depth" else {}
+    print_result({kind: view.to_dict() | used for kind, view in views.items()}, as_json)
 
 
 def hide_command(
@@ -138,29 +153,35 @@ def hide_command(
     fill: Annotated[str, typer.Option(help="grey, blur or noise")] = "grey",
     model: Kind = "both",
     trunk: Trunk = "plain",
+    focal_length: FocalLength = None,
     as_json: AsJson = False,
 ) -> None:
     """Hide a part of a picture: the answers at a pixel before and after, and what else changed."""
     import numpy as np
 
     from imexnet.io import files
+    from imexnet.io.camera import camera_of
     from imexnet.sensitivity import hiding
     from imexnet.viz.share_card import share_card
 
-    picture = np.asarray(open_photo(image).picture)
+    photo = open_photo(image)
+    picture, camera = np.asarray(photo.picture), camera_of(photo, focal_length)
     mask = hiding.box((picture.shape[0], picture.shape[1]), *corners(box))
     networks = load_networks(task, model, trunk)
     stem = out / f"{image.stem}-{task}-hidden"
     paths = [stem.with_name(f"{stem.name}{end}.png") for end in ("", "-card")]
     for path in paths:
         files.check_source(path, image)
-    hidden, found = hiding.hide_and_see(networks, task, picture, mask, (y, x), fill)
+    hidden, found = hiding.hide_and_see(
+        networks, task, picture, mask, (y, x), fill, camera.depth_scale
+    )
     card = share_card(picture, hidden, (y, x), found)
     for drawn, path in zip((hidden, card), paths, strict=True):
         files.write_picture(drawn, path, image)
     changes = {f"{kind}_change": answered.change for kind, answered in found.items()}
     files.write_arrays(changes, stem.with_name(f"{stem.name}.npz"))
-    print_result({kind: answered.to_dict() for kind, answered in found.items()}, as_json)
+    used = camera.to_dict() if task == "depth" else {}
+    print_result({kind: answered.to_dict() | used for kind, answered in found.items()}, as_json)
 
 
 def receptive_field_command(

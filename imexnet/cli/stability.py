@@ -15,6 +15,7 @@ from imexnet.cli.options import (
     Picture,
     Seed,
     Task,
+    Trunk,
     Weights,
     load_networks,
     model_kinds,
@@ -32,6 +33,7 @@ def stability_command(
     model: Kind = "both",
     noise: Noise = "gaussian",
     seed: Seed = 0,
+    trunk: Trunk = "plain",
     bounded: Bounded = False,
     as_json: AsJson = False,
 ) -> None:
@@ -46,7 +48,7 @@ def stability_command(
 
     photo = open_photo(image)
     result = {}
-    kinds, pair = model_kinds(model), load_networks(task, "both", bounded=bounded)
+    kinds, pair = model_kinds(model), load_networks(task, "both", trunk, bounded)
     for kind in kinds:
         network = pair[kind]
         x = inference.to_input(photo, network.config, network.mean.device)
@@ -71,6 +73,7 @@ def robustness_command(
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     seed: Seed = 0,
     iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
+    trunk: Trunk = "plain",
     bounded: Bounded = False,
     resnet: Weights = None,
     imexnet: Weights = None,
@@ -91,7 +94,7 @@ def robustness_command(
         else severity_curves.severities(noise)
     )
     given = {"resnet": resnet, "imexnet": imexnet}
-    pair = load_networks(task, "both", bounded=bounded, weights=given)
+    pair = load_networks(task, "both", trunk, bounded, given)
     first = pair["resnet"]
     if TASKS[task].drawn:
         samples = severity_curves.fresh(seed, images, first.config, first.mean.device)

@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pillow_heif
@@ -30,6 +30,7 @@ LEAST_ALIKE = 0.02  # of the values, so that there is something
 MAX_ASPECT = 1000  # of the longer side to the shorter
 pillow_heif.register_heif_opener()  # photos of phones
 
+FOCAL_LENGTH = ExifTags.Base.FocalLengthIn35mmFilm
 FOCAL_LENGTHS = 1, 10_000  # mm: what cameras have; EXIF says 0 for "unknown"
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -117,6 +118,16 @@ class Photo:
         """
         factor = max(self.picture.size) // longest
         return self if factor < 2 else replace(self, picture=self.picture.reduce(factor))
+
+    def encoded(self, format: str, **options: Any) -> bytes:
+        """The picture as a file that keeps the focal length, in a format that Pillow writes."""
+        if self.focal_length_35mm is not None:
+            told = Image.Exif()
+            told.get_ifd(ExifTags.IFD.Exif)[FOCAL_LENGTH] = self.focal_length_35mm
+            options["exif"] = told.tobytes()
+        buffer = io.BytesIO()
+        self.picture.save(buffer, format, **options)
+        return buffer.getvalue()
 
 
 PhotoLike = Photo | str | os.PathLike[str] | Image.Image | np.ndarray
@@ -314,7 +325,7 @@ def _orientation(image: Image.Image) -> int:
 
 def _focal_length_35mm(image: Image.Image) -> float | None:
     with suppress(Exception):  # the pixels are whole
-        told = image.getexif().get_ifd(ExifTags.IFD.Exif)[ExifTags.Base.FocalLengthIn35mmFilm]
+        told = image.getexif().get_ifd(ExifTags.IFD.Exif)[FOCAL_LENGTH]
         if FOCAL_LENGTHS[0] <= (length := float(told)) <= FOCAL_LENGTHS[1]:
             return length
     return None

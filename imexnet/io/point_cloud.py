@@ -1,4 +1,4 @@
-"""P(u, v) = z(u, v) · K⁻¹ (u, v, 1): from depth and an assumed camera to points in space.
+"""P(u, v) = z(u, v) · K⁻¹ (u, v, 1): from depth and a camera to points in space.
 
 A pinhole camera whose angle of view is that along the picture's longer side, square pixels, the
 optical axis through the picture's centre; z is the distance along that axis, as in NYU Depth V2.
@@ -12,9 +12,9 @@ from trimesh.exchange.gltf import export_glb
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
+from imexnet.io.camera import KINECT_ANGLE, check_angle
 from imexnet.io.photos import Photo, PhotoLike
 
-KINECT_ANGLE = 63.0  # degrees: 2 atan(320 / 518.9), the colour camera of NYU Depth V2
 LARGEST_STEP = 1.1  # of depth between neighbours; more is taken for an edge, not for a surface
 
 
@@ -28,8 +28,7 @@ def points(metres: np.ndarray, angle: float = KINECT_ANGLE) -> np.ndarray:
     Raises:
         ValueError: for an angle that no pinhole camera has.
     """
-    if not 0 < angle < 180:
-        raise ValueError(f"the camera's angle lies between 0 and 180 degrees, got {angle:g}")
+    check_angle(angle)
     height, width = metres.shape
     reach = 2 * math.tan(math.radians(angle) / 2) / max(height, width)
     x = (np.arange(width) + 0.5 - width / 2) * reach

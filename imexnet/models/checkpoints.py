@@ -178,7 +178,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
 def golden_picture(config: ModelConfig) -> Tensor:
     """A smooth fixed picture (1, C, 32, 32) in [0, 1], the same on every machine.
 
-    It is larger where the coarsest grid of a pyramid would have few pixels.
+    It is larger where the coarsest grid of a decoder would have few pixels.
     """
     side = max(GOLDEN_SIDE, GOLDEN_GRID * config.coarsest)
     rows = torch.linspace(0, 1, side).view(-1, 1)

@@ -167,16 +167,6 @@ _INDOOR = ModelConfig(
     std=(0.229, 0.224, 0.225),
     size=(120, 160),
 )
-_PYRAMID = replace(
-    _INDOOR,
-    stages=(
-        Stage(channels=32, stride=2, steps=0),
-        Stage(channels=48, stride=2, steps=1),
-        Stage(channels=96, stride=2, steps=3),
-        Stage(channels=128, stride=2, steps=2),
-    ),
-    decoder=(Level(channels=96, steps=1), Level(channels=64, steps=1)),
-)
 _BACKBONE = replace(
     _INDOOR,
     encoder="efficientnet-lite0",
@@ -197,8 +187,6 @@ MODELS = {
     "paths-imexnet": replace(_PATHS, step="imex", reach=(0.5, 16.0)),
     "indoor-resnet": _INDOOR,
     "indoor-imexnet": replace(_INDOOR, step="imex"),
-    "indoor-pyramid-resnet": _PYRAMID,
-    "indoor-pyramid-imexnet": replace(_PYRAMID, step="imex"),
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }

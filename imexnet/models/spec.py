@@ -5,11 +5,8 @@ from dataclasses import dataclass
 from imexnet.models.config import MODELS
 from imexnet.models.tasks import KINDS, TASKS, task_named
 
-TRUNKS = ("plain", "pyramid", "backbone")
+TRUNKS = ("plain", "backbone")
 """Of the networks for rooms; the first is not named."""
-
-SHIPPED_TRUNKS = ("plain", "pyramid")
-"""Those that the page offers: their weights come with the package."""
 
 BOUNDED = "-bounded"
 """At the end of the name of a network whose steps cannot amplify."""
@@ -19,7 +16,7 @@ VARIANTS = (*KINDS, "resnet-deep")
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """What a network's name says: "indoor-pyramid-imexnet", "qtips-resnet-bounded".
+    """What a network's name says: "indoor-backbone-imexnet", "qtips-resnet-bounded".
 
     Attributes:
         family: the tasks that it answers, see `Task.family`.
@@ -92,6 +89,6 @@ class ModelSpec:
 def shipped_names() -> list[str]:
     """The pairs of networks that the page shows, whose weights come with the package."""
     tasks = [name for name, task in TASKS.items() if task.shipped]
-    chosen = ((task, trunk) for task in tasks for trunk in SHIPPED_TRUNKS)
+    chosen = ((task, trunk) for task in tasks for trunk in TRUNKS)
     bases = sorted({ModelSpec.for_task(*asked, KINDS[0]).base for asked in chosen})
     return [f"{base}-{kind}" for base in bases for kind in KINDS]

@@ -6,7 +6,7 @@ pixels and pictures it is the effective receptive field (Luo et al., 2016, arXiv
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -70,6 +70,17 @@ class FieldOfView:
     def to_dict(self) -> dict[str, float]:
         """The measures by name."""
         return asdict(self.measures)
+
+    def scaled(self, factor: float) -> "FieldOfView":
+        """That of factor · q, q a depth; the measures stay."""
+        if factor == 1 or not isinstance(self.reading, Metres):
+            return self
+        return replace(
+            self,
+            reading=Metres(factor * self.reading.value),
+            sensitivity=factor * self.sensitivity,
+            derivative=factor * self.derivative,
+        )
 
 
 def input_sensitivity(model: nn.Module, x: Tensor, question: Scalar) -> Tensor:

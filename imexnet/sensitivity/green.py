@@ -4,11 +4,13 @@ On a periodic grid G is the inverse transform of 1 / (1 + hλ). It reaches every
 exponentially: |G| ≈ exp(−r / ℓ), ℓ the decay length.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import cast
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from imexnet.models.steps import IMEXStep
 from imexnet.ode.layer_ode import in_double
@@ -52,13 +54,44 @@ def green(layer: IMEXStep, channel: int, step_size: float, size: tuple[int, int]
     channels = layer.conv.weight.shape[0]
     if not 0 <= channel < channels:
         raise ValueError(f"channels are 0 … {channels - 1}, got {channel}")
+    return _green(_multipliers(layer, step_size, size)[channel])
+
+
+def farthest(
+    layers: Sequence[IMEXStep], step_size: float, size: tuple[int, int]
+) -> tuple[int, int]:
+    """Number of the layer, from 1, and channel whose G has the longest decay length.
+
+    Args:
+        layers: with one L per channel or one for all.
+        step_size: h ≥ 0.
+        size: (H, W).
+
+    Raises:
+        ValueError: for a step size that is negative or infinite.
+    """
+    lengths = {
+        (number, channel): _green(multiplier).decay_length
+        for number, layer in enumerate(layers, start=1)
+        for channel, multiplier in enumerate(_multipliers(layer, step_size, size))
+    }
+    return max(lengths, key=lambda at: lengths[at])
+
+
+def _multipliers(layer: IMEXStep, step_size: float, size: tuple[int, int]) -> Tensor:
+    """1 / (1 + hλ) of each channel, (C, H, W), in float64."""
     check_step_size(step_size)
+    channels = layer.conv.weight.shape[0]
     with torch.inference_mode():
         grid = torch.zeros(1, channels, *size, dtype=torch.float64)
         eigenvalues = cast(IMEXStep, in_double(layer)).eigenvalues(grid)
-        own = eigenvalues[min(channel, len(eigenvalues) - 1)].expand(size)
-        multiplier = resolvent(own, step_size)
-        response = apply_filter(impulse(size, grid), multiplier).numpy()
+        return resolvent(eigenvalues, step_size).expand(channels, *size)
+
+
+def _green(multiplier: Tensor) -> Green:
+    with torch.inference_mode():
+        height, width = multiplier.shape
+        response = apply_filter(impulse((height, width), multiplier), multiplier).numpy()
     profile = _profile(response)
     return Green(
         response,

@@ -7,6 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from imexnet.inference import to_grid
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS, task_named
@@ -113,7 +114,11 @@ def methods() -> list[str]:
 
 
 def ask_all(
-    networks: Mapping[str, Network], photo: PhotoLike, x: Tensor, question: Question
+    networks: Mapping[str, Network],
+    photo: PhotoLike,
+    x: Tensor,
+    question: Question,
+    camera: Camera | None = None,
 ) -> dict[str, FieldOfView]:
     """Network → its field of view for the question.
 
@@ -122,11 +127,13 @@ def ask_all(
         photo: any that `Photo.of` takes; the question is in its pixels.
         x: (1, C, h, w), what the networks are shown of it.
         question: what is asked.
+        camera: of the photo, whose metres are meant; by default what `camera_of` finds.
 
     Raises:
         ValueError: for a pixel outside the photo.
     """
-    size, grid = Photo.of(photo).shape, (x.shape[-2], x.shape[-1])
+    photo = Photo.of(photo)
+    size, grid = photo.shape, (x.shape[-2], x.shape[-1])
     cell = to_grid(question.pixel, size, grid)
     other = question.other and to_grid(question.other, size, grid)
     found = {}
@@ -140,7 +147,8 @@ def ask_all(
         found[kind] = field_of_view(
             network, question.task, x, cell, other, question.class_number, attribute
         )
-    return found
+    scale = (camera or camera_of(photo)).depth_scale
+    return {kind: view.scaled(scale) for kind, view in found.items()}
 
 
 def reading(view: FieldOfView) -> str:

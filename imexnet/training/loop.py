@@ -21,7 +21,7 @@ from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
-from imexnet.training.recipes import TrainConfig, recipe
+from imexnet.training.recipes import TrainConfig, averaging_decay, recipe
 from imexnet.training.state import Identity, _load_state, _save_state, begin_with
 from imexnet.training.tasks import TrainingSet, make_task
 
@@ -192,9 +192,10 @@ def _begin(
         raise ValueError(f"{task.images} images are less than one batch of {config.batch}")
     decays = config.weight_decay, config.stencil_decay
     optimizer = torch.optim.AdamW(parameter_groups(network, *decays, config.encoder_rate))
-    average = AveragedModel(
-        network, multi_avg_fn=get_ema_multi_avg_fn(config.average), use_buffers=True
-    ).to(accelerator.device)
+    decay = averaging_decay(config, task.images)
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True).to(
+        accelerator.device
+    )
     return _Training(config, task, network, average, optimizer, accelerator)
 
 

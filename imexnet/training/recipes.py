@@ -18,7 +18,7 @@ class TrainConfig:
         weight_decay: of the convolution kernels.
         stencil_decay: of the stencils; it would pull B to 0, the IMEXNet back to the ResNet.
         encoder_rate: learning rate of the encoder per that of all else.
-        average: decay of the exponential moving average of the weights.
+        average: decay of the exponential moving average of the weights, see `averaging_decay`.
         segmentation: weight of the cross-entropy beside the loss of log-depth, of rooms.
         balance: e of the weights (median frequency / frequency)ᵉ of a class, of rooms: 0 asks for
             the most right pixels, 1 for every class alike.
@@ -54,23 +54,23 @@ class TrainConfig:
     size: tuple[int, int] | None = None
 
 
+def averaging_decay(config: TrainConfig, images: int) -> float:
+    """Decay of the averaged weights: they span at most a third of the training.
+
+    In a short one, `average` would keep too much of the weights that it began with.
+    """
+    steps = config.epochs * (images // config.batch)
+    return min(config.average, max(0.0, 1 - 3 / max(1, steps)))
+
+
 RECIPES = {
     "qtips": TrainConfig("qtips-imexnet", epochs=60, background=1.0, noise=0.15, blur=1.0),
     "rods": TrainConfig("rods-imexnet", epochs=32, noise=0.05),
     "paths": TrainConfig("paths-imexnet", epochs=32, noise=0.05),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
-    "indoor-pyramid": TrainConfig(
-        "indoor-pyramid-imexnet",
-        epochs=100,
-        learning_rate=3e-3,
-        weight_decay=5e-2,
-        segmentation=0.5,
-        balance=0.25,
-        smoothing=0.1,
-    ),
     "indoor-backbone": TrainConfig(
         "indoor-backbone-imexnet",
-        epochs=150,
+        epochs=48,
         learning_rate=3e-3,
         weight_decay=5e-2,
         segmentation=0.5,

@@ -1,1 +1,1 @@
-"""The page: a folder for each tab, the components that they share, and the server around it."""
+"""The page: the photo, the story, the laboratory's tabs, what they share, and the server."""

@@ -144,14 +144,15 @@ def work_figure(
 
 
 def distance_figure(changes: Sequence[float]) -> Figure:
-    """‖ẏ‖ / ‖y‖ against the step, logarithmic: how a pattern comes to rest."""
+    """‖ẏ‖ / ‖y‖ against the step, logarithmic: whether a pattern comes to rest."""
     figure, axes = plot((7.2, 2.6))
     axes.semilogy(range(1, len(changes) + 1), changes, color=SERIES["imexnet"], linewidth=1.5)
     axes.set_xlabel("step")
-    axes.set_ylabel("change a unit of time")
+    axes.set_ylabel("change per unit of time")
     return figure
 
 
-def pattern_picture(y: np.ndarray, peak: float, size: tuple[int, int]) -> np.ndarray:
-    """A field (h, w) on ± peak as RGB at (H, W)."""
-    return drawing.enlarge(colours.colour(0.5 + y / peak / 2, "cividis"), size)
+def pattern_picture(y: np.ndarray, span: tuple[float, float], size: tuple[int, int]) -> np.ndarray:
+    """A field (h, w) on span = (low, high) as RGB at (H, W)."""
+    low, high = span
+    return drawing.enlarge(colours.colour((y - low) / (high - low), "cividis"), size)

@@ -55,6 +55,21 @@ def spotlights(photo: PhotoLike, views: Mapping[str, FieldOfView]) -> dict[str, 
     return pictures
 
 
+def shade(s: np.ndarray) -> np.ndarray:
+    """What a photo is multiplied by to be lit where S > 0, (H, W) uint8; full light at the peak.
+
+    Args:
+        s: S, (H, W), of one network.
+    """
+    if not s.any():
+        return np.zeros(s.shape, np.uint8)
+    rows, columns = (np.flatnonzero(s.any(axis=axis)) for axis in (1, 0))
+    part = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    smooth = _average(s, part)
+    brightness = colours.heat_values(smooth, float(smooth.max()), decades=DECADES) ** GAMMA
+    return (255 * brightness).round().astype(np.uint8)
+
+
 def _below_zero(views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
     """The same on [-1, 1]: what is clipped at 0 before it is enlarged gets a ragged edge."""
     smooth = {kind: _smoothed(view) for kind, view in views.items()}
@@ -68,11 +83,15 @@ def _below_zero(views: Mapping[str, FieldOfView]) -> dict[str, np.ndarray]:
 def _smoothed(view: FieldOfView) -> np.ndarray:
     """S / ΣS, each pixel averaged over its neighbours within the lit part."""
     s = view.sensitivity.astype(np.float64)
+    return _average(s, _lit(view)) / max(s.sum(), 1e-300)
+
+
+def _average(s: np.ndarray, part: Region) -> np.ndarray:
+    """Each pixel of a part averaged over its neighbours in it; 0 elsewhere."""
     found = np.zeros(s.shape)
-    part = _lit(view)
-    weight = gaussian_filter(np.ones_like(s[part]), SMOOTHING, mode="constant")
-    found[part] = gaussian_filter(s[part], SMOOTHING, mode="constant") / weight
-    return found / max(s.sum(), 1e-300)
+    weight = gaussian_filter(np.ones(s[part].shape), SMOOTHING, mode="constant")
+    found[part] = gaussian_filter(s[part].astype(float), SMOOTHING, mode="constant") / weight
+    return found
 
 
 def _lit(view: FieldOfView) -> Region:

@@ -1,12 +1,16 @@
 """Photos unlike those of the training set: their truth goes where the photo goes."""
 
 import importlib
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from imexnet.data.nyu import Room
+from imexnet.models.config import MODELS
+from imexnet.models.networks import build
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
@@ -61,9 +65,21 @@ def test_dark_and_grey_change_the_photo_alone(uploads):
     assert (np.ptp(uploads.grey(room).photo, axis=-1) == 0).all()
 
 
+def test_a_focal_length_that_is_given_scales_depth(uploads):
+    """Half of what is there, told the lens, is right; and without, half of it."""
+    room = coded_room()
+    network = build(MODELS["indoor-resnet"]).eval()
+    network.heads["depth"].weight.data.zero_()  # pyright: ignore
+    network.heads["depth"].bias.data.fill_(math.log(2))  # pyright: ignore
+    there = [replace(room, depth=np.full_like(room.depth, 4))]
+    assert uploads.scores(network, there, 2) == "0.000 / 1.000"
+    assert uploads.scores(network, there) == "0.500 / 0.000"
+
+
 def test_table_has_a_line_a_kind_and_a_column_a_network(uploads):
     rooms = uploads.read_rooms(uploads.KITCHENS, "test")
     lines = uploads.table(rooms[:1]).splitlines()
-    assert len(lines) == 2 + len(uploads.UPLOADS)
+    assert len(lines) == 2 + len(uploads.UPLOADS) + len(uploads.LENSES)
+    assert lines[5].startswith("| tele, 2×, focal length given |")
     assert all(line.count("|") == 6 for line in lines)
     assert uploads.picture(rooms[0]).size == (6 * 160, len(uploads.UPLOADS) * 120)

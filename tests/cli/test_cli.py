@@ -4,6 +4,7 @@ import io
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 from imexnet.cli.main import app, main
 from imexnet.data import qtips
 from imexnet.inference import to_input
+from imexnet.io.camera import KINECT_FOCAL_LENGTH
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
 from imexnet.models.config import MODELS
@@ -99,6 +101,101 @@ def test_predict_depth_writes_pictures_and_raw_values(photo, tmp_path):
         assert np.abs(np.asarray(image) / 1000 - metres).max() < 0.001
 
 
+@pytest.fixture
+def tele(tmp_path):
+    """The same picture in two files: EXIF names twice the Kinect's focal length, or nothing."""
+    picture = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 80, 3), np.uint8))
+    told = Image.Exif()
+    told.get_ifd(0x8769)[0xA405] = 56
+    picture.save(tmp_path / "plain.png")
+    picture.save(tmp_path / "tele.png", exif=told.tobytes())
+    return tmp_path / "tele.png", tmp_path / "plain.png"
+
+
+def test_predict_scales_depth_by_the_focal_length_and_says_so(tele, here, tmp_path):
+    words = ("--task", "depth", "--model", "resnet", "--out", tmp_path)
+    found = {}
+    for photo, more, said in (
+        (tele[1], (), ""),
+        (tele[0], (), "Focal length from the photo: 56 mm (35 mm equivalent), depths × 2.00.\n"),
+        (tele[0], ("--focal-length", "14"), "Focal length as given: 14 mm"),
+    ):
+        (tmp_path / f"{photo.stem}-resnet-depth.png").unlink(missing_ok=True)
+        status, out, told = here("predict", photo, *words, *more)
+        assert status == 0 and told.startswith(said) and bool(told) == bool(said)
+        assert len(out.splitlines()) == 3  # the files
+        stem = tmp_path / f"{photo.stem}-resnet-depth"
+        found[said] = np.load(f"{stem}.npy")
+        with Image.open(f"{stem}-mm.png") as image:
+            assert np.abs(np.asarray(image) / 1000 - found[said]).max() < 0.001
+    plain, own, given = found.values()
+    np.testing.assert_allclose(own, plain * (56 / KINECT_FOCAL_LENGTH), rtol=1e-5)
+    np.testing.assert_allclose(given, plain * (14 / KINECT_FOCAL_LENGTH), rtol=1e-5)
+    status, _, told = here(
+        "predict", tele[0], "--task", "segmentation", "--model", "resnet", "--out", tmp_path
+    )
+    assert (status, told) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["predict", "stability", "robustness"])
+def test_every_command_about_a_network_knows_the_trunks(photo, here, tmp_path, command):
+    words = {
+        "predict": ("predict", photo, "--out", tmp_path),
+        "stability": ("stability", photo, "--severity", "0.1", "--json"),
+        "robustness": ("robustness", "--severities", "0.1", "--data", tmp_path),
+    }[command]
+    status, _, told = here(*words, "--task", "depth", "--trunk", "unet")
+    assert status == 2 and "--trunk must be one of plain, backbone, got 'unet'" in told
+    if command == "stability":
+        status, out, _ = here(*words, "--task", "depth", "--trunk", "backbone")
+        assert status == 0 and len(json.loads(out)["imexnet"]["bound"]) == 5
+
+
+def test_weights_of_another_size_of_pictures_are_of_the_same_kind(photo, here, tmp_path):
+    network = build(replace(MODELS["indoor-resnet"], size=(60, 80))).eval()
+    save(network, tmp_path / "small.safetensors", {}, {})
+    status, out, _ = here(
+        "predict", photo, "--task", "depth", "--model", "resnet", "--out", tmp_path,
+        "--weights", tmp_path / "small.safetensors",
+    )  # fmt: skip
+    assert status == 0 and len(out.splitlines()) == 3
+
+
+def test_metres_of_field_of_view_and_hide_are_those_of_the_camera(tele, here, tmp_path):
+    at = ("--task", "depth", "--model", "resnet", "--x", "40", "--y", "30", "--json")
+    hide = ("--box", "20,10,60,50")
+    found = {}
+    for photo, more in ((tele[1], ()), (tele[0], ()), (tele[1], ("--focal-length", "56"))):
+        out = tmp_path / f"out{len(found)}"
+        seen = json.loads(here("field-of-view", photo, *at, *more, "--out", out)[1])["resnet"]
+        s = np.load(out / f"{photo.stem}-resnet-depth-field-of-view.npy")
+        hidden = json.loads(here("hide", photo, *at, *hide, *more, "--out", out)[1])["resnet"]
+        for told in (seen, hidden):
+            length = KINECT_FOCAL_LENGTH if not found else 56
+            assert told["focal_length_35mm"] == pytest.approx(length)
+            assert told["depth_scale"] == pytest.approx(length / KINECT_FOCAL_LENGTH)
+        found[out] = s, seen, hidden
+    (s, seen, hidden), *others = found.values()
+    scale = 56 / KINECT_FOCAL_LENGTH
+    for longer, also, metres in others:
+        np.testing.assert_allclose(longer, scale * s, rtol=1e-5)
+        assert also["rms_radius"] == seen["rms_radius"]
+        for name in ("before", "after", "largest_change"):
+            assert metres[name] == pytest.approx(scale * hidden[name], rel=1e-5)
+    assert "depth_scale" in here("field-of-view", tele[0], *at[:-1], "--out", tmp_path / "said")[1]
+
+
+@pytest.mark.parametrize("length", ["0", "-5", "nan", "inf", "1e9"])
+@pytest.mark.parametrize("command", ["predict", "field-of-view", "hide"])
+def test_focal_lengths_of_no_camera_get_one_line(photo, complaint, tmp_path, command, length):
+    at = {"predict": (), "field-of-view": ("--x", "1", "--y", "2")}
+    more = at.get(command, ("--x", "1", "--y", "2", "--box", "0,0,3,3"))
+    words = (command, photo, "--task", "depth", *more, "--focal-length", length)
+    told = complaint(*words, "--out", tmp_path / "out")
+    assert "the focal length lies between 1 and 10000 mm, got" in told
+    assert not (tmp_path / "out").exists()
+
+
 def test_predict_segmentation_of_one_model(photo, tmp_path):
     out = tmp_path / "out"
     done = imexnet("predict", photo, "--task", "segmentation", "--model", "imexnet", "--out", out)
@@ -127,9 +224,9 @@ def test_field_of_view_prints_one_json_object(photo, tmp_path):
     assert column > s.shape[1] / 2
 
 
-def test_field_of_view_of_a_box_a_class_and_the_pyramid(photo, here, tmp_path):
+def test_field_of_view_of_a_box_a_class_and_the_backbone(photo, here, tmp_path):
     words = ("field-of-view", photo, "--task", "segmentation", "--x", "10", "--y", "20", "--json")
-    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "pyramid")
+    box = (*words, "--to", "40,50", "--about", "wall", "--model", "resnet", "--trunk", "backbone")
     look = ("--part", "signed", "--contours", "50,95", "--figure", "svg")
     status, out, told = here(*box, *look, "--out", tmp_path)
     assert (status, told) == (0, "")

@@ -15,13 +15,6 @@ from imexnet.io import point_cloud
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:trimesh")
 
 
-def test_the_kinect_of_nyu():
-    """Focal length 518.9 pixels at a width of 640: 63 degrees."""
-    assert math.degrees(2 * math.atan(320 / 518.9)) == pytest.approx(
-        point_cloud.KINECT_ANGLE, abs=0.5
-    )
-
-
 @pytest.mark.parametrize("shape", [(3, 4), (7, 5), (6, 6)])
 def test_points_of_a_wall_by_hand(shape):
     """At 90 degrees a wall 2 m away is 4 m long along the longer side; z is untouched."""

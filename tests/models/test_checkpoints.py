@@ -216,9 +216,9 @@ def test_whole_weights_are_loaded_and_each_other_file_is_explained(copies):
     (copies / "qtips-resnet.safetensors").unlink()
     spoil("indoor-resnet", lambda content: content[:10_000])
     spoil("indoor-imexnet", lambda content: content[:-1] + bytes([content[-1] ^ 1]))
-    spoil("indoor-pyramid-resnet", lambda content: b"")
+    spoil("indoor-backbone-resnet", lambda content: b"")
     networks, faults = load_whole(names, "cpu")
-    spoilt = ["qtips-resnet", "indoor-resnet", "indoor-imexnet", "indoor-pyramid-resnet"]
+    spoilt = ["qtips-resnet", "indoor-resnet", "indoor-imexnet", "indoor-backbone-resnet"]
     assert set(networks) == set(names) - set(spoilt)
     told = {name: next(f for f in faults if f"{name}.safetensors" in f) for name in spoilt}
     assert len(faults) == len(set(told.values())) == 4

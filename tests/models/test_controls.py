@@ -157,7 +157,7 @@ def test_dilations_follow_the_steps_of_the_whole_network():
     assert window_width(replace(CONFIG, step="dilated", dilations=(1, 2, 4, 8, 4, 1))) == 83
 
 
-def test_the_window_of_dilated_steps_in_a_pyramid():
+def test_the_window_of_dilated_steps_with_a_decoder():
     config = replace(
         CONFIG, step="dilated", stages=(Stage(4, 2, 1), Stage(5, 2, 2)), decoder=(Level(4, 1),)
     )

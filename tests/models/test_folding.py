@@ -27,7 +27,7 @@ BASE = ModelConfig(
 
 TRUNKS = {
     "plain": {},
-    "pyramid": {"decoder": (Level(7, 1), Level(5, 1))},
+    "decoder": {"decoder": (Level(7, 1), Level(5, 1))},
     "backbone": {
         "encoder": "efficientnet-lite0",
         "stages": (Stage(8, 1, 1),),

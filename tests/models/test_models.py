@@ -20,7 +20,7 @@ SMALL = {  # the real ones with fewer channels: quick, and of the same windows
     )
     for task in ("qtips", "indoor")
 }
-PYRAMID = replace(  # of a window smaller than the pictures below
+DECODED = replace(  # of a window smaller than the pictures below
     SMALL["indoor"],
     stages=(Stage(4, stride=2, steps=0), Stage(5, stride=2, steps=1), Stage(6, stride=2, steps=1)),
     decoder=(Level(5, steps=1), Level(6, steps=0)),
@@ -109,7 +109,7 @@ def test_weights_of_other_types_give_nearly_the_same(name, folded, kind):
                 assert error <= 0.05 * expected[task].norm()
 
 
-@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet", "indoor-pyramid-imexnet"])
+@pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet", "indoor-backbone-imexnet"])
 @pytest.mark.parametrize("size", [(1, 1), (2, 5), (3, 4)])
 def test_pictures_of_few_pixels(name, size):
     net = build(MODELS[name]).eval()
@@ -204,14 +204,14 @@ def test_explicit_window_holds_what_a_pixel_depends_on(pixel):
 @pytest.mark.parametrize("size", [(150, 170), (133, 187)])
 @pytest.mark.parametrize("across", [0.0, 0.31, 0.5, 1.0])
 @pytest.mark.parametrize("down", [0.0, 0.62, 1.0])
-def test_window_of_a_pyramid_is_the_hull_of_all_its_paths(size, down, across):
+def test_window_of_a_decoder_is_the_hull_of_all_its_paths(size, down, across):
     """Gradients are exactly 0 outside for explicit steps; one implicit step reaches everything."""
-    assert window_width(PYRAMID) < min(size)
+    assert window_width(DECODED) < min(size)
     pixel = (round(down * (size[0] - 1)), round(across * (size[1] - 1)))
-    window = explicit_window(PYRAMID, pixel, size)
+    window = explicit_window(DECODED, pixel, size)
     for step in ("explicit", "imex"):
-        x = picture(PYRAMID, *size).requires_grad_()
-        answer = network(replace(PYRAMID, step=step))(x)["segmentation"][0, :, pixel[0], pixel[1]]
+        x = picture(DECODED, *size).requires_grad_()
+        answer = network(replace(DECODED, step=step))(x)["segmentation"][0, :, pixel[0], pixel[1]]
         answer.square().sum().backward()
         assert x.grad is not None
         sensitivity = x.grad.abs().sum((0, 1))
@@ -226,26 +226,26 @@ def test_window_of_a_pyramid_is_the_hull_of_all_its_paths(size, down, across):
         seen = sensitivity.nonzero()
         for axis in (0, 1):  # not wider than a cell of the coarsest grid more than it must be
             first, last = seen[:, axis].min().item(), seen[:, axis].max().item()
-            assert first <= window[axis].start + PYRAMID.coarsest
-            assert last + 1 >= window[axis].stop - PYRAMID.coarsest
+            assert first <= window[axis].start + DECODED.coarsest
+            assert last + 1 >= window[axis].stop - DECODED.coarsest
 
 
-@pytest.mark.parametrize("column", [0, 300, 417, 599])
-def test_window_of_the_real_pyramid(column):
-    config, size = MODELS["indoor-pyramid-resnet"], (40, 600)
+@pytest.mark.parametrize("column", [0, 450, 617, 911])
+def test_window_of_the_backbone(column):
+    config, size = MODELS["indoor-backbone-resnet"], (48, 912)
     x = picture(config, *size).requires_grad_()
     network(config)(x)["depth"][0, 0, 20, column].backward()
     assert x.grad is not None
     seen = x.grad.abs().amax((0, 1, 2)).nonzero().flatten()
     window = explicit_window(config, (20, column), size)[1]
-    assert window.stop - window.start <= window_width(config) < 600
+    assert window.stop - window.start <= window_width(config) < size[1]
     assert window.start <= seen.min() <= window.start + config.coarsest
     assert window.stop - config.coarsest <= seen.max() + 1 <= window.stop
 
 
-def test_window_of_a_pyramid_with_all_its_steps_before_the_skip():
+def test_window_of_a_decoder_with_all_its_steps_before_the_skip():
     """Its features have passed nine steps on a finer grid; what is coarser came after them."""
-    few = replace(PYRAMID, stages=(Stage(4, 2, 9), Stage(4, 2, 0)), decoder=(Level(4, 0),))
+    few = replace(DECODED, stages=(Stage(4, 2, 9), Stage(4, 2, 0)), decoder=(Level(4, 0),))
     x = picture(few, 200, 90).requires_grad_()
     network(few)(x)["depth"][0, 0, 101, 44].backward()
     assert x.grad is not None
@@ -255,15 +255,15 @@ def test_window_of_a_pyramid_with_all_its_steps_before_the_skip():
 
 
 def test_each_upsampling_joins_the_features_before_the_opening_that_it_undoes():
-    net = network(PYRAMID)
-    grids = [tuple(y.shape[-3:]) for _, y in net.layers.walk(picture(PYRAMID, 37, 50))]
+    net = network(DECODED)
+    grids = [tuple(y.shape[-3:]) for _, y in net.layers.walk(picture(DECODED, 37, 50))]
     assert grids == [
         (4, 19, 25), (5, 10, 13), (5, 10, 13), (6, 5, 7), (6, 5, 7),
         (5, 10, 13), (5, 10, 13), (6, 19, 25),
     ]  # fmt: skip
-    assert (PYRAMID.stride, PYRAMID.coarsest) == (2, 8)
+    assert (DECODED.stride, DECODED.coarsest) == (2, 8)
     with pytest.raises(ValueError, match="4 upsamplings undo 3 strides"):
-        build(replace(PYRAMID, decoder=(Level(4, 0),) * 4))
+        build(replace(DECODED, decoder=(Level(4, 0),) * 4))
 
 
 BACKBONE = replace(
@@ -314,7 +314,7 @@ def test_stencils_of_all_reaches_in_one_step():
     torch.testing.assert_close(ratios, torch.full_like(ratios, 32 ** (1 / 63)))
 
 
-def test_configurations_from_before_the_pyramid_are_read_as_they_were():
+def test_configurations_from_before_the_decoder_are_read_as_they_were():
     values = MODELS["indoor-imexnet"].to_dict()
     for name in ("decoder", "encoder", "reach"):
         values.pop(name)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
-from imexnet.models.spec import SHIPPED_TRUNKS, TRUNKS, VARIANTS, ModelSpec, shipped_names
+from imexnet.models.spec import TRUNKS, VARIANTS, ModelSpec, shipped_names
 from imexnet.models.tasks import KINDS, TASKS, task_named
 
 
@@ -69,8 +69,8 @@ def test_a_name_and_its_parts(name):
 
 
 def test_names_that_are_read_apart():
-    assert ModelSpec.from_name("indoor-pyramid-imexnet") == ModelSpec(
-        "indoor", "pyramid", "imexnet"
+    assert ModelSpec.from_name("indoor-backbone-imexnet") == ModelSpec(
+        "indoor", "backbone", "imexnet"
     )
     assert ModelSpec.from_name("qtips-resnet-deep") == ModelSpec("qtips", "plain", "resnet-deep")
     assert ModelSpec.from_name("indoor-backbone-resnet").train_command == (
@@ -99,9 +99,9 @@ def test_two_specs_never_share_a_name():
             ("outdoor", "plain", "resnet"),
             "the family must be one of indoor, qtips, rods, paths, got 'outdoor'",
         ),
-        (("indoor", "unet", "resnet"), "the trunk must be one of plain, pyramid, backbone, got"),
-        (("qtips", "pyramid", "resnet"), "the trunk must be one of plain, got 'pyramid'"),
-        (("indoor", "plain", "pyramid-resnet"), "the model must be one of resnet, imexnet, "),
+        (("indoor", "unet", "resnet"), "the trunk must be one of plain, backbone, got"),
+        (("qtips", "backbone", "resnet"), "the trunk must be one of plain, got 'backbone'"),
+        (("indoor", "plain", "backbone-resnet"), "the model must be one of resnet, imexnet, "),
         (("qtips", "plain", ""), "the model must be one of"),
     ],
 )
@@ -117,11 +117,11 @@ def test_names_that_are_none(name):
 
 
 def test_the_trunk_counts_for_rooms_alone():
-    assert ModelSpec.for_task("qtips", "pyramid", "resnet").name == "qtips-resnet"
-    assert ModelSpec.for_task("segmentation", "pyramid", "resnet").name == "indoor-pyramid-resnet"
+    assert ModelSpec.for_task("qtips", "backbone", "resnet").name == "qtips-resnet"
+    assert ModelSpec.for_task("segmentation", "backbone", "resnet").name == "indoor-backbone-resnet"
 
 
 def test_the_page_shows_both_kinds_of_every_shipped_trunk():
     specs = [ModelSpec.from_name(name) for name in shipped_names()]
-    assert {spec.trunk for spec in specs} == set(SHIPPED_TRUNKS)
+    assert {spec.trunk for spec in specs} == set(TRUNKS)
     assert len(specs) == len(KINDS) * len({spec.base for spec in specs}) == 6

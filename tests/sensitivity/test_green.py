@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from imexnet.models.steps import IMEXStep
-from imexnet.sensitivity.green import green
+from imexnet.sensitivity.green import farthest, green
 from imexnet.spectral.solve import green_function
 from imexnet.spectral.symbols import zero_mean
 
@@ -45,6 +45,18 @@ def test_decay_length_of_the_laplacian_grows_as_the_root_of_h():
     lengths = [green(step, 0, h, (256, 256)).decay_length for h in (4.0, 16.0, 64.0)]
     assert lengths[1] / lengths[0] == pytest.approx(2, rel=0.15)
     assert lengths[2] / lengths[1] == pytest.approx(2, rel=0.15)
+
+
+def test_farthest_is_the_channel_with_the_longest_decay_of_all_layers():
+    layers = [layer(), IMEXStep(3), layer(operator="laplacian")]
+    size = (24, 20)
+    lengths = {
+        (number, channel): green(step, channel, 2.0, size).decay_length
+        for number, step in enumerate(layers, start=1)
+        for channel in range(step.conv.weight.shape[0])
+    }
+    found = farthest(layers, 2.0, size)
+    assert lengths[found] == max(lengths.values()) > min(lengths.values())
 
 
 def test_without_coupling_nothing_spreads():

@@ -92,7 +92,7 @@ def test_finite_differences_agree_at_20_pixels(name, task_index):
         ("qtips-resnet", (64, 64)),
         ("indoor-resnet", (120, 160)),
         ("indoor-resnet", (117, 163)),
-        ("indoor-pyramid-resnet", (400, 480)),
+        ("indoor-backbone-resnet", (400, 480)),
     ],
 )
 @pytest.mark.parametrize("where", [(0.5, 0.5), (0.0, 0.0), (0.999, 0.3), (0.2, 0.999)])
@@ -128,10 +128,7 @@ def test_window_widths():
     # 2 cells that are enlarged, 4 more a step and 2 for an opening: 20. An opening with stride 2
     # makes 2n + 1 of n.
     assert widths["indoor-resnet"] == 2 * (2 * 20 + 1) + 1
-    # Back up to 1/4: 2, a step and an enlargement, 8; to 1/8: 5, then 11; to 1/16: 8 with the
-    # next to either side. Two steps there, 16; with stride 33; three steps, 45; stride 91; one
-    # step, 95; twice stride 191, 383. The joined finer features see less.
-    assert widths["indoor-pyramid-resnet"] == widths["indoor-pyramid-imexnet"] == 383
+    assert widths["indoor-backbone-resnet"] == widths["indoor-backbone-imexnet"] == 643
     assert explicit_window(MODELS["qtips-resnet"], (0, 63), (64, 64)) == (
         slice(0, 14),
         slice(50, 64),
@@ -220,7 +217,7 @@ def test_logit_of_a_class_and_margin():
 @pytest.mark.parametrize(
     ("name", "class_number"),
     [("indoor-imexnet", None), ("indoor-resnet", None), ("qtips-imexnet", None),
-     ("qtips-imexnet", 2), ("indoor-pyramid-imexnet", None)],
+     ("qtips-imexnet", 2), ("indoor-backbone-imexnet", None)],
 )  # fmt: skip
 @pytest.mark.parametrize("folded", [False, True])
 def test_influence_is_the_transposed_field_of_view(name, class_number, folded):
@@ -395,7 +392,7 @@ def test_dropout_in_training_is_noticed():
         input_sensitivity(model, picture((7, 9), 2), middle)
 
 
-@pytest.mark.parametrize("name", ["indoor-imexnet", "indoor-pyramid-imexnet", "indoor-resnet"])
+@pytest.mark.parametrize("name", ["indoor-imexnet", "indoor-backbone-imexnet", "indoor-resnet"])
 def test_rewritten_networks_are_in_eval_mode_throughout(name):
     network = randomised(name)
     for changed in (fold(network), stretched(network, 0.5, 2)):

@@ -31,7 +31,7 @@ from imexnet.training import augmentation, loop, optimisation, state, tasks
 from imexnet.training.loop import fit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.optimisation import one_cycle
-from imexnet.training.recipes import RECIPES, recipe
+from imexnet.training.recipes import RECIPES, averaging_decay, recipe
 from imexnet.training.tasks import DrawnTask, IndoorTask
 
 ROOT = Path(__file__).parents[2]
@@ -209,9 +209,9 @@ def test_an_encoder_learns_at_its_own_rate():
     assert {named[n] for n in named.keys() - inside} == {1.0}
 
 
-def test_a_pyramid_has_its_own_recipe():
-    plain, pyramid = recipe("indoor-imexnet"), recipe("indoor-pyramid-imexnet")
-    assert pyramid.smoothing > plain.smoothing == 0
+def test_the_backbone_has_its_own_recipe():
+    plain, backbone = recipe("indoor-imexnet"), recipe("indoor-backbone-imexnet")
+    assert backbone.smoothing > plain.smoothing == 0
 
 
 def test_recipes_refuse_what_makes_no_sense():
@@ -416,13 +416,13 @@ def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write
 
 @pytest.mark.training
 @pytest.mark.parametrize("kind", ["resnet", "imexnet"])
-def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
+def test_the_backbone_is_trained_and_evaluated_from_the_command_line(
     kind, tmp_path, write_rooms, capsys, monkeypatch
 ):
     splits = ["train"] * 16 + ["val"]
     folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
     out = tmp_path / "net.safetensors"
-    words = ["--model", kind, "--trunk", "pyramid", "--data", str(folder)]
+    words = ["--model", kind, "--trunk", "backbone", "--data", str(folder)]
 
     def imexnet(*arguments: str) -> str:
         monkeypatch.setattr(sys, "argv", ["imexnet", *arguments])
@@ -434,23 +434,21 @@ def test_a_pyramid_is_trained_and_evaluated_from_the_command_line(
             "--learning-rate", "0.002")
     )  # fmt: skip
     card, _ = read(out)
-    assert card.config == MODELS[f"indoor-pyramid-{kind}"]
+    assert card.config == MODELS[f"indoor-backbone-{kind}"]
     assert card.training["command"] == (
-        f"python -m imexnet train indoor --model {kind} --trunk pyramid --data NYU "
+        f"python -m imexnet train indoor --model {kind} --trunk backbone --data NYU "
         "--learning-rate 0.002 --seed 4 "
         "--epochs 1 --out net.safetensors"
     )
     scores = json.loads(imexnet("evaluate", "indoor", *words, "--weights", str(out), "--json"))
     assert scores["depth"] == pytest.approx(trained["depth"], rel=1e-5)
-    assert scores["parameters"] == {"resnet": 1_130_862, "imexnet": 1_137_630}[kind]
+    assert scores["parameters"] == {"resnet": 1_566_894, "imexnet": 1_571_502}[kind]
     for command in ("train", "evaluate"):
         with pytest.raises(SystemExit) as end:
             imexnet(command, "indoor", "--model", kind, "--trunk", "unet", "--data", "x",
                     *(["--out", "y"] if command == "train" else []))  # fmt: skip
         assert end.value.code == 2
-        assert (
-            "--trunk must be one of plain, pyramid, backbone, got 'unet'" in capsys.readouterr().err
-        )
+        assert "--trunk must be one of plain, backbone, got 'unet'" in capsys.readouterr().err
 
 
 @pytest.mark.training
@@ -679,3 +677,10 @@ def test_two_processes_share_each_batch(tmp_path):
         assert torch.equal(value, trained["torchrun"][key])
         assert value.isfinite().all()
         assert not torch.equal(value, fresh[key])
+
+
+def test_averaged_weights_span_at_most_a_third_of_the_training():
+    config = recipe("qtips-imexnet", epochs=60)
+    assert averaging_decay(config, 1024) == 0.995
+    assert averaging_decay(replace(config, epochs=3), 704) == pytest.approx(1 - 3 / 132)
+    assert averaging_decay(replace(config, epochs=1), 16) == 0.0  # the last weights alone

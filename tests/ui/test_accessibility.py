@@ -45,7 +45,7 @@ def test_no_serious_finding_of_axe(browser, url, theme):
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding_of_axe_in_the_other_tabs(browser, url, theme):
+def test_no_serious_finding_of_axe_in_the_laboratory(browser, url, theme):
     page = visit(browser, f"{url}/?__theme={theme}", reduced_motion="reduce")
     for name, sign in (
         ("Receptive field", "Sensitivity after each step"),
@@ -62,7 +62,7 @@ def test_no_serious_finding_of_axe_in_the_other_tabs(browser, url, theme):
 
 def test_a_photo_and_a_pixel_by_the_keyboard_alone(browser, url):
     page = visit(browser, url)
-    kitchen = page.get_by_role("button", name="Kitchen 2", exact=True)
+    kitchen = page.locator("#given").get_by_role("button", name="Kitchen 2", exact=True)
     kitchen.focus()
     outline = "e => getComputedStyle(e).outlineStyle"
     page.keyboard.press("Shift+Tab")

@@ -2,14 +2,19 @@
 
 import base64
 import json
+import math
+import re
+from dataclasses import replace
 from pathlib import Path
 
 import gradio as gr
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
 
 from imexnet.inference import predict_input, to_input
+from imexnet.io.camera import KINECT_ANGLE, KINECT_FOCAL_LENGTH
 from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.spec import ModelSpec, shipped_names
@@ -84,6 +89,85 @@ def test_one_scale_for_both_in_every_colour_map(tab, room):
     assert len(ticks) == 1 and len(set(shown.values())) == len(COLOURS)
 
 
+@pytest.fixture
+def tele(room) -> Photo:
+    """Twice the Kinect's focal length, by EXIF."""
+    return replace(room, focal_length_35mm=2 * KINECT_FOCAL_LENGTH)
+
+
+def metres_at_the_pointer(answered, tab) -> np.ndarray:
+    grid = json.loads(answered[tab.values])["grids"]["imexnet"]
+    return np.frombuffer(base64.b64decode(grid["data"]), "<u2") / 1000
+
+
+def depths_of_the_room(path: str) -> np.ndarray:
+    (surface,) = trimesh.load_scene(path).geometry.values()
+    return -np.asarray(surface.vertices)[:, 2]
+
+
+def test_everything_in_metres_is_of_the_same_camera(tab, room, tele, tmp_path):
+    """Words, bar, pointer, files, 3-D, view, hiding and table, by EXIF and by what is set."""
+    half = 2 * math.degrees(math.atan(math.tan(math.radians(KINECT_ANGLE) / 2) / 2))
+    strokes = json.dumps({"radius": 0.2, "strokes": [[[0.2, 0.2], [0.7, 0.8]]]})
+    usual: dict = {}
+    for photo, angle, said in (
+        (room, 0, "No focal length in the photo: 63° across assumed."),
+        (tele, 0, "Focal length from the photo: 56.1 mm (35 mm equivalent), depths × 2.00."),
+        (room, half, f"Field of view as set: {half:.0f}° across, depths × 2.00."),
+        (tele, KINECT_ANGLE, "Field of view as set: 63° across, depths × 1.00."),
+    ):
+        *_, answered = tab.predict(photo, "depth", angle=angle)
+        assert said in answered[tab.summary]
+        told = json.loads(answered[tab.values])
+        files = tab.raw_values(photo, "depth", angle=angle)
+        (array,) = [f for f in files if f.endswith("imexnet-depth.npy")]
+        (picture,) = [f for f in files if f.endswith("imexnet-depth-mm.png")]
+        with Image.open(picture) as image:
+            millimetres = np.asarray(image)
+        view = tab.explorer.field_of_view(photo, "depth", 80, 60, angle=angle)
+        words = tab.hide.hide(photo, "depth", 80, 60, strokes, "grey", "plain", angle)
+        (tmp_path / "photo.png").write_bytes(photo.encoded("PNG"))
+        _, rows = tab.several.compare([str(tmp_path / "photo.png")], "depth", angle=angle)
+        assert said in rows
+        found = {
+            "pointer": metres_at_the_pointer(answered, tab),
+            "bar": metres_in(answered[tab.legend]),
+            "array": np.load(array),
+            "picture": millimetres / 1000,
+            "room": depths_of_the_room(tab.room.room(photo, "imexnet", angle)),
+            "view": metres_in(view[tab.explorer.measures])[:2],
+            "hidden": metres_in(words[tab.hide.words].partition('class="bar"')[0]),
+            "several": metres_in(rows),
+        }
+        usual = usual or found
+        factor = 2 if "2.00" in said else 1
+        for name, metres in found.items():
+            assert len(metres) and usual[name].shape == metres.shape, name
+            rounded = 0.11 if name == "bar" else 0.016  # as it is written
+            np.testing.assert_allclose(metres, factor * usual[name], rtol=1e-4, atol=rounded)
+        assert told["angle"] == pytest.approx(half if factor == 2 else KINECT_ANGLE)
+        np.testing.assert_allclose(found["array"].mean(), found["several"][1], atol=0.006)
+
+
+def metres_in(html: str) -> np.ndarray:
+    return np.array([float(number) for number in re.findall(r"(\d+\.\d+) m\b", html)])
+
+
+def test_a_photo_keeps_its_focal_length_on_the_page(tab, tele, history):
+    """Browsers get pictures without EXIF's turns: the PNG for them, and the copy of the history."""
+    shown = tab.photo.postprocess(tele)
+    assert tab.photo.preprocess(shown).focal_length_35mm == tele.focal_length_35mm
+    kept, _ = history.remember(tele, [])
+    recalled = history.recall(kept, gr.SelectData(None, {"index": 0, "value": None}))
+    assert recalled.focal_length_35mm == tele.focal_length_35mm
+
+
+def test_a_new_photo_has_its_own_camera(tab, tele):
+    assert tab.begin(tele, "depth")[tab.angle] == 0
+    assert tab.room.anew(None, tele, "imexnet", 40, "plain") == gr.skip()
+    assert tab.room.anew("room.glb", tele, "imexnet", 40, "plain").endswith(".glb")
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
@@ -91,6 +175,8 @@ def test_one_scale_for_both_in_every_colour_map(tab, room):
         ({"trunk": "round"}, "no such trunk"),
         ({"task": "smell"}, "no such task"),
         ({"photo": None}, "Upload a photo first"),
+        ({"angle": -3}, "angle lies between 0 and 180 degrees, got -3"),
+        ({"angle": 1e-6}, "focal length lies between 1 and 10000 mm"),
     ],
 )
 def test_wrong_parameters_get_a_sentence(tab, room, wrong, words):

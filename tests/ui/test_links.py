@@ -23,12 +23,12 @@ USUAL = View("depth", 400, 240)
     [
         USUAL,
         View(
-            "segmentation", 0, 0, "wall", 639, 479, trunk="pyramid", boundary="mirrored",
+            "segmentation", 0, 0, "wall", 639, 479, trunk="backbone", boundary="mirrored",
             scale="linear", contours=(),
         ),
         View(
             "depth", 2, 1, direction="outputs", boundary="periodic", part="signed", opacity=0.5,
-            contours=(99,),
+            contours=(99,), angle=90.0,
         ),
     ],
 )  # fmt: skip
@@ -45,10 +45,11 @@ def test_a_link_says_only_what_differs_from_the_page_as_it_begins():
     assert link(photo, USUAL) == usual
     for field, value, said in (
         ("about", "wall", "about=wall"), ("direction", "outputs", "show=outputs"),
-        ("trunk", "pyramid", "trunk=pyramid"), ("boundary", "periodic", "boundary=periodic"),
+        ("trunk", "backbone", "trunk=backbone"), ("boundary", "periodic", "boundary=periodic"),
         ("scale", "linear", "scale=linear"), ("part", "red", "part=red"),
         ("opacity", 0.0, "opacity=0"), ("contours", (50, 99), "lines=50,99"),
         ("contours", (), "lines="), ("method", "occlusion-mean", "method=occlusion-mean"),
+        ("angle", 40.0, "angle=40"),
     ):  # fmt: skip
         asked = replace(USUAL, task="segmentation", **{field: value})
         assert link(photo, asked) == f"{usual.replace('depth', 'segmentation')}&{said}"
@@ -83,6 +84,7 @@ def test_qtips_have_names_and_other_pictures_have_no_link():
         {"scale": "cubic"}, {"opacity": "nan"}, {"lines": "0"}, {"boundary": "open"},
         {"trunk": "unet"}, {"method": "magic"}, {"method": "occlusion-mean", "show": "outputs"},
         {"show": "nothing"}, {"x2": "3"}, {"x2": "3", "y2": "480"},
+        {"angle": "121"}, {"angle": "-1"}, {"angle": "nan"}, {"angle": "wide"},
     ],
 )  # fmt: skip
 def test_links_that_name_no_view_are_ignored(wrong):

@@ -94,8 +94,8 @@ def test_another_trunk_and_other_colours_answer_anew(page):
     page.get_by_role("option", name="Even steps").click()
     expect(page.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(page.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
-    page.locator("#trunk label", has_text="Pyramid").click()
-    expect(page.locator("#measures")).to_contain_text("383 px", timeout=60_000)
+    page.locator("#trunk label", has_text="Backbone").click()
+    expect(page.locator("#measures")).to_contain_text("643 px", timeout=60_000)
 
 
 def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url):
@@ -154,7 +154,7 @@ def test_room_as_a_file(client):
     for wrong, words in (
         ({"source": "nobody"}, "Choose one of .*truth"),
         ({"angle": 180}, "maximum value 120"),
-        ({"trunk": "round"}, "Choose one of .*pyramid"),
+        ({"trunk": "round"}, "Choose one of .*backbone"),
     ):
         with pytest.raises(AppError, match=words):
             client.predict(**{"source": "imexnet", "angle": 63, "trunk": "plain", **wrong}, **given)
@@ -162,11 +162,11 @@ def test_room_as_a_file(client):
 
 def test_trunk_and_colours_are_optional_for_programs(client):
     plain = client.predict(photo=handle_file(KITCHEN), task="depth", api_name="/predict")
-    pyramid = client.predict(
-        photo=handle_file(KITCHEN), task="depth", trunk="pyramid", api_name="/predict"
+    backbone = client.predict(
+        photo=handle_file(KITCHEN), task="depth", trunk="backbone", api_name="/predict"
     )
     pictures = []
-    for answered in (plain, pyramid):
+    for answered in (plain, backbone):
         with Image.open(answered[0]) as picture:
             pictures.append(np.asarray(picture))
     assert pictures[0].shape == pictures[1].shape

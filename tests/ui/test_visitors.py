@@ -58,7 +58,7 @@ def test_a_visit_calls_no_other_host_and_breaks_no_policy(context, url):
     context.on("console", lambda said: complaints.append(said.text))
     page = opened(context, url)
     upload(page, "mine.jpg")
-    for tab in ("Stability", "Inside the solve", "Compare"):
+    for tab in ("Stability", "Inside the solve", "Receptive field"):
         page.get_by_role("tab", name=tab).click()
         page.wait_for_timeout(1500)
     page.get_by_role("button", name="Use via API").click()

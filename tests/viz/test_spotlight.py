@@ -8,7 +8,7 @@ from imexnet.sensitivity.field_of_view import ClassReading, FieldOfView, Metres
 from imexnet.sensitivity.hiding import Answered
 from imexnet.sensitivity.measures import measure
 from imexnet.viz import share_card
-from imexnet.viz.spotlight import light, spotlights
+from imexnet.viz.spotlight import light, shade, spotlights
 
 SIZE = 60, 80
 WINDOW = slice(20, 41), slice(30, 61)
@@ -33,6 +33,16 @@ def views() -> dict[str, FieldOfView]:
 
 def grey(size: tuple[int, int] = (480, 640), value: int = 200) -> Image.Image:
     return Image.fromarray(np.full((*size, 3), value, np.uint8))
+
+
+def test_shade_is_full_at_the_peak_and_black_where_nothing_is_seen():
+    s = np.zeros(SIZE)
+    s[WINDOW] = peaked(12)[WINDOW]
+    shown = shade(s)
+    assert shown.max() == shown[30, 45] == 255
+    assert shown[WINDOW].min() > 0 and shown.astype(int).sum() == shown[WINDOW].astype(int).sum()
+    assert shown[30, 60] < shown[30, 50] < 255
+    assert not shade(np.zeros(SIZE)).any()
 
 
 def test_light_is_full_at_the_peak_of_both_and_dark_where_there_is_nothing(views):

@@ -1,1 +1,1 @@
-"""The tab "Compare": answers, the field of view of a pixel, 3-D, several photos."""
+"""The chapter "Your photo": answers, the field of view of a pixel, 3-D, several photos."""

@@ -8,6 +8,7 @@ from typing import Any
 import gradio as gr
 
 from imexnet.io import files
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, with_boundary
 from imexnet.models.spec import ModelSpec
@@ -49,6 +50,7 @@ class Explorer:
         chosen: the photo and the task.
         size: (width, height) of the photo.
         trunk: which of the networks for rooms.
+        angle: the camera's field of view.
         spotlights: one picture for each network: the photo, lit where it looked.
         sentence: what they show, in words.
     """
@@ -60,6 +62,7 @@ class Explorer:
         chosen: Inputs,
         size: gr.State,
         trunk: gr.Radio,
+        angle: gr.Slider,
         spotlights: Sequence[gr.Image],
         sentence: gr.HTML,
     ) -> None:
@@ -67,7 +70,7 @@ class Explorer:
         self.folder = folder
         self.spotlights, self.sentence = spotlights, sentence
         self._twin = lru_cache(2 * len(networks))(with_boundary)
-        self._build(chosen, size, trunk)
+        self._build(chosen, size, trunk, angle)
         self.event: dict[str, Any] = {
             "fn": self.field_of_view,
             "inputs": chosen.photo,
@@ -103,6 +106,7 @@ class Explorer:
         opacity: float = View.opacity,
         contours: Sequence[int] = View.contours,
         method: str = View.method,
+        angle: float = View.angle,
     ) -> Changes:
         """What both networks' answers at one pixel depend on.
 
@@ -116,20 +120,21 @@ class Explorer:
             other_row: of the opposite corner.
             direction: "inputs" that decide this output, or "outputs" that this input moves.
             boundary: of the implicit solves: trained, periodic or mirrored.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
             scale: of the colours, logarithmic or linear.
             part: absolute, signed, red, green or blue.
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
             method: gradient, gradient-times-difference, integrated-blur, integrated-flat,
                 occlusion-mean or occlusion-blur; usual: integrated-flat for Q-tips, else gradient.
+            angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
         form: dict[str, Any] = {
             "task": task, "column": column, "row": row, "about": about,
             "other_column": other_column, "other_row": other_row, "direction": direction,
             "boundary": boundary, "trunk": trunk,
             "scale": scale, "part": part, "opacity": opacity, "contours": contours,
-            "method": method,
+            "method": method, "angle": angle,
         }  # fmt: skip
         photo, view, fields = self._ask(photo, form)
         with as_user_error():
@@ -177,8 +182,9 @@ class Explorer:
         with as_user_error():
             view = View.from_form(**form)
             with DEVICE:
+                camera = camera_of(photo, angle=view.angle)
                 twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
-                return photo, view, questions.ask_all(twins, photo, x, view.question)
+                return photo, view, questions.ask_all(twins, photo, x, view.question, camera)
 
     def _measures(self, view: View, fields: Mapping[str, FieldOfView]) -> str:
         question = view.question
@@ -199,8 +205,8 @@ class Explorer:
         resnet = ModelSpec.for_task(view.task, view.trunk, "resnet")
         return window_width(self.networks[resnet.name].config)
 
-    def _build(self, chosen: Inputs, size: gr.State, trunk: gr.Radio) -> None:
-        self.form = ViewForm(chosen, size, trunk)
+    def _build(self, chosen: Inputs, size: gr.State, trunk: gr.Radio, angle: gr.Slider) -> None:
+        self.form = ViewForm(chosen, size, trunk, angle)
         with gr.Accordion("Heat maps", open=False, elem_id="heat-maps"):
             with gr.Row():
                 self.maps = [

@@ -46,13 +46,14 @@ class ViewForm:
         chosen: the photo and the task.
         size: (width, height) of the photo.
         trunk: which of the networks for rooms.
+        angle: the camera's field of view.
 
     Attributes:
         fields: field of `View` → its component, in the order of the API's parameters.
         look: the button that asks for the field of view.
     """
 
-    def __init__(self, chosen: Inputs, size: gr.State, trunk: gr.Radio) -> None:
+    def __init__(self, chosen: Inputs, size: gr.State, trunk: gr.Radio, angle: gr.Slider) -> None:
         self.photo, self.task, self.size = chosen.photo, chosen.task, size
         with gr.Row(equal_height=True):
             self.column = gr.Number(label="Column", elem_id="column", **NUMBER)
@@ -73,10 +74,11 @@ class ViewForm:
             "other_column": self.other_column, "other_row": self.other_row,
             "direction": self.direction, "boundary": self.boundary, "trunk": trunk,
             "scale": self.scale, "part": self.part, "opacity": self.opacity,
-            "contours": self.contours, "method": self.method,
+            "contours": self.contours, "method": self.method, "angle": angle,
         }  # fmt: skip
         self.pixel = [self.column, self.row]
         self.corner = [self.other_column, self.other_row]
+        self.angle = angle
 
     def answer(self, view: dict[str, Any]) -> None:
         """Makes what is chosen ask for the field of view by the event `view`.
@@ -107,23 +109,23 @@ class ViewForm:
             begin: what happens for a new photo, as `fn`, `inputs`, `outputs`.
         """
         restored = demo.load(self.restored, None, [self.photo, *self.fields.values()], **PRIVATE)
-        where = [*self.pixel, *self.corner, self.place, self.corners]
+        where = [*self.pixel, *self.corner, self.place, self.corners, self.angle]
         return restored.then(**begin, **PRIVATE).then(self.restored_place, None, where, **PRIVATE)
 
     def restored(self, request: gr.Request) -> Changes:
-        """Photo and settings of a visitor's link, all but the pixel; without one, no change."""
+        """Photo and settings of a visitor's link, as far as a new photo leaves them."""
         found = links.restore(dict(request.query_params))
         if found is None:
             if "example" in request.query_params:
                 gr.Warning(NO_VIEW, title="Another example is shown")
             return gr.skip()
         photo, view = found
-        later = {*self.pixel, *self.corner}
+        later = {*self.pixel, *self.corner, self.angle}
         chosen = {c: getattr(view, name) for name, c in self.fields.items() if c not in later}
         return {self.photo: photo, **chosen, self.contours: list(view.contours)}
 
     def restored_place(self, request: gr.Request) -> Changes:
-        """The pixel or the box of a visitor's link."""
+        """The pixel or the box of a visitor's link, and the camera's field of view."""
         found = links.restore(dict(request.query_params))
         if found is None:
             return gr.skip()
@@ -133,6 +135,7 @@ class ViewForm:
             self.place: "box" if box else "pixel",
             self.corners: gr.update(visible=box),
             **self.at(view.column, view.row, view.other_column, view.other_row),
+            self.angle: view.angle,
         }
 
     def at(

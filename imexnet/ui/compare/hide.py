@@ -8,6 +8,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -66,11 +67,13 @@ class Hide:
             "Save a card to share", size="sm", visible=False, elem_id="card"
         )
 
-    def answer_events(self, chosen: Inputs, pixel: list[gr.Number], trunk: gr.Radio) -> None:
+    def answer_events(
+        self, chosen: Inputs, pixel: list[gr.Number], trunk: gr.Radio, angle: gr.Slider
+    ) -> None:
         """Asks both networks again after each stroke."""
         asked: dict[str, Any] = {
             "fn": self.hide,
-            "inputs": [chosen.photo, chosen.task, *pixel, self.brush, self.filling, trunk],
+            "inputs": [chosen.photo, chosen.task, *pixel, self.brush, self.filling, trunk, angle],
             "outputs": [*self.changes, self.words, self.card],
             "show_progress": "hidden",
             **COMPUTE,
@@ -87,6 +90,7 @@ class Hide:
         strokes: str | None,
         filling: str,
         trunk: str,
+        angle: float = 0.0,
     ) -> Changes:
         """How the answers at the point, and over the whole picture, change."""
         photo, pair = require_photo(photo), pair_of(self.networks, task, trunk)
@@ -100,7 +104,10 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            covered, found = hide_and_see(pair, task, np.asarray(shown), mask, point, filling)
+            scale = camera_of(photo, angle=angle).depth_scale
+            covered, found = hide_and_see(
+                pair, task, np.asarray(shown), mask, point, filling, scale
+            )
         size = drawing.display_size(photo.shape, SHOWN)
         maps = {
             kind: drawing.enlarge(colours.colour(0.5 + answered.change / 2, CHANGE_COLOURS), size)

@@ -7,6 +7,7 @@ import gradio as gr
 
 from imexnet.inference import predict_input
 from imexnet.io import files, point_cloud
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -14,6 +15,7 @@ from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import pair_and_input
 from imexnet.ui.components.parts import (
     DEVICE,
+    LATEST,
     ON_DEVICE,
     PRIVATE,
     Folder,
@@ -25,8 +27,8 @@ from imexnet.viz import drawing, plots
 GRID = 160  # points along the longer side: about as many as the networks tell apart
 SOURCES = [*((plots.LABELS[kind], kind) for kind in KINDS), ("Truth", "truth")]
 NOTE = (
-    "<div class='note'>Depth alone does not determine the shape: the camera's angle along the "
-    "photo's longer side is assumed. Drag to turn, scroll to zoom.</div>"
+    "<div class='note'>Depth alone does not determine the shape: the camera's field of view is "
+    "that of the photo, or the one in the settings. Drag to turn, scroll to zoom.</div>"
 )
 
 
@@ -45,15 +47,6 @@ class RoomView3D:
             self.source = gr.Radio(
                 SOURCES, value="imexnet", label="Depth of", elem_id="source", min_width=220
             )
-            self.angle = gr.Slider(
-                30,
-                120,
-                point_cloud.KINECT_ANGLE,
-                step=1,
-                label="Camera's angle, degrees",
-                elem_id="angle",
-                min_width=180,
-            )
             self.build = gr.Button("Build the room", elem_id="build", min_width=140)
         self.model = gr.Model3D(
             label="The room in metres (GLB)",
@@ -65,16 +58,16 @@ class RoomView3D:
         )
         gr.HTML(NOTE)
 
-    def answer_clicks(self, photo: gr.Image, trunk: gr.Radio) -> None:
+    def answer_clicks(self, photo: gr.Image, angle: gr.Slider, trunk: gr.Radio) -> None:
         """Builds the room when the button is pressed or a setting changes."""
-        asked: dict[str, Any] = {
-            "fn": self.room,
-            "inputs": [photo, self.source, self.angle, trunk],
-            "outputs": self.model,
-            **ON_DEVICE,
-        }
-        self.build.click(**asked, api_name="room")
-        gr.on([self.source.input, self.angle.release], **asked, **PRIVATE)
+        asked = [photo, self.source, angle, trunk]
+        self.build.click(self.room, asked, self.model, **ON_DEVICE, api_name="room")
+        self.source.input(self.room, asked, self.model, **ON_DEVICE, **PRIVATE)
+        angle.release(self.anew, [self.model, *asked], self.model, **ON_DEVICE, **PRIVATE, **LATEST)
+
+    def anew(self, built: str | None, *asked: Any) -> Any:
+        """The room for another camera, if there is one already."""
+        return gr.skip() if built is None else self.room(*asked)
 
     def sources(self, photo: Photo) -> dict[str, Any]:
         """Whose depth can be built for a photo: the truth only where it is known."""
@@ -85,7 +78,7 @@ class RoomView3D:
         self,
         photo: Photo | None,
         source: str = "imexnet",
-        angle: float = point_cloud.KINECT_ANGLE,
+        angle: float = 0.0,
         trunk: str = "plain",
     ) -> str:
         """The photo as a surface in space, a GLB file in metres.
@@ -93,12 +86,14 @@ class RoomView3D:
         Args:
             photo: a picture of a room.
             source: whose depth: resnet, imexnet, or truth for a rendered kitchen.
-            angle: of view along the photo's longer side, in degrees.
-            trunk: of the networks, plain or pyramid.
+            angle: of view along the photo's longer side, in degrees; 0: as the photo says.
+            trunk: of the networks, plain or backbone.
         """
         photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
         if examples.is_qtip(photo):
             raise user_error("A Q-tip has no depth. Choose a photo of a room.")
+        with as_user_error():
+            camera = camera_of(photo, angle=angle)
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")
@@ -106,9 +101,9 @@ class RoomView3D:
                 raise user_error("The true depth is known only for the rendered kitchens.")
         elif source in pair:
             with DEVICE:
-                metres = predict_input(pair[source], "depth", x, size).values
+                metres = predict_input(pair[source], "depth", x, size, camera.depth_scale).values
         else:
             raise user_error("There is no such depth; choose resnet, imexnet or truth.")
         with as_user_error():
-            content = point_cloud.mesh(photo, metres, angle)
+            content = point_cloud.mesh(photo, metres, camera.angle)
         return str(files.write_bytes(self.folder.new() / f"{source}-room.glb", content))

@@ -9,17 +9,26 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from imexnet.inference import answer, forward
+from imexnet.inference import answer, forward, in_metres
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import PICTURES, pair_and_input, read
-from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, table, user_error
+from imexnet.ui.components.parts import (
+    DEVICE,
+    ON_DEVICE,
+    PRIVATE,
+    PROGRESS,
+    as_user_error,
+    table,
+    user_error,
+)
 from imexnet.viz import colours, plots
 
 MOST = 24  # photos
-COLUMNS = {**plots.LABELS, "apart": "Apart"}
+COLUMNS = {**plots.LABELS, "apart": "Apart", "camera": "Camera"}
 APART = {
     "depth": "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet.",
     "segmentation": "Commonest class of each network; apart: share of pixels that differ.",
@@ -56,11 +65,13 @@ class Several:
             )
             self.rows = gr.HTML(label="rows", elem_id="several-rows")
 
-    def answer_clicks(self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown) -> None:
+    def answer_clicks(
+        self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown, angle: gr.Slider
+    ) -> None:
         """Makes the button compare."""
         self.run.click(
             self.compare,
-            [self.files, task, trunk, colours],
+            [self.files, task, trunk, colours, angle],
             [self.pictures, self.rows],
             **ON_DEVICE,
             **PRIVATE,
@@ -72,6 +83,7 @@ class Several:
         task: str,
         trunk: str = "plain",
         colours: str = colours.DEPTH_COLOURS,
+        angle: float = 0.0,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[list[tuple[np.ndarray, str]], str]:
         """A strip and a table row for each photo; a file that is not a picture gets a row, too."""
@@ -84,27 +96,34 @@ class Several:
             progress((i, len(paths)), unit="photos")
             name = Path(path).name
             try:
-                strip, row = self._one(read(path), task, trunk, colours)
+                strip, row = self._one(read(path), task, trunk, colours, angle)
             except gr.Error as error:
-                row = {"resnet": "–", "imexnet": "–", "apart": str(error.message)}
+                row = {"resnet": "–", "imexnet": "–", "apart": str(error.message), "camera": "–"}
             else:
                 strips.append((strip, name))
             rows.append((name, row))
         note = f'<div class="note">{escape(APART[task])}</div>'
-        return strips, table(rows, list(COLUMNS), COLUMNS) + note
+        columns = list(COLUMNS) if task == "depth" else list(COLUMNS)[:-1]
+        return strips, table(rows, columns, COLUMNS) + note
 
     def _one(
-        self, photo: Photo, task: str, trunk: str, colours: str
+        self, photo: Photo, task: str, trunk: str, colours: str, angle: float
     ) -> tuple[np.ndarray, dict[str, str]]:
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        with as_user_error():
+            camera = camera_of(photo, angle=angle)
         with DEVICE:
-            outputs = {kind: forward(network, x)[0] for kind, network in pair.items()}
+            outputs = {
+                kind: in_metres(forward(network, x)[0], camera.depth_scale)
+                for kind, network in pair.items()
+            }
         pictures, _ = answer_pictures(task, photo, outputs, colours=colours)
         height, width = pictures["resnet"].shape[:2]
         shown = np.asarray(photo.picture.resize((width, height), Image.Resampling.BILINEAR))
         strip = np.hstack([shown, *(pictures[kind] for kind in KINDS)])
         values = {k: _on_grid(task, o[task], o) for k, o in outputs.items()}
-        return strip, _row(task, values["resnet"], values["imexnet"])
+        row = _row(task, values["resnet"], values["imexnet"])
+        return strip, row | {"camera": camera.words}
 
 
 def _on_grid(task: str, y: Tensor, outputs: dict[str, Tensor]) -> np.ndarray:

@@ -1,12 +1,13 @@
-"""The tab "Compare": a photo, both networks' answers, and the field of view of a pixel."""
+"""The chapter "Your photo": a photo, both networks' answers, and the field of view of a pixel."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
-from imexnet.inference import forward, predict_input
+from imexnet.inference import forward, in_metres, predict_input
 from imexnet.io import files
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
@@ -15,6 +16,7 @@ from imexnet.ui.compare.hide import Hide
 from imexnet.ui.compare.history import History
 from imexnet.ui.compare.room_view_3d import RoomView3D
 from imexnet.ui.compare.several import Several
+from imexnet.ui.compare.view import WIDEST, View
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import COLOURS, answer_pictures, pointer_values
 from imexnet.ui.components.inputs import (
@@ -34,6 +36,7 @@ from imexnet.ui.components.parts import (
     SHOWN,
     Changes,
     Folder,
+    as_user_error,
     picture,
     user_error,
 )
@@ -54,7 +57,7 @@ RAW_NOTE = (
 
 
 class Compare:
-    """Builds the tab inside an open `gr.Blocks` and answers its events.
+    """Builds the chapter inside an open `gr.Blocks` and answers its events.
 
     Args:
         demo: the open page.
@@ -72,28 +75,35 @@ class Compare:
         task: str,
         trunk: str = "plain",
         colours: str = DEPTH_COLOURS,
+        angle: float = View.angle,
     ) -> Iterator[Changes]:
         """Both networks' answers for a photo, on one colour scale.
 
         Args:
             photo: a picture.
             task: depth, segmentation or qtips.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
             colours: colour map of depth.
+            angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
         if colours not in COLOURS.values():
             raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
+        with as_user_error():
+            camera = camera_of(photo, angle=angle)
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
             with DEVICE:
-                outputs[kind], seconds[kind] = forward(network, x)
+                answered, seconds[kind] = forward(network, x)
+            outputs[kind] = in_metres(answered, camera.depth_scale)
             alone = len(outputs) < len(pair)
             if alone and (x.is_cuda or seconds[kind]() < SOON):
                 continue  # both will be there before anyone can have looked
             arrays, legend = answer_pictures(task, photo, outputs, truth, colours)
             words = f"{_about(task, trunk)} Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
+            if task == "depth":
+                words = f"{words} {camera.words}"
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
@@ -117,24 +127,29 @@ class Compare:
                 self.scores: examples.verdict(task, answers, truth),
                 self.against_truth: gr.update(visible=truth is not None),
                 self.error_bar: gr.update(visible=truth is not None and task == "depth"),
-                self.values: pointer_values(task, outputs, truth, photo.full_size),
+                self.values: pointer_values(task, outputs, truth, photo.full_size, camera.angle),
             }
 
-    def raw_values(self, photo: Photo | None, task: str, trunk: str = "plain") -> list[str]:
+    def raw_values(
+        self, photo: Photo | None, task: str, trunk: str = "plain", angle: float = View.angle
+    ) -> list[str]:
         """Metres or classes at the photo's own size, its longer side at most 2048, as files.
 
         Args:
             photo: a picture.
             task: depth, segmentation or qtips.
-            trunk: of the networks for rooms, plain or pyramid.
+            trunk: of the networks for rooms, plain or backbone.
+            angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
         photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        with as_user_error():
+            scale = camera_of(photo, angle=angle).depth_scale
         size = drawing.display_size(photo.shape, min(RAW, max(photo.shape)))
         folder = self.folder.new()
         paths, together = [], {}
         for kind, network in pair.items():
             with DEVICE:
-                together[kind] = predict_input(network, task, x, size).values
+                together[kind] = predict_input(network, task, x, size, scale).values
             paths += files.write_raw(together[kind], folder / f"{kind}-{task}")
         paths.append(
             files.write_together(together, TASKS[task].reading, folder / f"both-{task}.npz")
@@ -142,13 +157,14 @@ class Compare:
         return [str(path) for path in paths]
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
-        """For a new photo: the task that matches it, its size, its central pixel, no files."""
+        """For a new photo: its task, size and central pixel, its own camera, and no files."""
         photo = require_photo(photo)
         width, height = photo.full_size
         return {
             self.task: matching_task(photo, task),
             self.room.source: self.room.sources(photo),
             self.size: (width, height),
+            self.angle: View.angle,
             **self.explorer.form.at(width // 2, height // 2),
             **dict.fromkeys(self.files),
             self.answered: gr.update(visible=True),
@@ -177,11 +193,12 @@ class Compare:
                     spots, sentence = self._build_answers()
                 with gr.Column(elem_id="more"):
                     self.explorer = Explorer(
-                        self.networks, self.folder, chosen, self.size, self.trunk, spots, sentence
-                    )
+                        self.networks, self.folder, chosen, self.size, self.trunk, self.angle,
+                        spots, sentence,
+                    )  # fmt: skip
                     self._build_truth()
                     self._build_downloads()
-                    several = Several(self.networks)
+                    self.several = Several(self.networks)
                     with gr.Accordion("Cite this", open=False):
                         gr.HTML(CITE)
             self.empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
@@ -193,10 +210,10 @@ class Compare:
         self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
         # First, as the first event takes the function's name in the API.
         self.explorer.answer_events()
-        self.room.answer_clicks(self.photo, self.trunk)
-        self.hide.answer_events(chosen, self.explorer.form.pixel, self.trunk)
-        several.answer_clicks(self.task, self.trunk, self.colours)
-        given = [self.photo, self.task, self.trunk]
+        self.room.answer_clicks(self.photo, self.angle, self.trunk)
+        self.hide.answer_events(chosen, self.explorer.form.pixel, self.trunk, self.angle)
+        self.several.answer_clicks(self.task, self.trunk, self.colours, self.angle)
+        given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
         self._answer_photos(demo, chosen, history)
 
@@ -204,13 +221,16 @@ class Compare:
         runs: list[Any] = []
 
         def answer_then_view(on, **names: Any) -> None:
-            given = [self.photo, self.task, self.trunk, self.colours]
+            given = [self.photo, self.task, self.trunk, self.colours, self.angle]
             run = on(self.predict, given, self.predicted, **ON_DEVICE, **names, **LATEST)
             runs.append(run)
             runs.append(run.success(**self.explorer.event, **PRIVATE, **LATEST))
 
         form = self.explorer.form
-        begun = [self.task, self.size, self.room.source, *form.pixel, *form.corner, *self.files]
+        begun = [
+            self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
+            *self.files,
+        ]  # fmt: skip
         boxes = [self.answered, self.empty]
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -235,22 +255,33 @@ class Compare:
         for event in (uploaded, *others, opened):
             kept = [history.kept, history.strip]
             event.success(history.remember, [self.photo, history.kept], kept, **PRIVATE)
-        for changed in (self.task, self.trunk, self.colours):
-            answer_then_view(changed.input, **PRIVATE)
-            changed.input(lambda: None, None, self.raw, **PRIVATE)  # files of another question
+        settings = self.task.input, self.trunk.input, self.colours.input, self.angle.release
+        for changed in settings:
+            answer_then_view(changed, **PRIVATE)
+            changed(lambda: None, None, self.raw, **PRIVATE)  # files of another question
         # The photo itself stays out of it: one that is dropped onto another clears that first.
         self.photo.clear(self.clear, None, left, **PRIVATE, cancels=runs)
 
     def _build_settings(self) -> None:
         self.trunk = gr.Radio(
-            [("Plain", "plain"), ("Pyramid", "pyramid")],
+            [("Plain", "plain"), ("Backbone", "backbone")],
             value="plain",
             label="Networks for rooms",
-            info="Plain: one resolution, as in the paper. Pyramid: coarse to fine.",
+            info="Plain: one resolution, as in the paper. Backbone: first layers from ImageNet.",
             elem_id="trunk",
         )
         self.colours = gr.Dropdown(
             list(COLOURS.items()), value=DEPTH_COLOURS, label="Colours of depth", elem_id="colours"
+        )
+        self.angle = gr.Slider(
+            0,
+            WIDEST,
+            View.angle,
+            step=1,
+            label="Camera's field of view along the longer side, degrees",
+            info="0: from the photo's focal length. If the file has none, as the Kinect's: 63° "
+            "for a photo of 4:3.",
+            elem_id="angle",
         )
 
     def _build_answers(self) -> tuple[list[gr.Image], gr.HTML]:
@@ -316,8 +347,8 @@ def _about(task: str, trunk: str) -> str:
     """What the networks are, as the page says beside their answers."""
     if task == "qtips":
         return "Small networks, trained on Q-tips."
-    shape = "" if trunk == "plain" else f" with a {trunk}"
-    return f"Small networks{shape}, trained on photos of rooms."
+    begun = "" if trunk == "plain" else " that begin with layers from ImageNet"
+    return f"Small networks{begun}, trained on photos of rooms."
 
 
 def _if_any(picture: str | None) -> dict[str, Any]:

@@ -5,10 +5,12 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from imexnet.models.networks import TRAINED
-from imexnet.models.spec import SHIPPED_TRUNKS
+from imexnet.models.spec import TRUNKS
 from imexnet.sensitivity.questions import Question
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.viz.heat_maps import HeatMapStyle
+
+WIDEST = 120  # degrees of a camera's view
 
 QUERY = {
     "column": "x", "row": "y", "other_column": "x2", "other_row": "y2", "direction": "show",
@@ -32,6 +34,7 @@ class View:
         boundary: of the implicit solves: as trained, periodic or mirrored.
         trunk: of the networks for rooms.
         scale, part, opacity, contours: how heat maps are drawn.
+        angle: of view along the photo's longer side, in degrees; 0 as in `camera_of`.
 
     Raises:
         ValueError: for a value that is not offered.
@@ -51,15 +54,18 @@ class View:
     opacity: float = HeatMapStyle.opacity
     contours: tuple[int, ...] = (50, 95)
     method: str = Question.method
+    angle: float = 0.0
 
     def __post_init__(self) -> None:
         _ = self.question, self.style  # each checks its own fields
         for name, value, known in (
             ("boundary", self.boundary, (TRAINED, *BOUNDARIES)),
-            ("trunk", self.trunk, tuple(SHIPPED_TRUNKS)),
+            ("trunk", self.trunk, tuple(TRUNKS)),
         ):
             if value not in known:
                 raise ValueError(f"the {name} must be one of {', '.join(known)}, got {value!r}")
+        if not 0 <= self.angle <= WIDEST:
+            raise ValueError(f"the angle lies between 0 and {WIDEST} degrees, got {self.angle:g}")
 
     @classmethod
     def from_form(cls, task: str, column: Any, row: Any, **chosen: Any) -> "View":
@@ -69,8 +75,7 @@ class View:
         corner = chosen.pop("other_column", None), chosen.pop("other_row", None)
         if None not in corner:
             chosen |= {"other_column": int(corner[0]), "other_row": int(corner[1])}
-        if "opacity" in chosen:
-            chosen["opacity"] = float(chosen["opacity"])
+        chosen |= {name: float(chosen[name]) for name in ("opacity", "angle") if name in chosen}
         if "contours" in chosen:
             chosen["contours"] = tuple(int(share) for share in chosen["contours"] or ())
         return cls(task, int(column), int(row), **chosen)

@@ -9,6 +9,7 @@ import numpy as np
 from torch import Tensor
 
 from imexnet.inference import answer
+from imexnet.io.camera import KINECT_ANGLE
 from imexnet.io.photos import Photo
 from imexnet.models.tasks import TASKS
 from imexnet.ui.components.parts import SHOWN, class_legend, colour_bar
@@ -51,6 +52,7 @@ def pointer_values(
     outputs: Mapping[str, dict[str, Tensor]],
     truth: np.ndarray | None,
     photo_size: tuple[int, int],
+    angle: float = KINECT_ANGLE,
 ) -> str:
     """JSON of what the page shows at the pointer: 16-bit millimetres, or class numbers.
 
@@ -59,6 +61,7 @@ def pointer_values(
         outputs: of each network; taken on its own grid.
         truth: (h, w) metres or classes, if known.
         photo_size: (width, height) in pixels.
+        angle: of view along the longer side, in degrees, by which distances are measured.
     """
     grids = {}
     for kind, o in outputs.items():
@@ -68,6 +71,7 @@ def pointer_values(
         grids["truth"] = truth
     content: dict[str, Any] = {
         "size": photo_size,
+        "angle": angle,
         "classes": None if task == "depth" else TASKS[task].classes,
         "grids": {name: _packed(task, values) for name, values in grids.items()},
     }

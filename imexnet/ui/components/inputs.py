@@ -11,7 +11,7 @@ from torch import Tensor
 from imexnet.inference import to_input
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
-from imexnet.models.spec import SHIPPED_TRUNKS, ModelSpec
+from imexnet.models.spec import TRUNKS, ModelSpec
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components import examples
 from imexnet.ui.components.parts import (
@@ -128,8 +128,8 @@ def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") ->
     """The two networks of a task, or one clear sentence."""
     if task not in TASKS or not TASKS[task].shipped:
         raise user_error("There is no such task; choose depth, segmentation or qtips.")
-    if trunk not in SHIPPED_TRUNKS:
-        raise user_error("There is no such trunk; choose plain or pyramid.")
+    if trunk not in TRUNKS:
+        raise user_error("There is no such trunk; choose plain or backbone.")
     names = {kind: ModelSpec.for_task(task, trunk, kind).name for kind in KINDS}
     missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:

@@ -11,7 +11,7 @@ from typing import Any
 import gradio as gr
 import numpy as np
 
-from imexnet.io.files import write_picture
+from imexnet.io.files import write_bytes, write_picture
 from imexnet.io.photos import Photo, UnfitError, read_photo
 from imexnet.ui.components.words import explain
 from imexnet.ui.server.gradio_internals import upload_folder
@@ -53,7 +53,12 @@ class PhotoUpload(gr.Image):
 
     def postprocess(self, value: Any) -> Any:
         """For the browser; whatever `gr.Image` takes will do, too."""
-        return super().postprocess(value.picture if isinstance(value, Photo) else value)
+        if not isinstance(value, Photo):
+            return super().postprocess(value)
+        if value.focal_length_35mm is None:
+            return super().postprocess(value.picture)
+        content = value.encoded("PNG")  # Gradio would write none of what the file said
+        return super().postprocess(str(write_bytes(Folder().new() / "photo.png", content)))
 
 
 def decoded(path: str) -> Photo:

@@ -1,5 +1,6 @@
-"""Theme, scripts and words of the page that no tab owns."""
+"""Theme, scripts and words of the page that no chapter owns."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from gradio import themes
@@ -20,6 +21,11 @@ INTRODUCTION = f"""
 identical except for one step in each layer, which lets the IMEXNet connect the whole picture.
 See what each of them answers, and where it looked.</p>
 </div>
+"""
+HERE = '<h2 class="unseen">Your photo</h2>'
+LABORATORY = """
+<div class="intro"><h2>Laboratory</h2><p>Every part of the method on a photo of your own: the reach
+of whole networks and of single steps, noise and attacks, and each stage of the solve.</p></div>
 """
 
 INVITATION = """
@@ -43,6 +49,12 @@ ICML 2019. The authors of the paper have no part in these networks and this page
   year      = {2019}
 }</pre></div>
 """
+
+
+def introduction(chapters: Mapping[str, str]) -> str:
+    """The heading, and a line of links to the chapters: name → title."""
+    links = "".join(f'<a href="#{name}">{title}</a>' for name, title in chapters.items())
+    return f'{INTRODUCTION}<nav class="chapters" aria-label="Chapters">{links}</nav>{HERE}'
 
 
 def theme() -> themes.Base:

@@ -12,7 +12,7 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, time_steps
 from imexnet.models.steps import IMEXStep
 from imexnet.models.tasks import KINDS
-from imexnet.sensitivity.green import SQUARES, green
+from imexnet.sensitivity.green import SQUARES, farthest, green
 from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
@@ -62,16 +62,16 @@ class Receptive:
     """Builds the tab inside an open `gr.Tab` and answers its events.
 
     Args:
-        tab: the open tab; the steps are worked out when it is chosen.
+        near: tells by the event `select` that a reader comes; then the steps are worked out.
         networks: those of all tasks by name, not folded, in eval mode, on their device.
     """
 
-    def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
+    def __init__(self, near: gr.HTML, networks: Mapping[str, Network]) -> None:
         self.networks = networks
         self.folder = Folder()
         self.averages: dict[tuple, dict[str, Average]] = {}
         self.farthest: dict[str, tuple[int, int]] = {}  # task → step and channel
-        self._build(tab)
+        self._build(near)
 
     def whole(
         self, task: str, count: float, pixels: float, seed: float, progress: gr.Progress = PROGRESS
@@ -194,23 +194,14 @@ class Receptive:
         """The steps and channels that the task's IMEXNet has; first that which reaches farthest."""
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
         fewest = min(step.conv.weight.shape[0] for step in steps)
-        number, channel = self._farthest(task, fewest)
+        if task not in self.farthest:
+            layers = [self._step(task, number) for number in range(1, len(steps) + 1)]
+            self.farthest[task] = farthest(layers, 1.0, GREEN_GRIDS[task])
+        number, channel = self.farthest[task]
         return {
             self.number: gr.update(maximum=len(steps), value=number),
             self.channel: gr.update(maximum=fewest - 1, value=channel),
         }
-
-    def _farthest(self, task: str, channels: int) -> tuple[int, int]:
-        """Step, from 1, and channel with the longest decay length."""
-        if task not in self.farthest:
-            steps = time_steps(pair_of(self.networks, task)["imexnet"])
-            self.farthest[task] = max(
-                ((n, c) for n in range(1, len(steps) + 1) for c in range(channels)),
-                key=lambda at: (
-                    green(self._step(task, at[0]), at[1], 1.0, GREEN_GRIDS[task]).decay_length
-                ),
-            )
-        return self.farthest[task]
 
     def _step(self, task: str, number: int) -> IMEXStep:
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
@@ -219,7 +210,7 @@ class Receptive:
             raise user_error("This network has no implicit steps.")
         return step
 
-    def _build(self, tab: gr.Tab) -> None:
+    def _build(self, near: gr.HTML) -> None:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("reach-", task="qtips")
@@ -232,7 +223,7 @@ class Receptive:
                     green = self._build_green(chosen.task)
         for event in (greens.select, chosen.task.input):
             event(self.ranges, chosen.task, [self.number, self.channel], **PRIVATE).then(**green)
-        tab.select(**steps)
+        near.select(**steps)  # pyright: ignore[reportAttributeAccessIssue]
         for begun in on_new_photo(chosen):
             begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps)
         chosen.task.input(**steps)

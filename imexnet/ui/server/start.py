@@ -22,22 +22,24 @@ from imexnet.models.checkpoints import default_device, load_whole
 from imexnet.models.folding import fold
 from imexnet.models.spec import shipped_names
 from imexnet.ui.compare.tab import Compare
-from imexnet.ui.components.style import INTRODUCTION, static, theme
+from imexnet.ui.components.style import LABORATORY, introduction, static, theme
 from imexnet.ui.receptive.tab import Receptive
 from imexnet.ui.server.page import Page
 from imexnet.ui.solve.tab import Solve
 from imexnet.ui.stability.tab import Stability
+from imexnet.ui.story.tab import Story
 
 ZERO_GPU = spaces is not None and bool(os.environ.get("SPACES_ZERO_GPU"))
 
 
 def build() -> Page:
-    """The page with all its tabs and networks; a network that is missing is named on stderr."""
+    """The page with all its chapters and networks; a network that is missing is named on stderr."""
     warnings.simplefilter("ignore", CutShortWarning)  # the page says so itself
     warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
     networks, faults = load_whole(shipped_names(), "cpu")
     compiled = os.environ.get("IMEXNET_COMPILE") == "1"
-    # Folded before they move: a ZeroGPU Space has no GPU to work with yet.
+    # Before they move, the story is worked out and they are folded: a ZeroGPU Space has no GPU yet.
+    story = Story(networks)
     folded = {name: fold(network, compiled) for name, network in networks.items()}
     for network in (*networks.values(), *folded.values()):
         network.to(default_device())
@@ -49,16 +51,19 @@ def build() -> Page:
         fill_width=True,
         analytics_enabled=False,
     ) as page:
-        gr.HTML(INTRODUCTION, js_on_load=static("page.js"))
-        with gr.Tabs():
-            with gr.Tab("Compare"):
-                Compare(page, folded)
-            with gr.Tab("Receptive field", elem_id="receptive-tab") as tab:
-                Receptive(tab, networks)
-            with gr.Tab("Stability", elem_id="stability-tab") as tab:
-                Stability(tab, networks)
-            with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
-                Solve(tab, networks)
+        gr.HTML(introduction(story.titles), js_on_load=static("page.js"))
+        with gr.Column(elem_id="your-photo"):
+            compare = Compare(page, folded)
+        story.build(compare.photo, compare.task)
+        with gr.Column(elem_id="laboratory"):
+            near = gr.HTML(LABORATORY, js_on_load=static("seen.js"))
+            with gr.Tabs():
+                with gr.Tab("Receptive field", elem_id="receptive-tab"):
+                    Receptive(near, networks)
+                with gr.Tab("Stability", elem_id="stability-tab") as tab:
+                    Stability(tab, networks)
+                with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
+                    Solve(tab, networks)
 
     page.decorate(spaces.GPU(duration=60) if spaces and ZERO_GPU else None)
     return page

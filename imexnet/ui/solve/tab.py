@@ -39,7 +39,7 @@ OPERATORS = [
     ("αI", "identity"),
 ]
 GRIDS = [("the photo, grey", "photo"), ("the chosen channel of its features", "features")]
-STARTS = [("the photo", "photo"), ("noise", "noise")]
+STARTS = [("the photo", "photo"), ("noise", "noise"), ("a start made for the setting", "designed")]
 OWN_LAYER = "layer"
 PATTERNS = [
     *((setting.name, name) for name, setting in reaction_diffusion.SETTINGS.items()),
@@ -48,6 +48,9 @@ PATTERNS = [
 PHOTO_PIXELS = 96 * 128  # of the grey photo that is solved for, at most
 FRAMES = 48
 FRAME_MILLISECONDS = 90
+LAST_FRAME_MILLISECONDS = 1500  # of what has come to rest; waves go on at once
+STILL = 1e-5  # change per unit of time below which nothing moves
+DEAD = 1e-3  # standard deviation below which no wave is left
 LAYER_STEPS = 200
 LAYER_STEP_SIZE = 0.2
 SHARES = (0, 0.25, 0.5, 0.75, 1)  # of the steps, where feature maps are shown
@@ -125,8 +128,9 @@ class Solve:
         return solve_figures.feature_pictures(runs, size), words
 
     def play(self, channel: float, setting: str, start: str, seed: float, **layer: Any) -> Changes:
-        """Diffusion-reaction from the photo or from noise: an animation, and its last picture."""
+        """Diffusion-reaction from a start: an animation, its last picture, and how it ends."""
         grey = _grey(require_photo(layer["photo"]))
+        waves, span = False, None
         if setting == OWN_LAYER:
             with DEVICE:
                 found = find(self.networks, **layer)
@@ -137,19 +141,15 @@ class Solve:
                 )
             problem = layer_problem(found.step, found.features)
             step_size, steps = LAYER_STEP_SIZE, LAYER_STEPS
-            c = min(max(0, int(channel or 0)), y.shape[1] - 1)
-            shown = (0, c)
+            shown = 0, min(max(0, int(channel or 0)), y.shape[1] - 1)
         else:
             chosen = reaction_diffusion.SETTINGS[setting]
-            from_noise = start == "noise"
-            y = (
-                reaction_diffusion.from_noise(grey.shape, int(seed or 0))
-                if from_noise
-                else reaction_diffusion.from_picture(grey)
-            )
-            problem = reaction_diffusion.problem(chosen, y.shape)
-            step_size, steps, shown = chosen.step_size, chosen.steps, ()
-        kept = set(np.unique(np.geomspace(1, steps, FRAMES).round().astype(int)).tolist())
+            y = reaction_diffusion.begin(chosen, start, grey, int(seed or 0))
+            problem = reaction_diffusion.problem(chosen, grey.shape)
+            step_size, steps, shown = chosen.step_size, chosen.steps, chosen.shown
+            waves, span = chosen.waves, chosen.span
+        spaced = np.linspace(1, steps, FRAMES) if waves else np.geomspace(1, steps, FRAMES)
+        kept = set(np.unique(spaced.round().astype(int)).tolist())
         fields, changes = [y[shown]], []
         for n, (state, change) in enumerate(
             reaction_diffusion.evolve(problem, y, step_size, steps), 1
@@ -157,12 +157,14 @@ class Solve:
             changes.append(change)
             if n in kept:
                 fields.append(state[shown])
-        animation, last = self._animate(fields)
-        ended = (
-            f"at rest: it changes by {changes[-1]:.1e} of its size per unit of time"
-            if len(changes) == steps
-            else f"blew up at step {len(changes) + 1}"
-        )
+        animation, last = self._animate(fields, span, 0 if waves else LAST_FRAME_MILLISECONDS)
+        if len(changes) < steps:
+            ended = f"blew up at step {len(changes) + 1}"
+        elif waves and fields[-1].std() < DEAD:
+            ended = "all waves have died out"
+        else:
+            motion = "still moving" if waves and changes[-1] > STILL else "at rest"
+            ended = f"{motion}: it changes by {changes[-1]:.1e} of its size per unit of time"
         words = (
             f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
             f"and one FFT solve; {ended}.</div>"
@@ -175,13 +177,23 @@ class Solve:
             self.last: last,
         }
 
-    def _animate(self, fields: list[np.ndarray]) -> tuple[str, str]:
-        """A looping WebP of the fields and a PNG of the last one: two paths."""
+    def _animate(
+        self, fields: list[np.ndarray], span: tuple[float, float] | None, pause: int
+    ) -> tuple[str, str]:
+        """A looping WebP of the fields and a PNG of the last one: two paths.
+
+        Args:
+            fields: (h, w) each.
+            span: (low, high) of the colours; without it the last field on either side of 0.
+            pause: milliseconds by which the last picture stays longer than the others.
+        """
         peak = max(float(np.abs(fields[-1]).max()), 1e-12)
+        colours = span or (-peak, peak)
         size = drawing.display_size(fields[0].shape, SHOWN)
-        frames = [Image.fromarray(ode_figures.pattern_picture(f, peak, size)) for f in fields]
+        frames = [Image.fromarray(ode_figures.pattern_picture(f, colours, size)) for f in fields]
         folder = self.folder.new()
-        times = [FRAME_MILLISECONDS] * (len(frames) - 1) + [1500]
+        times = [FRAME_MILLISECONDS] * len(frames)
+        times[-1] += pause
         frames[0].save(
             folder / "pattern.webp", save_all=True, append_images=frames[1:], duration=times,
             loop=0, quality=70, method=0,
@@ -218,7 +230,7 @@ class Solve:
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0, 100, 5, step=0.5, label="h", elem_id="recipe-h")
             alpha = gr.Slider(0, 10, 1, step=0.5, label="α of αI")
-            run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve")
+            run = gr.Button("Solve", variant="primary", min_width=120, elem_id="solve-run")
         words = gr.HTML(label="residual", elem_id="residual")
         stages = gr.Gallery(
             label="Stages: choose one, then use the arrow keys",
@@ -291,9 +303,16 @@ PROPAGATION_NOTE = (
     "Haber et al., 2019.</div>"
 )
 PATTERN_NOTE = (
-    '<div class="note">(I + hL) Y⁺ = Y + h f(Y), the diffusion-reaction step. Stripes and spots: '
-    "L = BᵀB with the 3 × 3 stencil B = I + Δ / k², f(y) = ry + gy² − y³ (Swift &amp; Hohenberg); "
-    "two phases: L = −dΔ, f(y) = y − y³ (Allen &amp; Cahn).</div>"
+    '<div class="note">(I + hL) Y⁺ = Y + h f(Y), the diffusion-reaction step.<br>'
+    "<b>Patterns that come to rest.</b> Stripes and spots: L = BᵀB with the 3 × 3 stencil "
+    "B = I + Δ / k², f(y) = ry + gy² − y³ (Swift &amp; Hohenberg). Two phases: L = −dΔ, "
+    "f(y) = y − y³ (Allen &amp; Cahn).<br>"
+    "<b>Waves, in two components with L = −DΔ for each.</b> Travelling pulse and spirals: "
+    "f(u, w) = (u (1 − u) (u − a) − w, ε (βu − w)), D = 0 for w (FitzHugh; Nagumo). u excites its "
+    "neighbours, then w keeps each place at rest for a while: a whole front travels on, and a "
+    "broken one curls into spirals. Moving and dividing spots: f(u, v) = (F (1 − u) − uv², "
+    "uv² − (F + k) v) (Gray &amp; Scott): v feeds on u. Shown is u of the first two, and v of the "
+    "last two.</div>"
 )
 
 

@@ -6,6 +6,8 @@ import gradio as gr
 import torch
 from torch import Tensor
 
+from imexnet.inference import in_metres
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -42,7 +44,12 @@ class Stretch:
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
             outputs = outputs_of(twins, dict.fromkeys(twins, x))
-        whole = {kind: o for kind, o in outputs.items() if bool(o[task].isfinite().all())}
+        scale = camera_of(photo).depth_scale
+        whole = {
+            kind: in_metres(o, scale)
+            for kind, o in outputs.items()
+            if bool(o[task].isfinite().all())
+        }
         pictures, legend = answer_pictures(task, photo, whole) if whole else ({}, "")
         rows = [
             ("The features", {kind: describe(sizes[kind]) for kind in KINDS}),

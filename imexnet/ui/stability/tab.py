@@ -9,7 +9,8 @@ import numpy as np
 from PIL import Image
 from torch import Tensor
 
-from imexnet.inference import answer
+from imexnet.inference import answer, in_metres
+from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -98,8 +99,10 @@ class Stability:
                         for kind in pair
                     }
                     scores[control] = _scores(task, outputs_of(pair, other), clean, truth)
-        named = {f"{kind} after": outputs for kind, outputs in after.items()}
-        pictures, legend = answer_pictures(task, photo, {**clean, **named})
+        named = clean | {f"{kind} after": outputs for kind, outputs in after.items()}
+        scale = camera_of(photo).depth_scale
+        own = {name: in_metres(outputs, scale) for name, outputs in named.items()}
+        pictures, legend = answer_pictures(task, photo, own)
         changes, bar = _change_maps(task, photo, clean, after)
         shown = {
             self.pictures[kind, stage]: image

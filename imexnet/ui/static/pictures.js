@@ -7,7 +7,7 @@ const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-
 const FOLLOWING = "#spot-resnet, #spot-imexnet, #heat-resnet, #heat-imexnet";
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const OURS = ["task", "example", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
-  "scale", "part", "opacity", "lines", "method"]; // of the address
+  "scale", "part", "opacity", "lines", "method", "angle"]; // of the address
 const NAMES = { resnet: "ResNet", imexnet: "IMEXNet", truth: "Truth" };
 const HINT = `${matchMedia("(hover: none)").matches ? "Tap" : "Point at"} a picture to read its values.`;
 let known = null;
@@ -50,13 +50,9 @@ function value(grid, [across, down]) {
 function point(grid, at) {
   const depth = value(grid, at) / 1000;
   const longest = Math.max(...known.size);
-  const reach = 2 * Math.tan((angle() * Math.PI) / 360) * depth;
+  const reach = 2 * Math.tan((known.angle * Math.PI) / 360) * depth;
   const [x, y] = at.map((share, axis) => ((share - 0.5) * reach * known.size[axis]) / longest);
   return [x, y, depth];
-}
-
-function angle() {
-  return Number(document.querySelector("#angle input[type=number]")?.value) || 63;
 }
 
 function each(words) {
@@ -74,7 +70,7 @@ function distance() {
     return `${Math.hypot(a[0] - b[0], a[1] - b[1], a[2] - b[2]).toFixed(2)} m`;
   });
   return `Between the last two clicks: ${apart.join(" · ")} ` +
-    `(for a camera that sees ${angle()}° along the longer side).`;
+    `(for a camera that sees ${Math.round(known.angle)}° along the longer side).`;
 }
 
 function say() {
@@ -209,6 +205,7 @@ function arrived() {
   clicks = [];
   say();
   mark();
+  document.dispatchEvent(new CustomEvent("imexnet:answered", { detail: Boolean(known) }));
 }
 watch("value", arrived);
 arrived();

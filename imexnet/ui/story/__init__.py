@@ -1,0 +1,1 @@
+"""The story under the photo: four chapters, each with one picture and one thing to do."""

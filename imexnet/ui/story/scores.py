@@ -1,0 +1,71 @@
+"""The chapter "Scoreboard": where the solve wins, where not, what it costs, how stable it is."""
+
+from dataclasses import dataclass
+from itertools import groupby
+
+from imexnet.ui.components.words import explain
+from imexnet.ui.story.chapter import Chapter
+from imexnet.viz import plots
+
+
+@dataclass(frozen=True)
+class Row:
+    """A comparison, as the documentation prints it.
+
+    Attributes:
+        question: that it answers; the rows of one question follow each other.
+        what: is compared.
+        resnet, imexnet: the two figures.
+        more_is_better: or less.
+    """
+
+    question: str
+    what: str
+    resnet: str
+    imexnet: str
+    more_is_better: bool = True
+
+
+WINS, LOSES = "Where the solve wins", "Where it does not"
+COSTS, STABLE = "What it costs", "How stable it is"
+ROWS = (
+    Row(WINS, "Q-tips, mIoU", "0.527", "0.993"),
+    Row(WINS, "Rooms, depth, AbsRel", "0.321", "0.256", False),
+    Row(WINS, "Rooms, 13 classes, mIoU", "0.305", "0.316"),
+    Row(LOSES, "Rooms, AbsRel, beside a dilated ResNet", "0.319", "0.334", False),
+    Row(COSTS, "Parameters for Q-tips", "14,260", "15,124", False),
+    Row(COSTS, "Time of one layer, relative", "1", "1.21", False),
+    Row(STABLE, "Q-tips with noise, right on the rods", "0.522", "0.978"),
+    Row(STABLE, "Rooms under attack (PGD), δ1", "0.219", "0.213"),
+)
+
+
+def _table() -> str:
+    head = "".join(f'<th scope="col">{label}</th>' for label in plots.LABELS.values())
+    body = ""
+    for question, rows in groupby(ROWS, lambda row: row.question):
+        body += f'<tr><th scope="rowgroup" colspan="3">{question}</th></tr>'
+        body += "".join(map(_line, rows))
+    return f'<table class="measures"><tr><td></td>{head}</tr>{body}</table>'
+
+
+def _line(row: Row) -> str:
+    """A row of the table; the better figure is bold."""
+    values = [float(text.replace(",", "")) for text in (row.resnet, row.imexnet)]
+    best = max(values) if row.more_is_better else min(values)
+    cells = "".join(
+        f"<td><b>{text}</b></td>" if value == best else f"<td>{text}</td>"
+        for text, value in zip((row.resnet, row.imexnet), values, strict=True)
+    )
+    return f'<tr><th scope="row">{explain(row.what)}</th>{cells}</tr>'
+
+
+CHAPTER = Chapter(
+    "scoreboard",
+    "Scoreboard",
+    "<p>The solve wins where a network of few layers must see far. It does not win against other "
+    "ways to see far, it costs time, and it does not stop an attack.</p>",
+    _table(),
+    '<p class="note">On pictures that neither network was trained on; the better figure is bold. '
+    "Point at an underlined word for its meaning.</p>",
+)
