@@ -214,6 +214,21 @@ def test_file_that_is_no_picture_gives_one_sentence(page, tmp_path):
     expect(page.locator("#answered")).not_to_be_visible()
 
 
+def test_pasting_a_photo_replaces_the_one_that_is_there(page, photo):
+    page.locator("#qtip .gallery-item").first.click()
+    expect(page.locator("#legend")).to_contain_text("white-black", timeout=60_000)
+    page.evaluate(
+        """bytes => {
+            const given = new DataTransfer();
+            given.items.add(new File([new Uint8Array(bytes)], "photo.png", { type: "image/png" }));
+            const paste = new ClipboardEvent("paste", { clipboardData: given, bubbles: true });
+            document.body.dispatchEvent(paste);
+        }""",
+        list(Path(photo).read_bytes()),
+    )
+    expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
+
+
 def test_upload_button_takes_photos_and_explains_other_files(page, photo, tmp_path):
     button = page.locator("input[type=file]:not(#photo input)").first
     button.set_input_files(photo)

@@ -102,6 +102,8 @@ def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url
     page.locator("#qtip .gallery-item").first.click()
     expect(page.locator("#history")).to_be_visible(timeout=60_000)
     expect(page.locator("#history .thumbnail-lg")).to_have_count(2)
+    box = page.locator("#history .thumbnail-lg").first.bounding_box()
+    assert box["height"] == pytest.approx(0.75 * box["width"], abs=2)
     other = browser.new_page()
     other.goto(url)
     expect(other.locator("#measures table")).to_be_visible(timeout=60_000)

@@ -13,7 +13,7 @@ name();
 new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
-  const upload = document.querySelector("#upload input[type=file], input#upload[type=file]");
+  const upload = document.querySelector("input[type=file]:has(+ #upload)"); // the button's own
   if (!file || !upload || event.target.matches?.("input, textarea")) return;
   const files = new DataTransfer();
   files.items.add(file);
