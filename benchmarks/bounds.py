@@ -15,7 +15,7 @@ def main() -> None:
         steps, exceeding = steps + len(found), exceeding + free
         print(f"{path.stem}: {', '.join(f'{step.bound:.1f}' for step in found)}")
         print(f"  smallest scale {min(step.smallest_scale for step in found):.3f}")
-    print(f"{exceeding} of {steps} steps are not guaranteed not to amplify")
+    print(f"{exceeding} of {steps} steps exceed the limit below which a step cannot amplify")
 
 
 if __name__ == "__main__":
