@@ -2,13 +2,16 @@
 
     python benchmarks/variants.py train VARIANT --data NYU --seed 0        (a row of runs.csv)
     python benchmarks/variants.py train VARIANT --on rods --seed 0 1 2     (or paths)
+    python benchmarks/variants.py train VARIANT --on rods --size 128 --epochs 6 --after 24
     python benchmarks/variants.py table --on rods                          (of the ablation)
     python benchmarks/variants.py steps                                    (of the number of steps)
     python benchmarks/variants.py figure FILE.png                          (the same as a picture)
 
 All are trained for `EPOCHS` epochs, or for those of `--epochs`, and scored on the validation split;
-`--rate` is the peak of the learning rate. Scores of every picture go to pictures.csv. The table
-takes for each variant the rate that did best, and compares with `--against` picture by picture.
+`--rate` is the peak of the learning rate. With `--size` the pictures of rods and paths are larger;
+`--after 24` begins with the network of 24 epochs at the usual size, training that, too, if need be.
+Scores of every picture go to pictures.csv. The table takes for each variant the rate that did best,
+and compares with `--against` picture by picture.
 """
 
 import argparse
@@ -49,7 +52,7 @@ SCORES = {
     "pixel_accuracy": "accuracy",
 }
 NOISE = 0.1  # σ of the noisy pictures, twice what any network was trained with
-LARGER, LARGER_PICTURES = 128, 64  # pixels a side of pictures twice as large as those of training
+LARGER_PICTURES = 64  # of twice the side of those of training
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ _DRAWN_SCORES = {name: SCORES[name] for name in ("mean_iou", "pixel_accuracy")}
 _DRAWN_PER_PICTURE = {
     "right": "right",
     "right_noisy": f"right, σ = {NOISE}",
-    "right_larger": f"right, {LARGER} × {LARGER}",
+    "right_larger": "right, twice the side",
 }
 GROUNDS = {
     "rooms": Ground(
@@ -124,17 +127,34 @@ class Variant:
 
 @dataclass(frozen=True)
 class Setting:
-    """How a variant is trained: on which ground, for how many epochs, at which peak rate."""
+    """How a variant is trained.
+
+    Attributes:
+        on: which ground.
+        epochs: how many, `EPOCHS` by default.
+        rate: peak of the learning rate, that of the recipe by default.
+        size: side of drawn pictures in pixels, that of the network's configuration by default.
+        after: epochs at the configuration's size before those, none by default.
+    """
 
     on: str = "rooms"
     epochs: int | None = None
     rate: float | None = None
+    size: int | None = None
+    after: int | None = None
 
     def options(self) -> str:
         """As on the command line; what is left at its default is not named."""
         ground = " --data NYU" if GROUNDS[self.on].rooms else f" --on {self.on}"
-        epochs = "" if self.epochs in (None, EPOCHS) else f" --epochs {self.epochs}"
-        return ground + epochs + ("" if self.rate is None else f" --rate {self.rate:g}")
+        epochs = None if self.epochs == EPOCHS else self.epochs
+        given = {"size": self.size, "epochs": epochs, "after": self.after, "rate": self.rate}
+        named = (f" --{name} {value:g}" for name, value in given.items() if value is not None)
+        return ground + "".join(named)
+
+    @property
+    def before(self) -> "Setting | None":
+        """The training whose network this one begins with."""
+        return None if self.after is None else Setting(self.on, self.after, self.rate)
 
 
 REACH = (0.5, 16.0)
@@ -167,6 +187,10 @@ ABLATION = {
     "laplacian-16": Variant("L = −16²Δ", {"step": "laplacians", "lengths": (16.0,)}),
     "dilated": Variant(
         "dilated kernels (1, 2, 4, 8, 4, 1)", {"step": "dilated", "dilations": (1, 2, 4, 8, 4, 1)}
+    ),
+    "dilated-32": Variant(
+        "dilated kernels (1, 2, 4, 8, 16, 32)",
+        {"step": "dilated", "dilations": (1, 2, 4, 8, 16, 32)},
     ),
     "mean": Variant("mean of f added", {"step": "mean"}),
     "squeeze-excitation": Variant("squeeze-and-excitation", {"step": "squeeze-excitation"}),
@@ -201,22 +225,33 @@ def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) 
     from imexnet.training.loop import fit
     from imexnet.training.recipes import recipe
 
-    variant, begun, ground = VARIANTS[name], time.monotonic(), GROUNDS[setting.on]
+    variant, ground = VARIANTS[name], GROUNDS[setting.on]
     if ground.rooms and data is None:
         raise ValueError("rooms need --data, the folder that prepare-nyu writes")
+    if ground.rooms and (setting.size or setting.after):
+        raise ValueError("--size and --after are for rods and paths")
+    start = None
+    if setting.before is not None:
+        start = checkpoint_of(name, seed, out, setting.before)
+        if not start.exists():
+            train(name, data, seed, out, setting.before)
+    begun = time.monotonic()
     architecture = variant.on(setting.on)
     kind = "resnet" if architecture.step == "explicit" else "imexnet"
     epochs = EPOCHS if setting.epochs is None else setting.epochs
-    config = recipe(f"{ground.base}-{kind}", seed=seed, epochs=epochs)
+    # Other pictures than those of the training before: the stream follows from the seed.
+    stream = seed if start is None else seed + 100
+    config = recipe(f"{ground.base}-{kind}", seed=stream, epochs=epochs)
     config = replace(config, **variant.recipe)
     if setting.rate is not None:
         config = replace(config, learning_rate=setting.rate)
-    given = "-".join(re.findall(r"(?:on|epochs|rate) (\S+)", setting.options()))
-    checkpoint = out / f"{'-'.join(filter(None, (name, given)))}-{seed}.safetensors"
+    if setting.size is not None:
+        config = replace(config, size=(setting.size, setting.size))
+    checkpoint = checkpoint_of(name, seed, out, setting)
     words = command(name, seed, setting)
     folder = data if ground.rooms else None
     if not checkpoint.exists():
-        fit(config, checkpoint, folder, resume=True, architecture=architecture, command=words)
+        fit(config, checkpoint, folder, True, None, architecture, words, start)
     minutes = (time.monotonic() - begun) / 60
     network = load(checkpoint)
     if ground.rooms:
@@ -227,7 +262,13 @@ def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) 
         note(command(name, None, setting), seed, of_drawn(network, ground.base))
         card, _ = read(checkpoint)
         scores = {score: card.metrics[score] for score in ground.scores}
-        append({**row_of(card.training, scores, minutes), "command": words})
+        append({**row_of({**card.training, "seed": seed}, scores, minutes), "command": words})
+
+
+def checkpoint_of(name: str, seed: int, out: Path, setting: Setting) -> Path:
+    """Where a trained variant lies."""
+    given = "-".join(re.findall(r"(?:on|size|epochs|after|rate) (\S+)", setting.options()))
+    return out / f"{'-'.join(filter(None, (name, given)))}-{seed}.safetensors"
 
 
 def of_rooms(network: Network, data: Path) -> dict[str, list[float]]:
@@ -256,7 +297,7 @@ def of_drawn(network: Network, task: str) -> dict[str, list[float]]:
     return {
         "right": shares(VALIDATED, size),
         "right_noisy": shares(VALIDATED, size, NOISE),
-        "right_larger": shares(LARGER_PICTURES, LARGER),
+        "right_larger": shares(LARGER_PICTURES, 2 * size),
     }
 
 
@@ -432,6 +473,8 @@ def main(arguments: list[str]) -> int:
     for action in (training, printed):
         action.add_argument("--on", choices=GROUNDS, default="rooms")
         action.add_argument("--epochs", type=int)
+        action.add_argument("--size", type=int, help="side of drawn pictures, pixels")
+        action.add_argument("--after", type=int, help="epochs at the usual size before these")
     actions.add_parser("steps")
     actions.add_parser("figure").add_argument("file", type=Path)
     given = parser.parse_args(arguments)
@@ -439,11 +482,12 @@ def main(arguments: list[str]) -> int:
         if given.action == "train":
             if given.rate is not None and not 0 < given.rate < np.inf:
                 raise ValueError(f"--rate must be positive and finite, got {given.rate:g}")
-            setting = Setting(given.on, given.epochs, given.rate)
+            setting = Setting(given.on, given.epochs, given.rate, given.size, given.after)
             for seed in given.seed:
                 train(given.variant, given.data, seed, given.out, setting)
         elif given.action == "table":
-            print(ablation(Setting(given.on, given.epochs), given.against, given.time))
+            setting = Setting(given.on, given.epochs, None, given.size, given.after)
+            print(ablation(setting, given.against, given.time))
         elif given.action == "steps":
             print(steps_table())
         else:

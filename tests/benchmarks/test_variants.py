@@ -5,6 +5,7 @@ import importlib
 
 import numpy as np
 import pytest
+import torch
 from conftest import ROOT
 
 from imexnet.models.networks import STEPS, build, parameter_count
@@ -117,6 +118,7 @@ def test_a_run_noted_again_replaces_itself(variants, tmp_path):
         (("rooms", 24, 0.002), " --data NYU --epochs 24 --rate 0.002"),
         (("rods", 16), " --on rods"),
         (("paths", 32, 1e-3), " --on paths --epochs 32 --rate 0.001"),
+        (("rods", 6, None, 128, 24), " --on rods --size 128 --epochs 6 --after 24"),
     ],
 )
 def test_a_setting_names_what_is_not_usual(variants, setting, options):
@@ -131,6 +133,8 @@ def test_bad_words_give_one_line(variants, capsys):
     )
     assert variants.main(["train", "imex", "--on", "rods", "--rate", "-1"]) == 2
     assert "--rate must be positive and finite, got -1" in capsys.readouterr().err
+    assert variants.main(["train", "imex", "--data", ".", "--size", "128"]) == 2
+    assert "--size and --after are for rods and paths" in capsys.readouterr().err
 
 
 @pytest.mark.training
@@ -153,3 +157,24 @@ def test_an_arm_on_rods_from_training_to_the_table(variants, tmp_path, monkeypat
     assert [len(note["values"].split()) for note in notes] == [3, 3, 2] * 2
     assert variants.main(["table", "--on", "rods", "--epochs", "1", "--against", arm]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+@pytest.mark.training
+def test_a_training_on_larger_pictures_goes_on_from_the_one_before(variants, tmp_path, monkeypatch):
+    tasks = importlib.import_module("imexnet.training.tasks")
+    recipes = importlib.import_module("imexnet.training.recipes")
+    monkeypatch.setattr(tasks, "VALIDATED", 2)
+    monkeypatch.setattr(variants, "LARGER_PICTURES", 2)
+    few = recipes.replace(recipes.RECIPES["rods"], images=16, learning_rate=1e-8)
+    monkeypatch.setitem(recipes.RECIPES, "rods", few)
+    words = ["train", "explicit", "--on", "rods", "--epochs", "1", "--out", str(tmp_path)]
+    assert variants.main([*words, "--size", "96", "--after", "1"]) == 0
+    before, after = (tmp_path / f"explicit-rods-{part}0.safetensors" for part in ("1-", "96-1-1-"))
+    old, new = (variants.load(file) for file in (before, after))
+    assert old.config.size == (64, 64) and new.config.size == (96, 96)
+    torch.testing.assert_close(old.layers[1].conv.weight, new.layers[1].conv.weight)  # hardly moved
+    rows = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
+    assert [row["command"].partition("explicit ")[2] for row in rows] == [
+        "--on rods --epochs 1 --seed 0",
+        "--on rods --size 96 --epochs 1 --after 1 --seed 0",
+    ]
