@@ -60,6 +60,7 @@ class ModelConfig:
         lengths: ℓ in cells of the "laplacians" step, L = −ℓ²Δ, channel by channel and over again.
         largest: pictures whose longer side is at most this are shown at their own size; all others,
             and by default every picture, at as many pixels as in training.
+        inner: channels of K Y for each of Y in f(Y) = −Kᵀ σ(N(K Y)).
         bound: of the time steps: none, or "nonexpansive", see `ExplicitStep`; all IMEX steps of a
             stage or level then have one L, see `steps.one_stage`.
     """
@@ -84,6 +85,7 @@ class ModelConfig:
     dilations: tuple[int, ...] = (1, 2, 4, 8)
     lengths: tuple[float, ...] = (1.0, 4.0, 16.0)
     largest: int = 0
+    inner: int = 1
     bound: str | None = None
 
     def to_dict(self) -> dict:

@@ -1,7 +1,8 @@
 """One time step of Ẏ = f(Y): explicit, IMEX, diffusion-reaction; and the openings between them.
 
 All steps share the right-hand side f(Y) = −Kᵀ σ(N(K Y)) of Ruthotto & Haber (2018): K a 3×3
-convolution with zero padding, N batch normalisation (local at inference), σ = ReLU. With
+convolution with zero padding, N batch normalisation (local at inference), σ = ReLU. K maps to as
+many channels or to several times as many. With
 `bound="nonexpansive"` no step amplifies a difference of two inputs, see docs/stability.md.
 """
 
@@ -55,7 +56,7 @@ class Opening(nn.Module):
 
 
 def scale_of(norm: nn.BatchNorm2d) -> Tensor:
-    """D = γ / √(variance + ε) per channel of N(X) = D X + b in eval mode, (C,)."""
+    """D = γ / √(variance + ε) per channel of N(X) = D X + b in eval mode."""
     variance = norm.running_var
     assert variance is not None
     return norm.weight * (variance + norm.eps).rsqrt()
@@ -80,6 +81,7 @@ class ExplicitStep(nn.Module):
         step_size_range: (low, high) by which h is scaled, log-spaced over the channels: then h is
             diagonal, and a learned one has a number per channel.
         dilation: cells between the taps of K.
+        inner: channels of K Y for each of Y.
         bound: "nonexpansive": the scales of N are kept positive and f is divided by `excess`, so
             that ‖Y₁⁺ − Y₂⁺‖ ≤ ‖Y₁ − Y₂‖ in eval mode, whatever the weights. One h for all channels.
 
@@ -96,9 +98,12 @@ class ExplicitStep(nn.Module):
         learned_step_size: bool = False,
         step_size_range: tuple[float, float] = (1.0, 1.0),
         dilation: int = 1,
+        inner: int = 1,
         bound: str | None = None,
     ) -> None:
         super().__init__()
+        if inner < 1:
+            raise ValueError(f"inner must be at least 1, got {inner}")
         check_step_size(step_size, positive=True)
         scales = None if step_size_range == (1, 1) else log_spaced(step_size_range, channels)
         if scales is not None:
@@ -113,9 +118,9 @@ class ExplicitStep(nn.Module):
         start = torch.full(() if scales is None else scales.shape, math.log(step_size))
         self.log_step_size = nn.Parameter(start) if learned_step_size else None
         self.conv = nn.Conv2d(
-            channels, channels, 3, padding=dilation, dilation=dilation, bias=False
+            channels, inner * channels, 3, padding=dilation, dilation=dilation, bias=False
         )
-        self.norm = nn.BatchNorm2d(channels)
+        self.norm = nn.BatchNorm2d(inner * channels)
         if bound:
             parametrize.register_parametrization(self.norm, "weight", Magnitude())
 
@@ -130,6 +135,7 @@ class ExplicitStep(nn.Module):
         return {
             "learned_step_size": config.learned_step_size,
             "step_size_range": config.step_size_range,
+            "inner": config.inner,
             "bound": config.bound,
         }
 
@@ -146,12 +152,12 @@ class ExplicitStep(nn.Module):
 
     @property
     def scale(self) -> Tensor:
-        """D of N(X) = D X + b in eval mode, (C,)."""
+        """D of N(X) = D X + b in eval mode, (inner · C,)."""
         return scale_of(self.norm)
 
     @property
     def scaled_kernel(self) -> Tensor:
-        """D^½ K, (C, C, 3, 3), in the type that transforms have; |D| where a scale is negative."""
+        """D^½ K, (inner · C, C, 3, 3), in the type that transforms have; |D| where a scale is negative."""
         kind = computing_type(self.conv.weight)
         root = self.scale.to(kind).abs().clamp_min(torch.finfo(kind).tiny).sqrt()
         return root.view(-1, 1, 1, 1) * self.conv.weight
@@ -170,7 +176,7 @@ class ExplicitStep(nn.Module):
     @property
     def frequencies(self) -> int:
         """Samples along either axis for `excess`; fewer of a wide K, which takes long."""
-        return 32 if self.conv.out_channels <= 32 else 16
+        return 32 if self.conv.in_channels <= 32 else 16
 
     def rhs(self, y: Tensor) -> Tensor:
         """f(Y) = −Kᵀ σ(N(K Y)), shape of Y and type of K whatever the autocast mode."""
@@ -203,7 +209,7 @@ class IMEXStep(ExplicitStep):
         stencils: K ≥ 1; with more than one stencil per channel L = Σ_k B_kᵀB_k, still one solve.
             Every other one starts as the one before turned by 90°: a pair spreads in all
             directions alike.
-        step_size_range: as for the explicit step.
+        step_size_range, inner: as for the explicit step.
         bound: "nonexpansive": as for the explicit step, but in the norm ‖(I + hL)^½ Y‖. Steps one
             after the other have it in common after `one_stage`. Periodic boundary alone.
 
@@ -225,9 +231,12 @@ class IMEXStep(ExplicitStep):
         reach: tuple[float, float] = (1.0, 1.0),
         stencils: int = 1,
         step_size_range: tuple[float, float] = (1.0, 1.0),
+        inner: int = 1,
         bound: str | None = None,
     ) -> None:
-        super().__init__(channels, step_size, learned_step_size, step_size_range, bound=bound)
+        super().__init__(
+            channels, step_size, learned_step_size, step_size_range, inner=inner, bound=bound
+        )
         check_operator(operator, boundary, alpha)
         if bound and boundary != "periodic":
             raise ValueError(f"a bounded step has the periodic boundary alone, got {boundary!r}")

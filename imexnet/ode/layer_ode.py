@@ -31,7 +31,7 @@ def in_double(layer: ExplicitStep) -> ExplicitStep:
 
 def untied(layer: ExplicitStep, seed: int = 0) -> Callable[[Tensor], Tensor]:
     """f(Y) = K₂ σ(N(K Y)) with a random K₂ of the norm of Kᵀ, in the place of −Kᵀ."""
-    weight = layer.conv.weight
+    weight = layer.conv.weight.transpose(0, 1)
     generator = torch.Generator().manual_seed(seed)
     second = torch.randn(weight.shape, generator=generator, dtype=weight.dtype).to(weight.device)
     second = second * (weight.norm() / second.norm())

@@ -51,7 +51,7 @@ def green(layer: IMEXStep, channel: int, step_size: float, size: tuple[int, int]
     Raises:
         ValueError: for a channel that is not there, or a step size that is negative or infinite.
     """
-    channels = layer.conv.weight.shape[0]
+    channels = layer.conv.in_channels
     if not 0 <= channel < channels:
         raise ValueError(f"channels are 0 … {channels - 1}, got {channel}")
     return _green(_multipliers(layer, step_size, size)[channel])
@@ -81,7 +81,7 @@ def farthest(
 def _multipliers(layer: IMEXStep, step_size: float, size: tuple[int, int]) -> Tensor:
     """1 / (1 + hλ) of each channel, (C, H, W), in float64."""
     check_step_size(step_size)
-    channels = layer.conv.weight.shape[0]
+    channels = layer.conv.in_channels
     with torch.inference_mode():
         grid = torch.zeros(1, channels, *size, dtype=torch.float64)
         eigenvalues = cast(IMEXStep, in_double(layer)).eigenvalues(grid)

@@ -63,6 +63,7 @@ KINDS = [
     ("imex", {"bound": "nonexpansive", "learned_step_size": True}),
     ("imex", {"bound": "nonexpansive", "stencils": 2}),
     ("diffusion-reaction", {"bound": "nonexpansive"}),
+    ("imex", {"inner": 3}),
     ("dilated", {"bound": "nonexpansive"}),
     ("laplacians", {"bound": "nonexpansive"}),
 ]

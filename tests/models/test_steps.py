@@ -78,10 +78,12 @@ def test_diffusion_reaction_solves_its_equation(operator):
     torch.testing.assert_close(left, y + 0.6 * step.rhs(y), rtol=0, atol=1e-10)
 
 
-def test_right_hand_side_is_minus_the_transpose():
+@pytest.mark.parametrize("inner", [1, 3])
+def test_right_hand_side_is_minus_the_transpose(inner):
     """⟨−Kᵀ σ(N(K y)), v⟩ = −⟨σ(N(K y)), K v⟩ for every v."""
     torch.manual_seed(0)
-    step = prepared(ExplicitStep(5))
+    step = prepared(ExplicitStep(5, inner=inner))
+    assert step.conv(torch.zeros(1, 5, 3, 3, dtype=torch.float64)).shape == (1, 5 * inner, 3, 3)
     y, v = torch.randn(2, 2, 5, 7, 6, dtype=torch.float64)
     left = (step.rhs(y) * v).sum()
     right = -(F.relu(step.norm(step.conv(y))) * step.conv(v)).sum()
@@ -303,6 +305,7 @@ HALF = [torch.float16, torch.bfloat16]
         ({"step_size": -1.0, "learned_step_size": True}, "above 0, got -1"),
         ({"step_size": math.nan}, "got nan"),
         ({"step_size": math.inf}, "got inf"),
+        ({"inner": 0}, "inner must be at least 1, got 0"),
         ({"alpha": -1.0}, "alpha must be finite and not negative, got -1"),
         ({"alpha": math.nan}, "got nan"),
         ({"alpha": math.inf}, "got inf"),
@@ -313,7 +316,7 @@ HALF = [torch.float16, torch.bfloat16]
 )
 @pytest.mark.parametrize("step", STEPS)
 def test_numbers_that_make_no_step_are_refused(step, options, words):
-    if step is ExplicitStep and not options.keys() <= {"step_size", "learned_step_size"}:
+    if step is ExplicitStep and not options.keys() <= {"step_size", "learned_step_size", "inner"}:
         return
     with pytest.raises(ValueError, match=words):
         step(4, **options)

@@ -129,6 +129,7 @@ def test_no_activation_pattern_expands_more_than_the_bound_says(kind, signs):
 OPTIONS: list[tuple[Any, dict[str, Any]]] = [
     *((kind, {"step_size_range": (0.3, 4.0)}) for kind in STEPS),
     *((kind, {"stencils": 2}) for kind in STEPS[1:]),
+    *((kind, {"inner": 2}) for kind in STEPS),
     (DilatedStep, {"dilation": 2}),
     (LaplaciansStep, {"lengths": (0.5, 3.0)}),
 ]
@@ -150,7 +151,7 @@ def test_the_bound_of_other_steps_is_that_of_the_dense_matrix(kind, options):
     for seed in range(3):
         torch.manual_seed(seed)
         y = torch.randn(1, 3, *SIZE, dtype=torch.float64)
-        jacobian = torch.func.jacrev(step)(y).reshape(len(k), len(k))
+        jacobian = torch.func.jacrev(step)(y).reshape(own.shape)
         norms.append(float(torch.linalg.matrix_norm(inverse @ jacobian @ own, 2)))
     assert 1 < max(norms) <= found.expansion
 
@@ -234,6 +235,7 @@ VARIANTS: dict[str, ModelConfig] = {
     "imex, Laplacian": replace(SMALL, step="imex", operator="laplacian"),
     "imex, learned h": replace(SMALL, step="imex", learned_step_size=True),
     "imex, two stencils": replace(SMALL, step="imex", stencils=2),
+    "imex, wide": replace(SMALL, step="imex", inner=3),
     "diffusion-reaction": replace(SMALL, step="diffusion-reaction"),
     "dilated": replace(SMALL, step="dilated"),
     "laplacians": replace(SMALL, step="laplacians"),

@@ -162,7 +162,7 @@ class Receptive:
     def green(self, task: str, number: float, channel: float | None, h: float) -> Changes:
         """The Green's function of one channel of a trained step of the IMEXNet."""
         step = self._step(task, int(number))
-        channels = step.conv.weight.shape[0]
+        channels = step.conv.in_channels
         c = min(max(0, int(channel or 0)), channels - 1)
         with as_user_error():
             found = green(step, c, float(h), GREEN_GRIDS[task])
@@ -193,7 +193,7 @@ class Receptive:
     def ranges(self, task: str) -> Changes:
         """The steps and channels that the task's IMEXNet has; first that which reaches farthest."""
         steps = time_steps(pair_of(self.networks, task)["imexnet"])
-        fewest = min(step.conv.weight.shape[0] for step in steps)
+        fewest = min(step.conv.in_channels for step in steps)
         if task not in self.farthest:
             layers = [self._step(task, number) for number in range(1, len(steps) + 1)]
             self.farthest[task] = farthest(layers, 1.0, GREEN_GRIDS[task])
