@@ -86,9 +86,14 @@ class ModelSpec:
         return f"python -m imexnet train {self.family} --model {self.kind}{trunk}{bounded}"
 
 
+CERTIFIED = "qtips"
+"""The family whose bounded networks are shipped, too."""
+
+
 def shipped_names() -> list[str]:
     """The pairs of networks that the page shows, whose weights come with the package."""
     tasks = [name for name, task in TASKS.items() if task.shipped]
     chosen = ((task, trunk) for task in tasks for trunk in TRUNKS)
     bases = sorted({ModelSpec.for_task(*asked, KINDS[0]).base for asked in chosen})
-    return [f"{base}-{kind}" for base in bases for kind in KINDS]
+    bounded = [ModelSpec(CERTIFIED, TRUNKS[0], kind, bounded=True).name for kind in KINDS]
+    return [*(f"{base}-{kind}" for base in bases for kind in KINDS), *bounded]

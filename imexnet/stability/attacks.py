@@ -94,6 +94,43 @@ def attack(
     return _pgd(objective, x, start, epsilon, iterations)
 
 
+def smallest_flip(
+    network: Network, task: str, x: Tensor, pixel: tuple[int, int], iterations: int = 50
+) -> Tensor | None:
+    """A small x′ − x, in the Euclidean norm, with which one pixel's class changes.
+
+    With m the margin, winner minus runner-up: x ← x − (m + 10⁻³ m₀) ∇m / ‖∇m‖², over and over until
+    m < 0. "DeepFool", Moosavi-Dezfooli et al., CVPR 2016. Nothing is clipped, as certificates hold
+    for whatever values; the smallest change there is may be smaller still.
+
+    Args:
+        network: in eval mode.
+        task: one of its heads with classes.
+        x: (1, C, H, W).
+        pixel: (row, column) of the output.
+        iterations: at most so many.
+
+    Returns:
+        The change, or None where none was found.
+    """
+    row, column = pixel
+    with torch.inference_mode(False), torch.enable_grad():
+        moved, winner, beyond = x.clone(), None, 0.0
+        for _ in range(iterations):
+            logits = network(moved.requires_grad_())[task][0, :, row, column]
+            winner = logits.argmax() if winner is None else winner
+            margin = logits[winner] - logits.index_fill(0, winner, -math.inf).max()
+            if margin < 0:
+                return moved.detach() - x
+            (gradient,) = torch.autograd.grad(margin, moved)
+            square = gradient.square().sum()
+            if not square > 0:
+                break
+            beyond = beyond or 1e-3 * margin.detach()
+            moved = moved.detach() - (margin.detach() + beyond) / square * gradient
+    return None
+
+
 def random_signs(x: Tensor, epsilon: float, seed: int = 0) -> Tensor:
     """x ± ε with random signs, clipped to [0, 1]: the norms of an attack, and no aim."""
     _check(epsilon)

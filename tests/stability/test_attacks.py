@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
+from imexnet.data import qtips
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.config import MODELS
-from imexnet.models.networks import build
+from imexnet.models.networks import Network, build
 from imexnet.stability.attacks import (
     ATTACKS,
     IGNORED,
@@ -20,6 +21,7 @@ from imexnet.stability.attacks import (
     loss,
     own_answer,
     random_signs,
+    smallest_flip,
 )
 
 
@@ -131,3 +133,44 @@ def test_trained_depth_moves_more_under_attack_than_under_noise(name):
         noise = objective(random_signs(x, 2 / 255)).item()
         attacked = objective(attack("pgd", objective, x, 2 / 255)).item()
     assert attacked > 3 * noise > 0
+
+
+def test_smallest_flip_of_a_linear_network_is_the_distance_to_its_boundary():
+    """Logits w_k · x(p) + b_k: the nearest boundary lies at min_k (z − z_k) / ‖w − w_k‖."""
+    torch.manual_seed(1)
+    head = nn.Conv2d(2, 4, 1).double()
+
+    class Linear(nn.Module):
+        def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+            return {"qtips": head(x)}
+
+    x = torch.rand(1, 2, 5, 6, dtype=torch.float64)
+    logits, weight = head(x)[0, :, 2, 3].detach(), head.weight[:, :, 0, 0].detach()
+    winner = int(logits.argmax())
+    others = [k for k in range(4) if k != winner]
+    distances = [(logits[winner] - logits[k]) / (weight[winner] - weight[k]).norm() for k in others]
+    change = smallest_flip(cast(Network, Linear()), "qtips", x, (2, 3))
+    assert change is not None
+    outside = change.clone()
+    outside[..., 2, 3] = 0
+    assert not outside.any()
+    assert int(head(x + change)[0, :, 2, 3].argmax()) != winner
+    assert min(distances) < change.norm() < 1.5 * max(distances)
+
+
+def test_smallest_flip_gives_up_where_nothing_moves_the_class():
+    model, x = network("qtips-resnet"), picture()
+    head = cast(nn.Conv2d, model.heads["qtips"])
+    head.weight.data.zero_()
+    head.bias = nn.Parameter(torch.tensor([0.0, 3.0, 1.0, 2.0]))
+    assert smallest_flip(model, "qtips", x, (5, 5)) is None
+
+
+@pytest.mark.skipif(not (WEIGHTS / "qtips-imexnet.safetensors").exists(), reason="no weights")
+def test_smallest_flip_flips_a_shipped_network():
+    model = load_pretrained("qtips-imexnet", "cpu")
+    x = torch.from_numpy(qtips.qtip(26, 0)[0])[None, None] / 255
+    change = smallest_flip(model, "qtips", x, (32, 32))
+    assert change is not None
+    before, after = (model(v)["qtips"][0, :, 32, 32].argmax() for v in (x, x + change))
+    assert before != after and change.norm() < 0.1 * x.norm()

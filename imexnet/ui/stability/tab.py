@@ -35,6 +35,7 @@ from imexnet.ui.components.parts import (
     picture,
     table,
 )
+from imexnet.ui.stability.certificate import Certificate
 from imexnet.ui.stability.curves import NAMES, SCORES, Curves
 from imexnet.ui.stability.stretch import Stretch, outputs_of
 from imexnet.viz import colours, drawing, plots, stability_figures
@@ -145,6 +146,8 @@ class Stability:
                     self.stretch = Stretch(self.networks, chosen.photo, chosen.task)
                 with gr.Tab("Severity curves"):
                     self.curves = Curves(self.networks)
+                with gr.Tab("Certificate"):
+                    self.certificate = Certificate(self.networks, chosen.photo)
 
         given = [chosen.photo, chosen.task, *controls]
         perturbed = [*self.pictures.values(), self.legend, self.measures, self.figure]

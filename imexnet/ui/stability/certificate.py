@@ -1,0 +1,128 @@
+"""Part of the tab "Stability": how far no change of the picture can change a pixel's class."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import gradio as gr
+import numpy as np
+
+from imexnet.inference import to_input
+from imexnet.io.photos import Photo
+from imexnet.models.networks import Network
+from imexnet.models.spec import CERTIFIED, ModelSpec
+from imexnet.models.tasks import KINDS
+from imexnet.stability.attacks import smallest_flip
+from imexnet.stability.bounds import certified_radius, lipschitz_bound
+from imexnet.ui.components.inputs import require_photo
+from imexnet.ui.components.parts import (
+    COMPUTE,
+    DEVICE,
+    SHOWN,
+    Changes,
+    colour_bar,
+    picture,
+    table,
+    user_error,
+)
+from imexnet.viz import colours, drawing, plots
+
+TASK = CERTIFIED  # its only task
+NOTE = (
+    '<div class="note">These two networks were trained with bounded weights: no time step can '
+    "amplify. From that follows a radius per pixel: no change of the picture with a smaller "
+    "Euclidean norm, all pixels together, can change the pixel's class. The networks of the other "
+    "panels have no such bound worth the name.</div>"
+)
+
+
+class Certificate:
+    """Builds its tab where it is called and answers its events.
+
+    Args:
+        networks: all by name, in eval mode, not folded, on the device where they stay.
+        photo: the component with the picture.
+    """
+
+    def __init__(self, networks: Mapping[str, Network], photo: gr.Image) -> None:
+        self.networks = networks
+        self._build(photo)
+
+    def certify(self, photo: Photo | None) -> Changes:
+        """Radii of all pixels, and for the middle one a change that does flip its class."""
+        photo = require_photo(photo)
+        with DEVICE:
+            bounded, free = (
+                {kind: _certified(self._network(kind, bound), photo) for kind in KINDS}
+                for bound in (True, False)
+            )
+        peak = max(float(found.radius.max()) for found in bounded.values())
+        maps = {}
+        for kind, found in bounded.items():
+            heat = colours.colour(found.radius / max(peak, 1e-12), colours.HEAT_COLOURS)
+            size = drawing.display_size(found.radius.shape, SHOWN)
+            maps[kind] = drawing.enlarge(heat, size, smooth=False)
+        ticks = [f"{value:.2g}" for value in np.linspace(0, peak, 5)]
+        bar = colour_bar(colours.HEAT_COLOURS, ticks, "Certified radius on the scale 0 … 1")
+        rows = [
+            (f"{name}{what}", {kind: words(found[kind]) for kind in KINDS})
+            for name, found in (("Bounded: ", bounded), ("As shipped: ", free))
+            for what, words in ROWS.items()
+        ]
+        return {
+            **{self.maps[kind]: maps[kind] for kind in KINDS},
+            self.words: bar + table(rows, KINDS),
+        }
+
+    def _network(self, kind: str, bounded: bool) -> Network:
+        name = ModelSpec(TASK, "plain", kind, bounded).name
+        if name not in self.networks:
+            raise user_error(f"This server has no {name}.")
+        return self.networks[name]
+
+    def _build(self, photo: gr.Image) -> None:
+        gr.HTML(NOTE)
+        run = gr.Button("Certify", variant="primary", min_width=120, elem_id="certify")
+        with gr.Row():
+            self.maps = {
+                kind: picture(f"Bounded {plots.LABELS[kind]}: radius", f"radius-{kind}")
+                for kind in KINDS
+            }
+        self.words = gr.HTML(label="certificate", elem_id="certificate")
+        run.click(self.certify, photo, [*self.maps.values(), self.words], **COMPUTE)
+
+
+@dataclass(frozen=True)
+class Certified:
+    """What is known of one network and one picture.
+
+    Attributes:
+        radius: (H, W), see `certified_radius`.
+        flip: norm of a change with which the middle pixel's class changes, None if none was found.
+        constant: `lipschitz_bound`.
+    """
+
+    radius: np.ndarray
+    flip: float | None
+    constant: float
+
+    @property
+    def middle(self) -> float:
+        """The radius of the middle pixel."""
+        return float(self.radius[self.radius.shape[0] // 2, self.radius.shape[1] // 2])
+
+
+ROWS: dict[str, Callable[[Certified], str]] = {
+    "no change smaller than this flips the middle pixel": lambda found: f"{found.middle:.2g}",
+    "this one does": lambda found: "none found" if found.flip is None else f"{found.flip:.2g}",
+    "Lipschitz constant at most": lambda found: f"{found.constant:.3g}",
+}
+
+
+def _certified(network: Network, photo: Photo) -> Certified:
+    x = to_input(photo, network.config, network.mean.device)
+    flip = smallest_flip(network, TASK, x, (x.shape[-2] // 2, x.shape[-1] // 2))
+    return Certified(
+        certified_radius(network, x)[0].cpu().numpy(),
+        None if flip is None else float(flip.norm()),
+        lipschitz_bound(network),
+    )
