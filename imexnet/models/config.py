@@ -192,4 +192,11 @@ MODELS = {
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }
-MODELS |= {f"{name}-bounded": replace(c, bound="nonexpansive") for name, c in MODELS.items()}
+# The steps of a stage share one L, which must reach far in all directions from the start.
+_BOUNDED_IMEX = {"stencils": 2, "reach": (0.5, 32.0)}
+MODELS |= {
+    f"{name}-bounded": replace(
+        config, bound="nonexpansive", **_BOUNDED_IMEX if config.step == "imex" else {}
+    )
+    for name, config in MODELS.items()
+}

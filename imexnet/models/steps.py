@@ -157,7 +157,7 @@ class ExplicitStep(nn.Module):
 
     @property
     def scaled_kernel(self) -> Tensor:
-        """D^½ K, (inner · C, C, 3, 3), in the type that transforms have; |D| where a scale is negative."""
+        """|D|^½ K, (inner · C, C, 3, 3), in the type that transforms have."""
         kind = computing_type(self.conv.weight)
         root = self.scale.to(kind).abs().clamp_min(torch.finfo(kind).tiny).sqrt()
         return root.view(-1, 1, 1, 1) * self.conv.weight

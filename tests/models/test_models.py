@@ -49,12 +49,14 @@ def test_parameter_counts():
 
 
 @pytest.mark.parametrize("name", PAIRS)
-def test_the_two_kinds_differ_in_nine_numbers_a_channel_and_step(name):
+def test_the_two_kinds_differ_in_nine_numbers_per_stencil(name):
     implicit, explicit = MODELS[name], MODELS[name.replace("imexnet", "resnet")]
-    assert replace(implicit, step="explicit", reach=explicit.reach) == explicit
+    of_the_solve = {"reach": explicit.reach, "stencils": explicit.stencils}
+    assert replace(implicit, step="explicit", **of_the_solve) == explicit
     parts = implicit.stages + implicit.decoder  # a bounded one has a stencil per stage
     counts = [min(part.steps, 1) if implicit.bound else part.steps for part in parts]
-    stencils = sum(9 * p.channels * n for p, n in zip(parts, counts, strict=True))
+    each = 9 * implicit.stencils
+    stencils = sum(each * p.channels * n for p, n in zip(parts, counts, strict=True))
     assert stencils > 0
     torch.manual_seed(5)
     shared = build(explicit).state_dict()
