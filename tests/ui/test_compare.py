@@ -21,6 +21,7 @@ from imexnet.models.spec import ModelSpec, shipped_names
 from imexnet.models.tasks import KINDS
 from imexnet.ui.compare.history import MOST, History, thumb
 from imexnet.ui.compare.tab import Compare
+from imexnet.ui.components import kept
 from imexnet.ui.components.answers import COLOURS, pointer_values
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import Folder
@@ -193,9 +194,55 @@ def test_a_new_photo_and_none_change_what_belongs_to_them(tab, room):
     cleared = tab.clear()
     assert all(cleared[result] is None for result in (*tab.explorer.outputs, tab.raw))
     assert tab.photo not in cleared  # a photo that is dropped onto another clears that first
-    for changes, visible in ((begun, True), (cleared, False)):
-        assert changes[tab.answered]["visible"] is visible
-        assert changes[tab.empty]["visible"] is not visible
+
+
+def test_no_answer_goes_to_a_part_of_the_page_with_many_others_in_it(tab):
+    """The browser copies an output and all in it whenever the state of any question changes."""
+    blocks = tab.photo.parent
+    while blocks.parent is not None:
+        blocks = blocks.parent
+    for function in blocks.fns.values():
+        for output in function.outputs:
+            assert len(getattr(output, "children", ())) <= 2, function.name
+
+
+STROKE = json.dumps({"radius": 0.1, "strokes": [[[0.1, 0.1], [0.2, 0.1]]]})
+
+
+@pytest.mark.parametrize("task", ["qtips", "depth", "segmentation"])
+def test_a_stroke_asks_each_network_once(tab, room, task, monkeypatch):
+    """About what is left: their answers to the photo itself are known from before."""
+    asked, real = [], kept.inference.forward
+    monkeypatch.setattr(
+        kept.inference, "forward", lambda network, x: asked.append(x) or real(network, x)
+    )
+    kept.forget_answers()
+    photo = example(0) if task == "qtips" else room
+    list(tab.predict(photo, task))
+    assert len(asked) == 2
+    first = tab.hide.hide(photo, task, 80, 60, STROKE, "grey", "plain")
+    assert len(asked) == 4
+    assert (
+        tab.hide.hide(photo, task, 80, 60, STROKE, "grey", "plain")[tab.hide.words]
+        == (first[tab.hide.words])
+    )
+    with Image.open(tab.hide.share(photo, task, 80, 60, STROKE, "grey", "plain")) as card:
+        assert card.size == (1200, 630)
+    assert len(asked) == 4
+    kept.forget_answers()
+    again = tab.hide.hide(photo, task, 80, 60, STROKE, "grey", "plain")
+    assert again[tab.hide.words] == first[tab.hide.words] and len(asked) == 8
+
+
+def test_what_is_kept_is_bounded_and_the_least_asked_for_goes_first():
+    few = kept.Kept(10, len)
+    for word in ("four", "two", "six"):
+        few.put(word, word)
+    assert few.get("four") == "four"
+    few.put("ten", "ten")
+    assert (few.get("two"), few.values()) == (None, ["six", "four", "ten"])
+    few.put("eleven letters", "eleven letters")
+    assert few.values() == []
 
 
 def test_choices_make_a_box_and_end_it(tab):

@@ -298,6 +298,10 @@ def test_laboratory_is_not_empty_when_it_is_reached(page):
 def test_no_serious_finding_of_axe_after_a_guess(browser, url, theme, width):
     page = visit(browser, f"{url}/?__theme={theme}", width, 844, reduced_motion="reduce")
     before = height(page, "guess")
+    page.evaluate("document.querySelector('#guess').scrollIntoView()")
+    for answer in page.locator("#guess .choices [data-kind]").all():  # on one screen with the rod
+        box = answer.bounding_box()
+        assert box is not None and box["y"] + box["height"] <= 844
     page.locator("#guess [data-kind='1']").click()
     assert height(page, "guess") == before
     page.locator("#layers").scroll_into_view_if_needed()

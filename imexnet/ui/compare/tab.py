@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from imexnet.inference import forward, in_metres, predict_input
+from imexnet.inference import answer, in_metres
 from imexnet.io import files
 from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
@@ -27,6 +27,7 @@ from imexnet.ui.components.inputs import (
     pair_and_input,
     require_photo,
 )
+from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     DEVICE,
     EVERY,
@@ -125,7 +126,6 @@ class Compare:
                 self.legend: legend,
                 self.summary: f'<div class="note">{words}</div>',
                 self.scores: examples.verdict(task, answers, truth),
-                self.against_truth: gr.update(visible=truth is not None),
                 self.error_bar: gr.update(visible=truth is not None and task == "depth"),
                 self.values: pointer_values(task, outputs, truth, photo.full_size, camera.angle),
             }
@@ -149,7 +149,8 @@ class Compare:
         paths, together = [], {}
         for kind, network in pair.items():
             with DEVICE:
-                together[kind] = predict_input(network, task, x, size, scale).values
+                outputs = in_metres(forward(network, x)[0], scale)
+                together[kind] = answer(task, outputs, size).values
             paths += files.write_raw(together[kind], folder / f"{kind}-{task}")
         paths.append(
             files.write_together(together, TASKS[task].reading, folder / f"both-{task}.npz")
@@ -167,17 +168,11 @@ class Compare:
             self.angle: View.angle,
             **self.explorer.form.at(width // 2, height // 2),
             **dict.fromkeys(self.files),
-            self.answered: gr.update(visible=True),
-            self.empty: gr.update(visible=False),
         }
 
     def clear(self) -> Changes:
-        """Without a photo: no results, no boxes for them, and a word on what to do."""
-        return {
-            **dict.fromkeys(self.results),
-            self.answered: gr.update(visible=False),
-            self.empty: gr.update(visible=True),
-        }
+        """Without a photo: no results. The style sheet hides their boxes and says what to do."""
+        return dict.fromkeys(self.results)
 
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -188,7 +183,7 @@ class Compare:
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
                     self._build_settings()
                 history = History(self.folder)
-            with gr.Column(scale=3, min_width=320, elem_id="answered") as self.answered:
+            with gr.Column(scale=3, min_width=320, elem_id="answered"):
                 with gr.Row(equal_height=False, elem_id="answers"):
                     spots, sentence = self._build_answers()
                 with gr.Column(elem_id="more"):
@@ -201,11 +196,11 @@ class Compare:
                     self.several = Several(self.networks)
                     with gr.Accordion("Cite this", open=False):
                         gr.HTML(CITE)
-            self.empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
+            gr.HTML(EMPTY, elem_id="empty", label="empty")
 
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
-        self.predicted = [*shown, *texts, self.against_truth, self.values, self.error_bar]
+        self.predicted = [*shown, *texts, self.values, self.error_bar]
         self.files = [self.raw, self.room.model]
         self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
         # First, as the first event takes the function's name in the API.
@@ -231,17 +226,15 @@ class Compare:
             self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
             *self.files,
         ]  # fmt: skip
-        boxes = [self.answered, self.empty]
         begin: dict[str, Any] = {
             "fn": self.begin,
             "inputs": [self.photo, self.task],
-            "outputs": [*begun, *boxes],
+            "outputs": begun,
         }
-        left = [*self.results, *boxes]
         refused: dict[str, Any] = {
             "fn": lambda: {self.photo: None, **self.clear()},
             "inputs": None,
-            "outputs": [self.photo, *left],
+            "outputs": [self.photo, *self.results],
         }
         uploaded, *others = on_new_photo(chosen, begin, refused)
         answer_then_view(uploaded.then, api_name="predict")
@@ -260,7 +253,7 @@ class Compare:
             answer_then_view(changed, **PRIVATE)
             changed(lambda: None, None, self.raw, **PRIVATE)  # files of another question
         # The photo itself stays out of it: one that is dropped onto another clears that first.
-        self.photo.clear(self.clear, None, left, **PRIVATE, cancels=runs)
+        self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
 
     def _build_settings(self) -> None:
         self.trunk = gr.Radio(
@@ -324,8 +317,7 @@ class Compare:
         return spots, sentence
 
     def _build_truth(self) -> None:
-        truth = gr.Accordion("Compared with the truth", open=False, elem_id="against-truth")
-        with truth as self.against_truth:
+        with gr.Accordion("Compared with the truth", open=False, elem_id="against-truth"):
             with gr.Row():
                 self.errors = [
                     picture(f"Error of {plots.LABELS[kind]}", f"error-{kind}", visible=False)

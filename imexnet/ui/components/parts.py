@@ -13,6 +13,7 @@ import numpy as np
 
 from imexnet.io.files import write_bytes, write_picture
 from imexnet.io.photos import Photo, UnfitError, read_photo
+from imexnet.ui.components.kept import Kept, forget_answers
 from imexnet.ui.components.words import explain
 from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
@@ -72,23 +73,21 @@ def decoded(path: str) -> Photo:
     if photo is None:
         with DECODER:
             photo = _photos.get(key) or read_photo(Path(path)).shrunk()  # another event's, by now
-            _photos[key] = photo
-            while sum(map(_size, _photos.values())) > PHOTOS_KEPT:
-                del _photos[next(iter(_photos))]
+            _photos.put(key, photo)
     return photo
-
-
-_photos: dict[tuple[str, int], Photo] = {}  # by path and time of the last change
 
 
 def _size(photo: Photo) -> int:
     return 4 * photo.picture.width * photo.picture.height  # bytes: Pillow keeps RGB in four
 
 
+_photos: Kept[tuple[str, int], Photo] = Kept(PHOTOS_KEPT, _size)  # by path and time of change
+
+
 def forget_photos() -> None:
-    """Drops the decoded pictures; those that are still asked for are decoded again."""
-    with DECODER:
-        _photos.clear()
+    """Drops pictures and answers; those that are still asked for are made again."""
+    _photos.clear()
+    forget_answers()
 
 
 class Folder:

@@ -110,14 +110,19 @@ function ask(column, row) {
   setTimeout(() => look.click(), 0);
 }
 
-// Draws the crosshair on every picture, where the numbers say.
+// Draws the crosshair on every picture, where the numbers say: measures all, then draws all.
 function mark() {
-  for (const shown of document.querySelectorAll(PICTURES)) {
+  const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
+  const places = [...document.querySelectorAll(PICTURES)].map((shown) => {
     const image = shown.querySelector("img");
+    if (!(known && image?.naturalWidth && column >= 0 && row >= 0)) return [shown];
+    const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
+    return [shown, left - outer.left + ((column + 0.5) / known.size[0]) * width,
+      top - outer.top + ((row + 0.5) / known.size[1]) * height];
+  });
+  for (const [shown, left, top] of places) {
     let cross = shown.querySelector(":scope > .crosshair");
-    const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
-    const there = known && image?.naturalWidth && column >= 0 && row >= 0;
-    if (!there) {
+    if (left === undefined) {
       cross?.remove();
       continue;
     }
@@ -126,9 +131,8 @@ function mark() {
       cross.className = "crosshair";
       cross.setAttribute("aria-hidden", "true"); // the numbers say it, too
     }
-    const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
-    cross.style.left = `${left - outer.left + ((column + 0.5) / known.size[0]) * width}px`;
-    cross.style.top = `${top - outer.top + ((row + 0.5) / known.size[1]) * height}px`;
+    cross.style.left = `${left}px`;
+    cross.style.top = `${top}px`;
   }
 }
 
