@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from imexnet.cli.main import app, main
 from imexnet.data import qtips
-from imexnet.inference import to_input
+from imexnet.inference import predict, to_input
 from imexnet.io.camera import KINECT_FOCAL_LENGTH
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
@@ -117,7 +117,12 @@ def test_predict_scales_depth_by_the_focal_length_and_says_so(tele, here, tmp_pa
     found = {}
     for photo, more, said in (
         (tele[1], (), ""),
-        (tele[0], (), "Focal length from the photo: 56 mm (35 mm equivalent), depths × 2.00.\n"),
+        (
+            tele[0],
+            (),
+            "Focal length from the photo: 56 mm (35 mm equivalent), shown at 71 % of the usual "
+            "size, depths × 1.41.\n",
+        ),
         (tele[0], ("--focal-length", "14"), "Focal length as given: 14 mm"),
     ):
         (tmp_path / f"{photo.stem}-resnet-depth.png").unlink(missing_ok=True)
@@ -129,7 +134,10 @@ def test_predict_scales_depth_by_the_focal_length_and_says_so(tele, here, tmp_pa
         with Image.open(f"{stem}-mm.png") as image:
             assert np.abs(np.asarray(image) / 1000 - found[said]).max() < 0.001
     plain, own, given = found.values()
-    np.testing.assert_allclose(own, plain * (56 / KINECT_FOCAL_LENGTH), rtol=1e-5)
+    with Image.open(tele[1]) as picture:
+        longer = predict(picture, load_pretrained("indoor-resnet"), "depth", 56).metres
+    np.testing.assert_allclose(own, longer, rtol=1e-5)
+    assert (own / plain).mean() > 1.1
     np.testing.assert_allclose(given, plain * (14 / KINECT_FOCAL_LENGTH), rtol=1e-5)
     status, _, told = here(
         "predict", tele[0], "--task", "segmentation", "--model", "resnet", "--out", tmp_path
@@ -173,15 +181,14 @@ def test_metres_of_field_of_view_and_hide_are_those_of_the_camera(tele, here, tm
         for told in (seen, hidden):
             length = KINECT_FOCAL_LENGTH if not found else 56
             assert told["focal_length_35mm"] == pytest.approx(length)
-            assert told["depth_scale"] == pytest.approx(length / KINECT_FOCAL_LENGTH)
+            assert told["depth_scale"] == pytest.approx((length / KINECT_FOCAL_LENGTH) ** 0.5)
+            assert told["shown"] == pytest.approx(1 / told["depth_scale"])
         found[out] = s, seen, hidden
-    (s, seen, hidden), *others = found.values()
-    scale = 56 / KINECT_FOCAL_LENGTH
-    for longer, also, metres in others:
-        np.testing.assert_allclose(longer, scale * s, rtol=1e-5)
-        assert also["rms_radius"] == seen["rms_radius"]
-        for name in ("before", "after", "largest_change"):
-            assert metres[name] == pytest.approx(scale * hidden[name], rel=1e-5)
+    (s, seen, hidden), (longer, *told), (again, *also) = found.values()
+    np.testing.assert_array_equal(longer, again)
+    assert told == also
+    assert longer.shape != s.shape and told[0]["rms_radius"] != seen["rms_radius"]
+    assert told[1]["before"] > hidden["before"]
     assert "depth_scale" in here("field-of-view", tele[0], *at[:-1], "--out", tmp_path / "said")[1]
 
 

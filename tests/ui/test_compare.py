@@ -13,7 +13,7 @@ import pytest
 import trimesh
 from PIL import Image
 
-from imexnet.inference import predict_input, to_input
+from imexnet.inference import predict, predict_input, to_input
 from imexnet.io.camera import KINECT_ANGLE, KINECT_FOCAL_LENGTH
 from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
@@ -110,11 +110,21 @@ def test_everything_in_metres_is_of_the_same_camera(tab, room, tele, tmp_path):
     """Words, bar, pointer, files, 3-D, view, hiding and table, by EXIF and by what is set."""
     half = 2 * math.degrees(math.atan(math.tan(math.radians(KINECT_ANGLE) / 2) / 2))
     strokes = json.dumps({"radius": 0.2, "strokes": [[[0.2, 0.2], [0.7, 0.8]]]})
-    usual: dict = {}
+    by_length: dict = {}
     for photo, angle, said in (
         (room, 0, "No focal length in the photo: 63° across assumed."),
-        (tele, 0, "Focal length from the photo: 56.1 mm (35 mm equivalent), depths × 2.00."),
-        (room, half, f"Field of view as set: {half:.0f}° across, depths × 2.00."),
+        (
+            tele,
+            0,
+            "Focal length from the photo: 56.1 mm (35 mm equivalent), shown at 71 % of the usual "
+            "size, depths × 1.41.",
+        ),
+        (
+            room,
+            half,
+            f"Field of view as set: {half:.0f}° across, shown at 71 % of the usual size, "
+            "depths × 1.41.",
+        ),
         (tele, KINECT_ANGLE, "Field of view as set: 63° across, depths × 1.00."),
     ):
         *_, answered = tab.predict(photo, "depth", angle=angle)
@@ -140,14 +150,22 @@ def test_everything_in_metres_is_of_the_same_camera(tab, room, tele, tmp_path):
             "hidden": metres_in(words[tab.hide.words].partition('class="bar"')[0]),
             "several": metres_in(rows),
         }
-        usual = usual or found
-        factor = 2 if "2.00" in said else 1
+        times = 2 if "1.41" in said else 1
+        expected = predict(
+            room, tab.networks["indoor-imexnet"], "depth", times * KINECT_FOCAL_LENGTH
+        )
+        np.testing.assert_allclose(found["array"], expected.metres, rtol=1e-4, atol=1e-3)
+        usual = by_length.setdefault(times, found)
         for name, metres in found.items():
             assert len(metres) and usual[name].shape == metres.shape, name
             rounded = 0.11 if name == "bar" else 0.016  # as it is written
-            np.testing.assert_allclose(metres, factor * usual[name], rtol=1e-4, atol=rounded)
-        assert told["angle"] == pytest.approx(half if factor == 2 else KINECT_ANGLE)
+            np.testing.assert_allclose(metres, usual[name], rtol=1e-4, atol=rounded)
+        assert told["angle"] == pytest.approx(half if times == 2 else KINECT_ANGLE)
         np.testing.assert_allclose(found["array"].mean(), found["several"][1], atol=0.006)
+        np.testing.assert_allclose(found["array"], found["picture"], atol=0.001)
+        pointed = [found[name].mean() for name in ("array", "pointer", "room")]
+        np.testing.assert_allclose(pointed, pointed[0], rtol=0.02)
+        assert found["view"][1] == pytest.approx(found["hidden"][2], abs=0.011)
 
 
 def metres_in(html: str) -> np.ndarray:

@@ -369,12 +369,12 @@ def test_a_full_gpu_gives_a_smaller_answer_then_one_of_the_processor(
     full = {f"indoor-{kind}": Full(kind, room) for kind in ("resnet", "imexnet")}
 
     def returned(photo, task):
-        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        _, pair, x, _ = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
         with torch.no_grad():
             return [network(x)["depth"].shape[-2:] for network in pair.values()]
 
     def yielded(photo, task):
-        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        _, pair, x, _ = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
         yield None
         with torch.no_grad():
             yield [network(x)["depth"].shape[-2:] for network in pair.values()]

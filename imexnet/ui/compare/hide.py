@@ -143,9 +143,9 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            scale = camera_of(photo, angle=angle).depth_scale
+            camera = camera_of(photo, angle=angle)
             covered, found = hide_and_see(
-                pair, task, np.asarray(shown), mask, point, filling, scale, forward
+                pair, task, np.asarray(shown), mask, point, filling, camera, forward
             )
         return photo, covered, point, found
 

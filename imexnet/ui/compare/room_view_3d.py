@@ -7,7 +7,6 @@ import gradio as gr
 
 from imexnet.inference import predict_input
 from imexnet.io import files, point_cloud
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -89,11 +88,9 @@ class RoomView3D:
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
             trunk: of the networks, plain or backbone.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, "depth", trunk, angle)
         if examples.is_qtip(photo):
             raise user_error("A Q-tip has no depth. Choose a photo of a room.")
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")

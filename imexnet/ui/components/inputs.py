@@ -9,6 +9,7 @@ import gradio as gr
 from torch import Tensor
 
 from imexnet.inference import to_input
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
 from imexnet.models.spec import TRUNKS, ModelSpec
@@ -20,6 +21,7 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     PhotoUpload,
+    as_user_error,
     decoded,
     unreadable,
     user_error,
@@ -116,12 +118,18 @@ def on_new_photo(
 
 
 def pair_and_input(
-    networks: Mapping[str, Network], photo: Photo | None, task: str, trunk: str = "plain"
-) -> tuple[Photo, dict[str, Network], Tensor]:
-    """The photo, the task's two networks, and the one tensor that both are shown."""
+    networks: Mapping[str, Network],
+    photo: Photo | None,
+    task: str,
+    trunk: str = "plain",
+    angle: float = 0,
+) -> tuple[Photo, dict[str, Network], Tensor, Camera]:
+    """The photo, the task's two networks, the one tensor that both are shown, and the camera."""
     photo, pair = require_photo(photo), pair_of(networks, task, trunk)
-    network = pair["resnet"]
-    return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
+    with as_user_error():
+        camera = camera_of(photo, angle=angle)
+    config, device = effort().config(pair["resnet"].config), pair["resnet"].mean.device
+    return photo, pair, to_input(photo, config, device, camera), camera
 
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
