@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-NEWTON, CG = 50, 200
+NEWTON, CG = 200, 400
 """Iterations at most."""
 
 TYPICAL = 4, 6
@@ -134,11 +134,15 @@ def _newton(
         forcing = torch.where(unfinished, (0.5 * limit / size).clamp_min(FORCING), 1)
         jacobian = _jacobian(active, layer.kernel, layer.dilation)
         p = conjugate_gradients(jacobian, -residual, forcing)
-        q = convolved(p, layer.kernel, layer.dilation)
-        t = _step_length(layer, u, residual, p, q)
-        z, x, count = torch.addcmul(z, t, p), torch.addcmul(x, t, q), count + 1
+        moved = z + p
+        beyond = convolved(moved, layer.kernel, layer.dilation)
+        t = _step_length(layer, u, residual, p, beyond - x)
+        if not t.is_meta and bool((t < 1).any()):
+            moved = torch.addcmul(z, t, p)
+            beyond = convolved(moved, layer.kernel, layer.dilation)
+        z, x, count = moved, beyond, count + 1
     if strict and not z.is_meta and _any(unfinished):
-        found = tolerance * float((size / limit).max())
+        found = tolerance * float((size / limit)[unfinished].max())
         raise ArithmeticError(
             f"the implicit step has no solution after {count} Newton iterations: the residual is "
             f"{found:.1g} of the update, {tolerance:.1g} was asked for"

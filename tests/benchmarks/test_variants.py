@@ -38,7 +38,7 @@ def test_every_kind_of_step_and_every_option_of_reach_is_an_arm(variants):
         assert steps[1] == 2 * steps[0]
 
 
-@pytest.mark.parametrize("ground", ["rooms", "rods", "paths"])
+@pytest.mark.parametrize("ground", ["rooms", "rods", "paths", "qtips"])
 def test_arms_have_the_parameters_of_the_imexnet_but_for_free_kernels(variants, ground):
     base = parameter_count(build(variants.VARIANTS["imex"].on(ground)))
     for name in variants.TABLE:
@@ -153,3 +153,19 @@ def test_an_arm_on_rods_from_training_to_the_table(variants, tmp_path, monkeypat
     assert [len(note["values"].split()) for note in notes] == [3, 3, 2] * 2
     assert variants.main(["table", "--on", "rods", "--epochs", "1", "--against", arm]) == 0
     assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_qtips_are_scored_clean_noisy_and_attacked(variants, monkeypatch):
+    tasks = importlib.import_module("imexnet.training.tasks")
+    monkeypatch.setattr(tasks, "VALIDATED", 3)
+    monkeypatch.setattr(variants, "ATTACKED", 2)
+    network = build(variants.VARIANTS["midpoint"].on("qtips")).eval()
+    network.heads["qtips"].bias.data[3] = 9  # all is class 3
+    found = variants.of_qtips(network)
+    assert set(found) == set(variants.GROUNDS["qtips"].per_picture)
+    assert {name: len(values) for name, values in found.items()} == {
+        "right": 3, "right_0.05": 3, "right_0.1": 3, "right_pgd": 2,
+    }  # fmt: skip
+    drawn = [variants.qtips.qtip(tasks.VALIDATION_STREAM, index)[1].max() for index in range(3)]
+    assert found["right"] == found["right_0.1"] == [float(kind == 3) for kind in drawn]
+    assert 0 < sum(found["right"]) < 3
