@@ -160,12 +160,13 @@ def test_qtips_are_scored_clean_noisy_and_attacked(variants, monkeypatch):
     monkeypatch.setattr(tasks, "VALIDATED", 3)
     monkeypatch.setattr(variants, "ATTACKED", 2)
     network = build(variants.VARIANTS["midpoint"].on("qtips")).eval()
-    network.heads["qtips"].bias.data[3] = 9  # all is class 3
+    drawn = [variants.qtips.qtip(tasks.VALIDATION_STREAM, index)[1].max() for index in range(3)]
+    network.heads["qtips"].bias.data[drawn[0]] = 9  # all is the class of the first
     found = variants.of_qtips(network)
     assert set(found) == set(variants.GROUNDS["qtips"].per_picture)
     assert {name: len(values) for name, values in found.items()} == {
         "right": 3, "right_0.05": 3, "right_0.1": 3, "right_pgd": 2,
     }  # fmt: skip
-    drawn = [variants.qtips.qtip(tasks.VALIDATION_STREAM, index)[1].max() for index in range(3)]
-    assert found["right"] == found["right_0.1"] == [float(kind == 3) for kind in drawn]
-    assert 0 < sum(found["right"]) < 3
+    expected = [float(kind == drawn[0]) for kind in drawn]
+    assert found["right"] == found["right_0.05"] == found["right_0.1"] == expected
+    assert found["right_pgd"] == expected[:2] and 0 < sum(expected) < 3
