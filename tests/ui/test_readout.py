@@ -129,6 +129,8 @@ def test_several_photos_in_a_table(page, tmp_path):
     expect(rows.nth(1)).to_contain_text(f"{metres('indoor-resnet').mean():.2f} m")
     expect(rows.nth(3)).to_contain_text("not a picture")
     expect(page.locator("#several-pictures img")).to_have_count(2)
+    page.locator("#several-files").get_by_label("Clear").click()
+    expect(rows).to_have_count(0, timeout=30_000)
 
 
 def test_the_room_turns_and_nothing_is_fetched_elsewhere(page):

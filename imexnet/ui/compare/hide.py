@@ -19,6 +19,7 @@ from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
+    PRIVATE,
     SHOWN,
     Changes,
     Folder,
@@ -68,7 +69,8 @@ class Hide:
             ]
         self.filling = gr.Radio(list(FILLINGS), value="grey", label="Hide by", elem_id="filling")
         self.words = gr.HTML(label="hidden", elem_id="hidden-words")
-        self.card = gr.Button("Save a card to share", size="sm", visible=False, elem_id="card")
+        self.card = gr.Button("Save a card to share", size="sm", elem_id="card")
+        self.outputs = [*self.changes, self.words]
         self.file = gr.DownloadButton(visible="hidden")
 
     def answer_events(
@@ -82,10 +84,13 @@ class Hide:
         }
         changed: dict[str, Any] = {
             "fn": self.hide,
-            "outputs": [*self.changes, self.words, self.card],
+            "outputs": self.outputs,
         }
-        self.brush.submit(**asked, **changed)  # pyright: ignore[reportAttributeAccessIssue]
-        self.filling.input(**asked, **changed)
+        runs = [
+            self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
+            self.filling.input(**asked, **changed),
+        ]
+        chosen.photo.change(None, cancels=runs, **PRIVATE)
         made = self.card.click(self.share, outputs=self.file, **asked)
         made.success(None, self.file, None, js=DOWNLOAD)
 
@@ -98,9 +103,7 @@ class Hide:
             asked: column, row, strokes of the brush, filling, trunk, and the camera's angle.
         """
         if not asked[2]:
-            return dict.fromkeys((*self.changes, self.words)) | {
-                self.card: gr.update(visible=False)
-            }
+            return dict.fromkeys(self.outputs)
         photo, _, _, found = self._ask(photo, task, *asked)
         size = drawing.display_size(photo.shape, SHOWN)
         paths = self.folder.pictures(
@@ -114,7 +117,6 @@ class Hide:
         return {
             **dict(zip(self.changes, paths.values(), strict=True)),
             self.words: _said(task, found),
-            self.card: gr.update(visible=True),
         }
 
     def share(self, *asked: Any) -> str:

@@ -167,12 +167,17 @@ class Compare:
             self.size: (width, height),
             self.angle: View.angle,
             **self.explorer.form.at(width // 2, height // 2),
-            **dict.fromkeys(self.files),
+            **dict.fromkeys(self.left),
+            **self.no_files(),
         }
+
+    def no_files(self) -> Changes:
+        """Files are of the question that was asked before."""
+        return {self.raw: None, self.explorer.saved: gr.update(value=None, visible=False)}
 
     def clear(self) -> Changes:
         """Without a photo: no results. The style sheet hides their boxes and says what to do."""
-        return dict.fromkeys(self.results)
+        return dict.fromkeys(self.results) | self.no_files()
 
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -201,8 +206,11 @@ class Compare:
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
         self.predicted = [*shown, *texts, self.values, self.error_bar]
-        self.files = [self.raw, self.room.model]
-        self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
+        self.files = [self.raw, self.explorer.saved]
+        self.left = [self.room.model, *self.hide.outputs]  # not worked out anew for a new photo
+        self.results = [
+            *shown, *texts, self.values, *self.explorer.outputs, *self.left, *self.files
+        ]  # fmt: skip
         # First, as the first event takes the function's name in the API.
         self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.angle, self.trunk)
@@ -224,7 +232,7 @@ class Compare:
         form = self.explorer.form
         begun = [
             self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
-            *self.files,
+            *self.left, *self.files,
         ]  # fmt: skip
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -251,7 +259,7 @@ class Compare:
         settings = self.task.input, self.trunk.input, self.colours.input, self.angle.release
         for changed in settings:
             answer_then_view(changed, **PRIVATE)
-            changed(lambda: None, None, self.raw, **PRIVATE)  # files of another question
+            changed(self.no_files, None, self.files, **PRIVATE)
         # The photo itself stays out of it: one that is dropped onto another clears that first.
         self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
 

@@ -1,7 +1,7 @@
 """What every tab begins with: a photo, the task, and examples."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,6 +113,18 @@ def on_new_photo(
         drawn.success(**fit, **LATEST),
         *(offered.load_input_event.then(**fit, **LATEST) for offered in chosen.examples),
     ]
+
+
+def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> None:
+    """Empties what shows something of a photo when that is removed, and drops what is on its way.
+
+    Args:
+        photo: of the visitor.
+        shown: components.
+        runs: events that ask about the photo.
+    """
+    empty = dict.fromkeys(shown)
+    photo.clear(lambda: empty, None, [*shown], cancels=[*runs], **PRIVATE)
 
 
 def pair_and_input(
