@@ -56,8 +56,9 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         image_mode=None,
         format="png",
         height=280,
-        sources=["upload", "webcam", "clipboard"],
-        webcam_options=gr.WebcamOptions(mirror=False),
+        # Gradio's icons for camera and clipboard take the photo away before another is there. Phones
+        # offer their camera for a file, and `page.js` takes what is pasted.
+        sources=["upload"],
         buttons=["fullscreen"],
         elem_id=f"{prefix}photo",
         elem_classes="pic",
