@@ -133,6 +133,37 @@ def test_several_photos_in_a_table(page, tmp_path):
     expect(rows).to_have_count(0, timeout=30_000)
 
 
+def test_slider_compares_what_the_visitor_chooses(page, tmp_path):
+    def shown() -> list[str]:
+        sources = [image.get_attribute("src") for image in page.locator("#slider img").all()]
+        return [Path(source or "").name for source in sources]
+
+    def choose(side: str, name: str) -> None:
+        page.locator(f"#side-{side} input").click()
+        page.get_by_role("option", name=name).click()
+
+    page.locator("#kitchen button.gallery-item").nth(1).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    page.get_by_role("tab", name="Slider").click()
+    expect(page.locator("#slider img")).to_have_count(2, timeout=30_000)
+    assert shown() == ["resnet.png", "imexnet.png"]
+    choose("resnet", "Truth")
+    choose("imexnet", "Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("truth.png"))
+    assert shown()[1].endswith(".jpg")
+    Image.new("RGB", (90, 160), "teal").save(tmp_path / "upright.png")
+    page.locator("#photo input[type=file]").first.set_input_files(tmp_path / "upright.png")
+    expect(page.locator("#side-resnet input")).to_have_value("ResNet", timeout=60_000)
+    expect(page.locator("#side-imexnet input")).to_have_value("Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("resnet.png"))
+    page.locator("#side-resnet input").click()
+    expect(page.get_by_role("option")).to_have_count(3)  # without the truth, which is not known
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Side by side").click()
+    page.locator("#kitchen button.gallery-item").nth(3).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+
+
 def test_the_room_turns_and_nothing_is_fetched_elsewhere(page):
     hosts = set()
     page.on("request", lambda request: hosts.add(request.url.split("/")[2]))

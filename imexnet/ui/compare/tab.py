@@ -1,5 +1,6 @@
 """The chapter "Your photo": a photo, both networks' answers, and the field of view of a pixel."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -55,6 +56,19 @@ RAW_NOTE = (
     "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
     "</div>"
 )
+
+
+SIDES = [("Photo", "photo"), *((label, kind) for kind, label in plots.LABELS.items())]
+COMPARED = """(left, right, photo, resnet, imexnet, truth) => {
+    const offered = SIDES.concat(truth ? [["Truth", "truth"]] : []);
+    const pictures = { photo, resnet, imexnet, truth };
+    const sides = [[left, "resnet"], [right, "imexnet"]].map(([side, usual]) =>
+        offered.some(([, name]) => name === side) ? side : usual);
+    const choices = sides.map((value) => ({ __type__: "update", choices: offered, value }));
+    const shown = sides.map((side) => pictures[side]);
+    return [...choices, shown.every(Boolean) ? shown : null];
+}""".replace("SIDES", json.dumps(SIDES))
+"""What the slider compares is chosen in the browser, which has all of the pictures."""
 
 
 class Compare:
@@ -219,6 +233,10 @@ class Compare:
         given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
         self._answer_photos(demo, chosen, history)
+        pictures = [self.photo, self.resnet, self.imexnet, self.truth]
+        changed = [side.input for side in self.sides] + [part.change for part in pictures[2:]]
+        compared = [*self.sides, self.slider]
+        gr.on(changed, None, [*self.sides, *pictures], compared, js=COMPARED, **PRIVATE)
 
     def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, history: History) -> None:
         runs: list[Any] = []
@@ -294,8 +312,13 @@ class Compare:
                     self.resnet = picture("ResNet: answer", "resnet", **small)
                     self.imexnet = picture("IMEXNet: answer", "imexnet", **small)
                 with gr.Tab("Slider"):
+                    with gr.Row(elem_id="sides"):
+                        self.sides = [
+                            gr.Dropdown(SIDES, value=kind, label=side, elem_id=f"side-{kind}")
+                            for side, kind in zip(("Left", "Right"), KINDS, strict=True)
+                        ]
                     self.slider = gr.ImageSlider(
-                        label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
+                        label="Drag the line, turn the wheel to zoom",
                         format="png",
                         max_height=400,
                         buttons=["fullscreen"],

@@ -56,8 +56,8 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         image_mode=None,
         format="png",
         height=280,
-        # Gradio's icons for camera and clipboard take the photo away before another is there. Phones
-        # offer their camera for a file, and `page.js` takes what is pasted.
+        # Gradio's icons for other sources take the photo away before another is there. Phones offer
+        # their camera for a file, and `page.js` takes what is pasted.
         sources=["upload"],
         buttons=["fullscreen"],
         elem_id=f"{prefix}photo",
