@@ -19,6 +19,7 @@ from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
+    DOWNLOAD,
     PRIVATE,
     SHOWN,
     Changes,
@@ -42,10 +43,6 @@ BRUSH = (
     'the brush, Enter puts it down"></canvas><button>Show all again</button></div>'
 )
 CHANGE_COLOURS = "RdBu_r"  # less is blue, more is red
-DOWNLOAD = """(file) => {
-    const link = document.createElement("a");
-    Object.assign(link, { href: file.url, download: "hide-and-see.png" }).click();
-}"""
 
 
 class Hide:
@@ -90,7 +87,7 @@ class Hide:
             self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
             self.filling.input(**asked, **changed),
         ]
-        chosen.photo.change(None, cancels=runs, **PRIVATE)
+        chosen.photo.change(None, cancels=runs, **PRIVATE)  # pyright: ignore[reportArgumentType]
         made = self.card.click(self.share, outputs=self.file, **asked)
         made.success(None, self.file, None, js=DOWNLOAD)
 

@@ -221,7 +221,11 @@ class Compare:
         texts = [self.slider, self.legend, self.summary, self.scores]
         self.predicted = [*shown, *texts, self.values, self.error_bar]
         self.files = [self.raw, self.explorer.saved]
-        self.left = [self.room.model, *self.hide.outputs]  # not worked out anew for a new photo
+        self.left = [
+            self.room.model,
+            *self.hide.outputs,
+            self.explorer.link,
+        ]  # not worked out anew for a new photo
         self.results = [
             *shown, *texts, self.values, *self.explorer.outputs, *self.left, *self.files
         ]  # fmt: skip
