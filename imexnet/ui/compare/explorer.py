@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from imexnet.io import files
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, with_boundary
 from imexnet.models.spec import ModelSpec
@@ -192,11 +191,11 @@ class Explorer:
         self, photo: Photo | None, form: dict[str, Any]
     ) -> tuple[Photo, View, dict[str, FieldOfView]]:
         """The photo, the view, and each network's field of view."""
-        photo, pair, x = pair_and_input(self.networks, photo, form["task"], form["trunk"])
+        chosen = (form[name] for name in ("task", "trunk", "angle"))
+        photo, pair, x, camera = pair_and_input(self.networks, photo, *chosen)
         with as_user_error():
             view = View.from_form(**form)
             with DEVICE:
-                camera = camera_of(photo, angle=view.angle)
                 twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
                 return photo, view, questions.ask_all(twins, photo, x, view.question, camera)
 

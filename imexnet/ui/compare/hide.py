@@ -8,13 +8,12 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.hiding import FILLINGS, Answered, hide_and_see
 from imexnet.sensitivity.questions import in_words
-from imexnet.ui.components.inputs import Inputs, pair_of, require_photo
+from imexnet.ui.components.inputs import Inputs, pair_and_input
 from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     COMPUTE,
@@ -134,7 +133,7 @@ class Hide:
         angle: float = 0.0,
     ) -> tuple[Photo, np.ndarray, tuple[int, int], dict[str, Answered]]:
         """The photo, what is left of it, the point in it, and each network's answers."""
-        photo, pair = require_photo(photo), pair_of(self.networks, task, trunk)
+        photo, pair, _, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if column is None or row is None:
             raise user_error("Give a column and a row, or click a picture.")
         shown = photo.picture
@@ -142,9 +141,8 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            scale = camera_of(photo, angle=angle).depth_scale
             covered, found = hide_and_see(
-                pair, task, np.asarray(shown), mask, point, filling, scale, forward
+                pair, task, np.asarray(shown), mask, point, filling, camera.depth_scale, forward
             )
         return photo, covered, point, found
 

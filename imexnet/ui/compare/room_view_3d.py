@@ -8,7 +8,6 @@ import numpy as np
 
 from imexnet.inference import answer, in_metres
 from imexnet.io import files, point_cloud
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.ui.components import examples
@@ -107,11 +106,9 @@ class RoomView3D:
         angle: float,
         trunk: str,
     ) -> str:
-        photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, "depth", trunk, angle)
         if examples.is_qtip(photo):
             raise user_error("A Q-tip has no depth. Choose a photo of a room.")
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")

@@ -8,7 +8,6 @@ import gradio as gr
 
 from imexnet.inference import answer, in_metres
 from imexnet.io import files
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
@@ -38,7 +37,6 @@ from imexnet.ui.components.parts import (
     SHOWN,
     Changes,
     Folder,
-    as_user_error,
     picture,
     user_error,
 )
@@ -101,11 +99,9 @@ class Compare:
             colours: colour map of depth.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if colours not in COLOURS.values():
             raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
@@ -155,15 +151,13 @@ class Compare:
             trunk: of the networks for rooms, plain or backbone.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
-        with as_user_error():
-            scale = camera_of(photo, angle=angle).depth_scale
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         size = drawing.display_size(photo.shape, min(RAW, max(photo.shape)))
         folder = self.folder.new()
         paths, together = [], {}
         for kind, network in pair.items():
             with DEVICE:
-                outputs = in_metres(forward(network, x)[0], scale)
+                outputs = in_metres(forward(network, x)[0], camera.depth_scale)
                 together[kind] = answer(task, outputs, size).values
             paths += files.write_raw(together[kind], folder / f"{kind}-{task}")
         paths.append(

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from torch import Tensor
 
 from imexnet.inference import to_input
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
 from imexnet.models.spec import TRUNKS, ModelSpec
@@ -20,6 +21,7 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     PhotoUpload,
+    as_user_error,
     decoded,
     unreadable,
     user_error,
@@ -128,13 +130,29 @@ def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> No
     photo.clear(lambda: empty, None, [*shown], cancels=[*runs], **PRIVATE)
 
 
+class Asked(NamedTuple):
+    """The photo, the task's two networks, the tensor that both are shown, and the camera."""
+
+    photo: Photo
+    pair: dict[str, Network]
+    x: Tensor
+    camera: Camera
+
+
 def pair_and_input(
-    networks: Mapping[str, Network], photo: Photo | None, task: str, trunk: str = "plain"
-) -> tuple[Photo, dict[str, Network], Tensor]:
-    """The photo, the task's two networks, and the one tensor that both are shown."""
+    networks: Mapping[str, Network],
+    photo: Photo | None,
+    task: str,
+    trunk: str = "plain",
+    angle: float = 0.0,
+) -> Asked:
+    """What both networks are asked with; a wrong choice gets one clear sentence."""
     photo, pair = require_photo(photo), pair_of(networks, task, trunk)
     network = pair["resnet"]
-    return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
+    with as_user_error():
+        camera = camera_of(photo, angle=angle)
+    x = to_input(photo, effort().config(network.config), network.mean.device)
+    return Asked(photo, pair, x, camera)
 
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:

@@ -132,7 +132,7 @@ class Receptive:
         self, photo: Photo | None, task: str, clicked: tuple[int, int] | None
     ) -> tuple[Any, str]:
         """The window of both networks after each time step, where the photo was clicked."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, _ = pair_and_input(self.networks, photo, task)
         height, width = photo.shape
         column, row = clicked or (width // 2, height // 2)
         pixel = min(row, height - 1), min(column, width - 1)

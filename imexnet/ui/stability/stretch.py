@@ -8,7 +8,6 @@ import torch
 from torch import Tensor
 
 from imexnet.inference import in_metres
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -39,15 +38,14 @@ class Stretch:
 
     def run(self, photo: Photo | None, task: str, step_size: float, repeats: float) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
         with as_user_error():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
             outputs = outputs_of(twins, dict.fromkeys(twins, x))
-        scale = camera_of(photo).depth_scale
         whole = {
-            kind: in_metres(o, scale)
+            kind: in_metres(o, camera.depth_scale)
             for kind, o in outputs.items()
             if bool(o[task].isfinite().all())
         }

@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer, in_metres
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -73,7 +72,7 @@ class Stability:
         iterations: float,
     ) -> Changes:
         """What both networks make of a perturbed photo: pictures, measures, growth."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
         with DEVICE:
@@ -100,8 +99,7 @@ class Stability:
                     }
                     scores[control] = _scores(task, outputs_of(pair, other), clean, truth)
         named = clean | {f"{kind} after": outputs for kind, outputs in after.items()}
-        scale = camera_of(photo).depth_scale
-        own = {name: in_metres(outputs, scale) for name, outputs in named.items()}
+        own = {name: in_metres(outputs, camera.depth_scale) for name, outputs in named.items()}
         pictures, legend = answer_pictures(task, photo, own)
         changes, bar = _change_maps(task, photo, clean, after)
         shown = {
