@@ -40,6 +40,35 @@ def query(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
 
 
+def test_own_photo_has_a_link_when_its_visitor_asks_for_one(open_page, browser, url, tmp_path):
+    page = open_page("")
+    share, measures = page.locator("#share"), page.locator("#measures")
+    expect(share).not_to_be_visible()  # an example has a link without
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8).repeat(9, 0)
+    Image.fromarray(pixels.repeat(9, 1)).save(tmp_path / "own.png")
+    page.locator("#photo input[type=file]").first.set_input_files(tmp_path / "own.png")
+    expect(measures).to_contain_text("Answer at column 180, row 135", timeout=60_000)
+    assert "photo" not in query(page)
+    page.locator("#column input").fill("33")
+    page.locator("#look").click()
+    expect(measures).to_contain_text("Answer at column 33, row 135", timeout=60_000)
+    said = measures.locator("td").nth(1).inner_text()
+    share.click()
+    link = page.locator("#shared-link a")
+    expect(link).to_be_visible(timeout=30_000)
+    address = (link.get_attribute("href") or "")[1:]
+    other = open_page(address)
+    expect(other.locator("#measures")).to_contain_text("column 33, row 135", timeout=60_000)
+    assert other.locator("#measures td").nth(1).inner_text() == said
+    assert query(other)["photo"] in address
+    expired = browser.new_page()
+    expired.goto(f"{url}/?task=depth&photo=no-such-photo&x=1&y=1")
+    toast = expired.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("it is kept for an hour", timeout=60_000)
+    expect(expired.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expired.close()
+
+
 def test_link_restores_the_view_and_the_address_follows_it(open_page):
     page = open_page(f"{LINK}&part=signed&lines=95&boundary=mirrored")
     measures = page.locator("#measures")

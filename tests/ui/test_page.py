@@ -229,6 +229,19 @@ def test_pasting_a_photo_replaces_the_one_that_is_there(page, photo):
     expect(page.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
 
 
+def test_a_photo_stays_until_another_has_come(page):
+    """Nothing on it but the cross takes it away, nor does the upload button before a choice."""
+    buttons = page.locator("#photo button").all()
+    names = {button.get_attribute("aria-label") for button in buttons}
+    assert names - {None} == {"Fullscreen", "Remove Image"}
+    before = page.locator("#photo img").get_attribute("src") or ""
+    with page.expect_file_chooser():  # which the visitor closes again
+        page.locator("#upload").click()
+    page.wait_for_timeout(500)
+    expect(page.locator("#photo img")).to_have_attribute("src", before)
+    expect(page.locator("#answered")).to_be_visible()
+
+
 def test_upload_button_takes_photos_and_explains_other_files(page, photo, tmp_path):
     button = page.locator("input[type=file]:not(#photo input)").first
     button.set_input_files(photo)

@@ -129,16 +129,77 @@ def test_several_photos_in_a_table(page, tmp_path):
     expect(rows.nth(1)).to_contain_text(f"{metres('indoor-resnet').mean():.2f} m")
     expect(rows.nth(3)).to_contain_text("not a picture")
     expect(page.locator("#several-pictures img")).to_have_count(2)
+    page.locator("#several-files").get_by_label("Clear").click()
+    expect(rows).to_have_count(0, timeout=30_000)
 
 
-def test_the_room_turns_and_nothing_is_fetched_elsewhere(page):
-    hosts = set()
-    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
-    page.get_by_role("tab", name="In 3-D").click()
-    page.locator("#build").click()
-    expect(page.locator("#room canvas")).to_be_visible(timeout=60_000)
-    page.wait_for_timeout(1500)
-    assert {host for host in hosts if not host.startswith("127.0.0.1")} <= {""}
+def test_slider_compares_what_the_visitor_chooses(page, tmp_path):
+    def shown() -> list[str]:
+        sources = [image.get_attribute("src") for image in page.locator("#slider img").all()]
+        return [Path(source or "").name for source in sources]
+
+    def choose(side: str, name: str) -> None:
+        page.locator(f"#side-{side} input").click()
+        page.get_by_role("option", name=name).click()
+
+    page.locator("#kitchen button.gallery-item").nth(1).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    page.get_by_role("tab", name="Slider").click()
+    expect(page.locator("#slider img")).to_have_count(2, timeout=30_000)
+    assert shown() == ["resnet.png", "imexnet.png"]
+    choose("resnet", "Truth")
+    choose("imexnet", "Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("truth.png"))
+    assert shown()[1].endswith(".jpg")
+    Image.new("RGB", (90, 160), "teal").save(tmp_path / "upright.png")
+    page.locator("#photo input[type=file]").first.set_input_files(tmp_path / "upright.png")
+    expect(page.locator("#side-resnet input")).to_have_value("ResNet", timeout=60_000)
+    expect(page.locator("#side-imexnet input")).to_have_value("Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("resnet.png"))
+    page.locator("#side-resnet input").click()
+    expect(page.get_by_role("option")).to_have_count(3)  # without the truth, which is not known
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Side by side").click()
+    page.locator("#kitchen button.gallery-item").nth(3).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+
+
+def test_rooms_of_both_networks_turn_together_with_the_ray_that_was_clicked(page):
+    def seen() -> dict[str, str]:
+        names = ("resnet", "imexnet", "truth")
+        drawn = {name: page.locator(f"#room .{name} canvas") for name in names}
+        return {name: canvas.evaluate("e => e.toDataURL()") for name, canvas in drawn.items()}
+
+    page.get_by_role("tab", name="In 3-D").click()  # built when opened, without a button
+    expect(page.locator("#room .words")).to_contain_text("One camera", timeout=60_000)
+    first = seen()
+    assert len(set(first.values())) == 3
+    canvas = page.locator("#room .resnet canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 110, box["y"] + 60, steps=3)
+    page.mouse.up()
+    turned = seen()
+    assert all(turned[name] != first[name] for name in first)
+    canvas.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("+")
+    zoomed = seen()
+    assert all(zoomed[name] != turned[name] for name in first)
+    page.locator("#column input").fill("60")  # the ray follows the pixel
+    page.wait_for_timeout(300)
+    assert all(picture != zoomed[name] for name, picture in seen().items())
+    with page.expect_download() as saved:
+        page.locator("#scan").click()
+    assert len(trimesh.load(saved.value.path(), file_type="ply").vertices) == 160 * 120
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(page.locator("#room .words")).to_contain_text("Choose the task Depth", timeout=60_000)
+    expect(page.locator("#room canvas").first).not_to_be_visible()
+    page.locator("#task label", has_text="Depth").click()
+    expect(page.locator("#room .words")).to_contain_text("One camera", timeout=60_000)
 
 
 @pytest.fixture(scope="module")

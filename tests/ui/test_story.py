@@ -260,6 +260,23 @@ def test_layers_grow_on_the_visitors_photo_and_on_the_next_one(page):
     assert height(page, "layers") == before
 
 
+def test_film_leaves_with_its_photo_and_comes_again(page):
+    words, slider = page.locator("#layers .words"), page.locator("#layers input")
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(slider).to_be_enabled(timeout=90_000)
+    said = words.inner_text()
+    page.locator("#photo button[aria-label='Remove Image']").click()
+    expect(slider).to_be_disabled(timeout=30_000)
+    expect(words).to_be_empty()
+    for kind in KINDS:
+        assert page.locator(f"#layers .{kind} canvas").evaluate("e => e.width") == 0
+    page.locator("#qtip button.gallery-item").nth(1).click()
+    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(slider).to_be_enabled(timeout=90_000)
+    expect(words).to_have_text(said)
+
+
 def test_light_spreads_as_h_is_dragged(page):
     words, slider = page.locator("#solve .words"), page.locator("#solve input")
     place = "e => [getComputedStyle(e).backgroundImage.slice(0, 15), e.style.backgroundPosition]"

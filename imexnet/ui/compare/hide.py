@@ -8,17 +8,18 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.hiding import FILLINGS, Answered, hide_and_see
 from imexnet.sensitivity.questions import in_words
-from imexnet.ui.components.inputs import Inputs, pair_of, require_photo
+from imexnet.ui.components.inputs import Inputs, pair_and_input
 from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
+    DOWNLOAD,
+    PRIVATE,
     SHOWN,
     Changes,
     Folder,
@@ -41,10 +42,6 @@ BRUSH = (
     'the brush, Enter puts it down"></canvas><button>Show all again</button></div>'
 )
 CHANGE_COLOURS = "RdBu_r"  # less is blue, more is red
-DOWNLOAD = """(file) => {
-    const link = document.createElement("a");
-    Object.assign(link, { href: file.url, download: "hide-and-see.png" }).click();
-}"""
 
 
 class Hide:
@@ -68,7 +65,8 @@ class Hide:
             ]
         self.filling = gr.Radio(list(FILLINGS), value="grey", label="Hide by", elem_id="filling")
         self.words = gr.HTML(label="hidden", elem_id="hidden-words")
-        self.card = gr.Button("Save a card to share", size="sm", visible=False, elem_id="card")
+        self.card = gr.Button("Save a card to share", size="sm", elem_id="card")
+        self.outputs = [*self.changes, self.words]
         self.file = gr.DownloadButton(visible="hidden")
 
     def answer_events(
@@ -82,10 +80,13 @@ class Hide:
         }
         changed: dict[str, Any] = {
             "fn": self.hide,
-            "outputs": [*self.changes, self.words, self.card],
+            "outputs": self.outputs,
         }
-        self.brush.submit(**asked, **changed)  # pyright: ignore[reportAttributeAccessIssue]
-        self.filling.input(**asked, **changed)
+        runs = [
+            self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
+            self.filling.input(**asked, **changed),
+        ]
+        chosen.photo.change(None, cancels=runs, **PRIVATE)  # pyright: ignore[reportArgumentType]
         made = self.card.click(self.share, outputs=self.file, **asked)
         made.success(None, self.file, None, js=DOWNLOAD)
 
@@ -98,9 +99,7 @@ class Hide:
             asked: column, row, strokes of the brush, filling, trunk, and the camera's angle.
         """
         if not asked[2]:
-            return dict.fromkeys((*self.changes, self.words)) | {
-                self.card: gr.update(visible=False)
-            }
+            return dict.fromkeys(self.outputs)
         photo, _, _, found = self._ask(photo, task, *asked)
         size = drawing.display_size(photo.shape, SHOWN)
         paths = self.folder.pictures(
@@ -114,7 +113,6 @@ class Hide:
         return {
             **dict(zip(self.changes, paths.values(), strict=True)),
             self.words: _said(task, found),
-            self.card: gr.update(visible=True),
         }
 
     def share(self, *asked: Any) -> str:
@@ -135,7 +133,7 @@ class Hide:
         angle: float = 0.0,
     ) -> tuple[Photo, np.ndarray, tuple[int, int], dict[str, Answered]]:
         """The photo, what is left of it, the point in it, and each network's answers."""
-        photo, pair = require_photo(photo), pair_of(self.networks, task, trunk)
+        photo, pair, _, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if column is None or row is None:
             raise user_error("Give a column and a row, or click a picture.")
         shown = photo.picture
@@ -143,7 +141,6 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            camera = camera_of(photo, angle=angle)
             covered, found = hide_and_see(
                 pair, task, np.asarray(shown), mask, point, filling, camera, forward
             )

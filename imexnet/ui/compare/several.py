@@ -66,11 +66,13 @@ class Several:
     def answer_clicks(
         self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown, angle: gr.Slider
     ) -> None:
-        """Makes the button compare."""
+        """Makes the button compare; what it showed leaves with the photos."""
+        shown = [self.pictures, self.rows]
+        self.files.change(lambda: (None, None), None, shown, **PRIVATE)
         self.run.click(
             self.compare,
             [self.files, task, trunk, colours, angle],
-            [self.pictures, self.rows],
+            shown,
             **ON_DEVICE,
             **PRIVATE,
         )

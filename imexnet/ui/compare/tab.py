@@ -1,5 +1,6 @@
 """The chapter "Your photo": a photo, both networks' answers, and the field of view of a pixel."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -53,6 +54,19 @@ RAW_NOTE = (
     "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
     "</div>"
 )
+
+
+SIDES = [("Photo", "photo"), *((label, kind) for kind, label in plots.LABELS.items())]
+COMPARED = """(left, right, photo, resnet, imexnet, truth) => {
+    const offered = SIDES.concat(truth ? [["Truth", "truth"]] : []);
+    const pictures = { photo, resnet, imexnet, truth };
+    const sides = [[left, "resnet"], [right, "imexnet"]].map(([side, usual]) =>
+        offered.some(([, name]) => name === side) ? side : usual);
+    const choices = sides.map((value) => ({ __type__: "update", choices: offered, value }));
+    const shown = sides.map((side) => pictures[side]);
+    return [...choices, shown.every(Boolean) ? shown : null];
+}""".replace("SIDES", json.dumps(SIDES))
+"""What the slider compares is chosen in the browser, which has all of the pictures."""
 
 
 class Compare:
@@ -161,12 +175,17 @@ class Compare:
             self.size: (width, height),
             self.angle: View.angle,
             **self.explorer.form.at(width // 2, height // 2),
-            **dict.fromkeys(self.files),
+            **dict.fromkeys(self.left),
+            **self.no_files(),
         }
+
+    def no_files(self) -> Changes:
+        """Files are of the question that was asked before."""
+        return {self.raw: None, self.explorer.saved: gr.update(value=None, visible=False)}
 
     def clear(self) -> Changes:
         """Without a photo: no results. The style sheet hides their boxes and says what to do."""
-        return dict.fromkeys(self.results)
+        return dict.fromkeys(self.results) | self.no_files()
 
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -195,8 +214,15 @@ class Compare:
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
         self.predicted = [*shown, *texts, self.values, self.error_bar]
-        self.files = [self.raw, self.room.model]
-        self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
+        self.files = [self.raw, self.explorer.saved]
+        self.left = [
+            self.room.model,
+            *self.hide.outputs,
+            self.explorer.link,
+        ]  # not worked out anew for a new photo
+        self.results = [
+            *shown, *texts, self.values, *self.explorer.outputs, *self.left, *self.files
+        ]  # fmt: skip
         # First, as the first event takes the function's name in the API.
         self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.angle, self.trunk)
@@ -205,6 +231,10 @@ class Compare:
         given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
         self._answer_photos(demo, chosen, history)
+        pictures = [self.photo, self.resnet, self.imexnet, self.truth]
+        changed = [side.input for side in self.sides] + [part.change for part in pictures[2:]]
+        compared = [*self.sides, self.slider]
+        gr.on(changed, None, [*self.sides, *pictures], compared, js=COMPARED, **PRIVATE)
 
     def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, history: History) -> None:
         runs: list[Any] = []
@@ -218,7 +248,7 @@ class Compare:
         form = self.explorer.form
         begun = [
             self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
-            *self.files,
+            *self.left, *self.files,
         ]  # fmt: skip
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -245,7 +275,7 @@ class Compare:
         settings = self.task.input, self.trunk.input, self.colours.input, self.angle.release
         for changed in settings:
             answer_then_view(changed, **PRIVATE)
-            changed(lambda: None, None, self.raw, **PRIVATE)  # files of another question
+            changed(self.no_files, None, self.files, **PRIVATE)
         # The photo itself stays out of it: one that is dropped onto another clears that first.
         self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
 
@@ -280,8 +310,13 @@ class Compare:
                     self.resnet = picture("ResNet: answer", "resnet", **small)
                     self.imexnet = picture("IMEXNet: answer", "imexnet", **small)
                 with gr.Tab("Slider"):
+                    with gr.Row(elem_id="sides"):
+                        self.sides = [
+                            gr.Dropdown(SIDES, value=kind, label=side, elem_id=f"side-{kind}")
+                            for side, kind in zip(("Left", "Right"), KINDS, strict=True)
+                        ]
                     self.slider = gr.ImageSlider(
-                        label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
+                        label="Drag the line, turn the wheel to zoom",
                         format="png",
                         max_height=400,
                         buttons=["fullscreen"],

@@ -1,5 +1,7 @@
 """What the server keeps in memory for the questions that follow: bounded in bytes, oldest out."""
 
+import math
+import time
 from collections.abc import Callable
 from hashlib import sha256
 from threading import Lock
@@ -22,15 +24,18 @@ class Kept(Generic[Key, Value]):
     Args:
         most: bytes that all values may take together; a larger one is not kept at all.
         size: bytes of a value.
+        seconds: that a value stays.
     """
 
-    def __init__(self, most: int, size: Callable[[Value], int]) -> None:
-        self.most, self._size = most, size
+    def __init__(self, most: int, size: Callable[[Value], int], seconds: float = math.inf) -> None:
+        self.most, self.seconds, self._size = most, seconds, size
         self._values: dict[Key, Value] = {}
+        self._put: dict[Key, float] = {}  # when
         self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
         """The value, if it is still there."""
+        self.forget_old()
         with self._lock:
             value = self._values.pop(key, None)
             if value is not None:
@@ -41,18 +46,34 @@ class Kept(Generic[Key, Value]):
         """Keeps the value, and drops others for it."""
         with self._lock:
             self._values.pop(key, None)
-            self._values[key] = value
+            self._values[key], self._put[key] = value, time.monotonic()
             while sum(map(self._size, self._values.values())) > self.most:
-                del self._values[next(iter(self._values))]
+                self._drop(next(iter(self._values)))
+
+    def forget_old(self) -> None:
+        """Drops the values that have stayed long enough."""
+        with self._lock:
+            for key, since in list(self._put.items()):
+                if time.monotonic() - since >= self.seconds:
+                    self._drop(key)
 
     def clear(self) -> None:
         """Drops all values."""
         with self._lock:
             self._values.clear()
+            self._put.clear()
+
+    def items(self) -> list[tuple[Key, Value]]:
+        """All of them, the oldest first."""
+        self.forget_old()
+        return list(self._values.items())
 
     def values(self) -> list[Value]:
-        """All of them, the oldest first."""
-        return list(self._values.values())
+        """The same without their keys."""
+        return [value for _, value in self.items()]
+
+    def _drop(self, key: Key) -> None:
+        del self._values[key], self._put[key]
 
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:

@@ -32,6 +32,11 @@ EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what c
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 COMPUTE = ON_DEVICE | PRIVATE | LATEST  # for events that ask the networks, in most tabs
 
+DOWNLOAD = """(file) => {
+    const link = document.createElement("a");
+    Object.assign(link, { href: file.url, download: file.orig_name }).click();
+}"""  # of the file that an event has just made
+
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
 NOT_KEPT = (
     "This photo is not here: a server keeps photos for an hour, and only its own; upload it again."

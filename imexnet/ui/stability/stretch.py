@@ -1,6 +1,7 @@
 """Part of the tab "Stability": trained networks with another step size and more steps."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 import torch
@@ -78,13 +79,14 @@ class Stretch:
         self.legend = gr.HTML(label="legend")
         self.words = gr.HTML(label="words", elem_id="stretched-words")
         self.figure = gr.Plot(label="norms", show_label=False, format="png")
-        gr.on(
-            [run.click, step_size.release, repeats.release],
-            self.run,
-            [photo, task, step_size, repeats],
-            [*self.pictures.values(), self.legend, self.words, self.figure],
+        self.outputs = [*self.pictures.values(), self.legend, self.words, self.figure]
+        asked: dict[str, Any] = {
+            "fn": self.run,
+            "inputs": [photo, task, step_size, repeats],
+            "outputs": self.outputs,
             **COMPUTE,
-        )
+        }
+        self.runs = [on(**asked) for on in (run.click, step_size.release, repeats.release)]
 
 
 def outputs_of(

@@ -21,7 +21,7 @@ from imexnet.stability.growth import Growth, perturbation_growth
 from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
-from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input
+from imexnet.ui.components.inputs import inputs, leave_with, on_new_photo, pair_and_input
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -149,14 +149,14 @@ class Stability:
         outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
+        others = self.stretch.outputs
         for begun in on_new_photo(chosen):
+            begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**show))
         tab.select(
             self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
         )
-        chosen.photo.clear(
-            lambda: dict.fromkeys(perturbed), None, perturbed, cancels=runs, **PRIVATE
-        )
+        leave_with(chosen.photo, [*perturbed, *others], [*runs, *self.stretch.runs])
 
     def _build_perturb(self) -> tuple[list[Any], gr.Button]:
         with gr.Row(equal_height=True):

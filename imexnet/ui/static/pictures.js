@@ -6,7 +6,7 @@ const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-
   "change-imexnet"].map((name) => "#" + name).join(", ");
 const FOLLOWING = "#spot-resnet, #spot-imexnet, #heat-resnet, #heat-imexnet";
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const OURS = ["task", "example", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
+const OURS = ["task", "example", "photo", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
   "scale", "part", "opacity", "lines", "method", "angle"]; // of the address
 const NAMES = { resnet: "ResNet", imexnet: "IMEXNet", truth: "Truth" };
 const HINT = `${matchMedia("(hover: none)").matches ? "Tap" : "Point at"} a picture to read its values.`;
@@ -205,7 +205,7 @@ seen.observe(document.querySelector("#measures") ?? root, { childList: true, sub
 options.signal.addEventListener("abort", () => seen.disconnect());
 
 function arrived() {
-  known = unpack(props.value);
+  known = window.imexnetKnown = unpack(props.value);
   clicks = [];
   say();
   mark();
