@@ -61,6 +61,7 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
     assert "process 0: 0 photos" in again.stdout  # all shards are there
 
 
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # WebDataset leaves its files open
 def test_each_process_predicts_its_share_of_the_shards(tmp_path, monkeypatch, capsys):
     """One after the other, with what torchrun tells them."""
     written, main = write_shards(tmp_path, 3), example(monkeypatch, "predict_shards").main
