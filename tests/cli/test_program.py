@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import typer
-from conftest import ROOT, made_room
+from conftest import ROOT, free_port, made_room, serving
 
 from imexnet import program
 from imexnet.cli import main
@@ -142,6 +142,13 @@ def test_interrupted_rendering_leaves_no_half_written_file(tmp_path):
     assert "Traceback" not in told
     assert left(tmp_path) == []
     assert not (tmp_path / "index.csv").exists()
+
+
+def test_interrupted_page_ends_with_130_and_takes_its_files_away(tmp_path):
+    with serving(free_port(), tmp_path) as server:
+        server.send_signal(signal.SIGINT)
+        assert server.wait(20) == 130
+    assert "Traceback" not in (tmp_path / "log").read_text()
 
 
 @pytest.mark.slow

@@ -4,14 +4,12 @@ import http.client
 import json
 import re
 import shutil
-import signal
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from conftest import IN_BROWSER, ROOT, free_port, serving
@@ -42,24 +40,12 @@ http {{
 """
 
 
-class Served(NamedTuple):
-    """A page that is served under /demo: its process, its log, its address without that path."""
-
-    process: subprocess.Popen
-    log: Path
-    address: str
-
-
 @pytest.fixture(scope="module")
-def served(tmp_path_factory) -> Iterator[Served]:
-    port, folder = free_port(), tmp_path_factory.mktemp("page")
-    with serving(port, folder, GRADIO_ROOT_PATH="/demo") as process:
-        yield Served(process, folder / "log", f"http://127.0.0.1:{port}")
-
-
-@pytest.fixture(scope="module")
-def page(served: Served) -> str:
-    return served.address
+def page(tmp_path_factory) -> Iterator[str]:
+    """The address of a page that is served under /demo, without that path."""
+    port = free_port()
+    with serving(port, tmp_path_factory.mktemp("page"), GRADIO_ROOT_PATH="/demo"):
+        yield f"http://127.0.0.1:{port}"
 
 
 @pytest.fixture(scope="module")
@@ -189,11 +175,3 @@ def test_one_who_makes_up_addresses_is_limited_through_nginx(proxied):
         except urllib.error.HTTPError as error:
             states.add(error.code)
     assert 429 in states
-
-
-def test_an_interrupted_page_ends_with_130(served):
-    """Ctrl-C; the last test, as the page has gone then."""
-    before = len(served.log.read_text())
-    served.process.send_signal(signal.SIGINT)
-    assert served.process.wait(20) == 130
-    assert "Traceback" not in served.log.read_text()[before:]
