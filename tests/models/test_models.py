@@ -90,16 +90,20 @@ def test_outputs_are_float32_of_the_full_size_whatever_the_autocast(name, size):
         assert all(y.dtype == torch.float32 and y.isfinite().all() for y in outputs.values())
 
 
-@pytest.mark.parametrize("name", MODELS)
+UNLIKE = [
+    name for name in MODELS if not name.startswith(("paths", "rods-resnet", "qtips-resnet-d"))
+]
+"""Networks that differ in more than their classes and the number of their steps."""
+
+
+@pytest.mark.parametrize("name", UNLIKE)
 @pytest.mark.parametrize("folded", [False, True])
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16, torch.float64])
 def test_weights_of_other_types_give_nearly_the_same(name, folded, kind):
     """Half precision comes out as float32; pictures may be of any type."""
-    if name == "qtips-resnet-deep":
-        return  # 31 steps more of the same
     torch.manual_seed(0)
     net = build(MODELS[name]).eval()
-    x = picture(net.config, 37, 54).float()
+    x = picture(net.config, 13, 18).float()
     with torch.no_grad():
         expected = net(x)
         net = fold(net) if folded else net
