@@ -13,8 +13,12 @@ BROWSER = IMEXNET_BROWSER="$$($(BIN)/python tests/browser.py)"
 quick: .venv/test
 	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or training or kitchens or slow or nyu)"
 
+# A browser has both cores for itself: its tests follow the others, whatever those said.
 test: .venv/test check
-	$(BROWSER) $(BIN)/python -m pytest
+	status=0; \
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not (browser or kitchens or slow)" || status=1; \
+	$(BROWSER) $(BIN)/python -m pytest -m "browser and not (kitchens or slow)" || status=1; \
+	exit $$status
 
 test-kitchens: .venv/render
 	$(BIN)/python -m pytest -m kitchens

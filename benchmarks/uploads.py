@@ -17,6 +17,7 @@ from scipy.ndimage import map_coordinates
 from imexnet.data.nyu import Room, read_rooms
 from imexnet.evaluation import predict_room
 from imexnet.inference import predict_input, to_input
+from imexnet.io.camera import KINECT_FOCAL_LENGTH, camera_of
 from imexnet.io.files import write_bytes
 from imexnet.metrics import depth_scores, mean_depth_scores
 from imexnet.models.checkpoints import load_pretrained
@@ -115,9 +116,10 @@ def scores(network: Network, rooms: list[Room], lens: float = 1.0) -> str:
     """AbsRel and δ1, no crop, for a focal length in those of the networks' own camera."""
     found = []
     for room in rooms:
-        x = to_input(room.photo, network.config, network.mean.device)
+        camera = camera_of(room.photo, lens * KINECT_FOCAL_LENGTH)
+        x = to_input(room.photo, network.config, network.mean.device, camera)
         size = (room.depth.shape[0], room.depth.shape[1])
-        metres = predict_input(network, "depth", x, size, lens).values
+        metres = predict_input(network, "depth", x, size, camera.depth_scale).values
         found.append(depth_scores(metres, room.depth))
     mean = mean_depth_scores(found)
     return f"{mean['abs_rel']:.3f} / {mean['delta1']:.3f}"

@@ -1,7 +1,7 @@
 """What each part of the method is worth: variants of the plain networks, one recipe.
 
     python benchmarks/variants.py train VARIANT --data NYU --seed 0        (a row of runs.csv)
-    python benchmarks/variants.py train VARIANT --on rods --seed 0 1 2     (or paths)
+    python benchmarks/variants.py train VARIANT --on rods --seed 0 1 2     (or paths, or qtips)
     python benchmarks/variants.py train VARIANT --on rods --size 128 --epochs 6 --after 24
     python benchmarks/variants.py table --on rods                          (of the ablation)
     python benchmarks/variants.py steps                                    (of the number of steps)
@@ -32,7 +32,7 @@ from pictures import note, paired, per_picture
 from record_run import append, number, row, row_of
 from sizes import multiply_adds
 
-from imexnet.data import nyu
+from imexnet.data import nyu, qtips
 from imexnet.data.sequences import DRAW
 from imexnet.evaluation import score_drawn, score_room
 from imexnet.io.files import write_bytes
@@ -42,6 +42,7 @@ from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build, parameter_count
 from imexnet.program import run
 from imexnet.sensitivity.window import window_width
+from imexnet.stability.attacks import attack, loss
 
 EPOCHS = 16
 SCORES = {
@@ -53,6 +54,7 @@ SCORES = {
 }
 NOISE = 0.1  # σ of the noisy pictures, twice what any network was trained with
 LARGER_PICTURES = 64  # of twice the side of those of training
+ATTACKED = 64  # pictures
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,17 @@ GROUNDS = {
     ),
     "rods": Ground("rods", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
     "paths": Ground("paths", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
+    "qtips": Ground(
+        "qtips",
+        _DRAWN_SCORES,
+        {
+            "right": "right",
+            "right_0.05": "right, σ = 0.05",  # the recipe trains with σ up to 0.15
+            "right_0.1": "right, σ = 0.1",
+            "right_pgd": "right, PGD, ε = 1/255",
+        },
+        "mean_iou",
+    ),
 }
 COUNTS = (2, 4, 8, 16)
 """Numbers of time steps, half of them at 64 channels and half at 96; 4 as shipped."""
@@ -197,6 +210,10 @@ ABLATION = {
     "large-kernel": Variant("31×31 depthwise kernel", {"step": "large-kernel"}),
     "global-filter": Variant("free global filter", {"step": "global-filter"}),
     "attention": Variant("self-attention at 1/8", {"step": "attention"}),
+    "midpoint": Variant("explicit midpoint rule", {"step": "midpoint"}),
+    "rk4": Variant("Runge-Kutta of order 4", {"step": "rk4"}),
+    "trapezoidal": Variant("trapezoidal rule, θ = ½", {"step": "trapezoidal"}),
+    "backward-euler": Variant("backward Euler, θ = 1", {"step": "backward-euler"}),
 }
 STEPS = {
     f"{kind}-{n}": Variant(f"{n} {kind} steps", {"step": kind}, steps=n)
@@ -259,7 +276,8 @@ def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) 
         note(command(name, None, setting), seed, of_rooms(network, data))
         append({**row(checkpoint, minutes), "command": words})
     else:
-        note(command(name, None, setting), seed, of_drawn(network, ground.base))
+        found = of_qtips(network) if setting.on == "qtips" else of_drawn(network, ground.base)
+        note(command(name, None, setting), seed, found)
         card, _ = read(checkpoint)
         scores = {score: card.metrics[score] for score in ground.scores}
         append({**row_of({**card.training, "seed": seed}, scores, minutes), "command": words})
@@ -299,6 +317,33 @@ def of_drawn(network: Network, task: str) -> dict[str, list[float]]:
         "right_noisy": shares(VALIDATED, size, NOISE),
         "right_larger": shares(LARGER_PICTURES, 2 * size),
     }
+
+
+def of_qtips(network: Network) -> dict[str, list[float]]:
+    """Score → the share of the rod's pixels of each picture that are right: clean, noisy, attacked.
+
+    All are validation pictures, those attacked the first `ATTACKED`, by PGD for this network.
+    """
+    from imexnet.training.tasks import VALIDATED, VALIDATION_STREAM
+
+    pictures, labels = qtips.qtips(VALIDATION_STREAM, range(VALIDATED))
+    x, truth = torch.from_numpy(pictures)[:, None] / 255, torch.from_numpy(labels).long()
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(x.shape, generator=generator)  # the same for all networks
+    attacked = [
+        attack("pgd", loss(network, "qtips", answer), batch, 1 / 255)
+        for batch, answer in zip(x[:ATTACKED].split(16), truth[:ATTACKED].split(16), strict=True)
+    ]
+    shown = {"right": x, "right_pgd": torch.cat(attacked)}
+    shown |= {f"right_{sigma:g}": (x + sigma * noise).clamp(0, 1) for sigma in (0.05, 0.1)}
+    found: dict[str, list[float]] = {}
+    with torch.inference_mode():
+        for score, moved in shown.items():
+            answers = torch.cat([network(b)["qtips"].argmax(1) for b in moved.split(16)])
+            known = truth[: len(moved)]
+            right = (answers == known) & (known > 0)
+            found[score] = (right.sum((1, 2)) / (known > 0).sum((1, 2))).tolist()
+    return found
 
 
 def scores(name: str, setting: Setting = Setting()) -> dict[str, list[float]] | None:

@@ -57,7 +57,8 @@ def batches(
 ) -> Iterator[tuple[list[str], list[Camera], Tensor]]:
     """Names, cameras and inputs of consecutive photos that the network sees at one size."""
     device = network.mean.device
-    inputs = ((name, camera_of(p), to_input(p, network.config, device)) for name, p in samples)
+    seen = ((name, camera_of(photo), photo) for name, photo in samples)
+    inputs = ((name, c, to_input(photo, network.config, device, c)) for name, c, photo in seen)
     for _, group in itertools.groupby(inputs, key=lambda item: item[2].shape):
         while batch := list(itertools.islice(group, BATCH)):
             names, cameras, x = zip(*batch, strict=True)

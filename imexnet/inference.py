@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imexnet.io.camera import camera_of
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.config import ModelConfig
 from imexnet.models.folding import autocast
@@ -63,16 +63,23 @@ class Classes(Answer):
         return self.classes
 
 
-def input_size(picture_size: tuple[int, int], config: ModelConfig) -> tuple[int, int]:
+def input_size(
+    picture_size: tuple[int, int], config: ModelConfig, shown: float = 1.0
+) -> tuple[int, int]:
     """(H, W) at which a picture (H, W) is shown to the network.
 
     As many pixels as in training, the picture's aspect ratio, whole pixels of the last grid; or
     the picture's own size, if it is not larger than the configuration's `largest`.
+
+    Args:
+        picture_size: (H, W).
+        config: of the network.
+        shown: factor along either side, that of the picture's `Camera`.
     """
     height, width = picture_size
     if max(picture_size) <= config.largest:
         return picture_size
-    scale = math.sqrt(math.prod(config.size) / (height * width))
+    scale = shown * math.sqrt(math.prod(config.size) / (height * width))
     shortest = max(SMALLEST_GRID * config.stride, SMALLEST_COARSE_GRID * config.coarsest)
     longest = math.prod(config.size) // shortest
 
@@ -87,11 +94,24 @@ def resize(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
     return picture.resize((size[1], size[0]), Image.Resampling.BOX)
 
 
-def to_input(photo: PhotoLike, config: ModelConfig, device: torch.device | str) -> Tensor:
-    """The photo as the network takes it: (1, C, h, w) float32 on [0, 1], on the device."""
+def to_input(
+    photo: PhotoLike,
+    config: ModelConfig,
+    device: torch.device | str,
+    camera: Camera | None = None,
+) -> Tensor:
+    """The photo as the network takes it: (1, C, h, w) float32 on [0, 1], on the device.
+
+    Args:
+        photo: any that `Photo.of` takes.
+        config: of the network.
+        device: where it is.
+        camera: of the photo; by default the networks' own. It counts for rooms alone.
+    """
     photo = Photo.of(photo)
     mode = "L" if config.channels == 1 else "RGB"
-    height, width = input_size(photo.shape, config)
+    shown = 1.0 if camera is None or "depth" not in dict(config.heads) else camera.shown
+    height, width = input_size(photo.shape, config, shown)
     resized = resize(photo.shrunk().picture.convert(mode), (height, width))
     array = np.array(resized, np.float32).reshape(height, width, config.channels) / 255
     return torch.from_numpy(array).permute(2, 0, 1).unsqueeze(0).contiguous().to(device)
@@ -193,7 +213,7 @@ def predict(
         network: in eval mode, as `load_pretrained` gives it; all is worked out on its device.
         task: one of the network's: "depth" and "segmentation", or "qtips", "rods" or "paths".
         focal_length: of the camera, 35 mm equivalent in mm; by default as the photo's EXIF says,
-            or where it does not, that of the Kinect. Depth is proportional to it.
+            or where it does not, that of the Kinect.
 
     Returns:
         `Depth` or `Classes`, whose arrays are (H, W) as the upright photo.
@@ -215,7 +235,7 @@ def predict(
         raise ValueError(f"this network answers {heads}, not {task}")
     photo = Photo.of(photo)
     camera = camera_of(photo, focal_length)
-    x = to_input(photo, network.config, network.mean.device)
+    x = to_input(photo, network.config, network.mean.device, camera)
     return predict_input(network, task, x, photo.shape, camera.depth_scale)
 
 

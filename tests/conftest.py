@@ -37,7 +37,7 @@ IN_BROWSER = [
         not (ROOT / "weights" / "indoor-imexnet.safetensors").exists(), reason="no weights"
     ),
 ]
-"""Marks of tests that drive the page."""
+"""Marks of tests that visit the page."""
 
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
@@ -163,11 +163,11 @@ def url(tmp_path_factory) -> Iterator[str]:
 
 @pytest.hookimpl(tryfirst=True)  # before tests are chosen by their markers
 def pytest_collection_modifyitems(items: list[pytest.Function]) -> None:
-    """What drives a browser is marked as such, and skipped where there is none."""
+    """What visits the page is marked so; what needs a browser is skipped where there is none."""
     for item in items:
-        if "browser" in item.fixturenames:
+        if {"browser", "url"} & set(item.fixturenames):
             item.add_marker("browser")
-        if CHROMIUM is None and item.get_closest_marker("browser"):
+        if CHROMIUM is None and "browser" in item.fixturenames:
             item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
 
 

@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 
 from imexnet.cli.main import app
 from imexnet.cli.main import main as command_line
+from imexnet.models.tasks import KINDS
 from imexnet.places import KITCHENS, WEIGHTS
 
 ROOT = Path(__file__).parents[1]
@@ -54,6 +55,9 @@ TESTED = {
     ),
     r"python benchmarks/uploads\.py": (
         "benchmarks/test_uploads.py::test_table_has_a_line_a_kind_and_a_column_a_network"
+    ),
+    r"python examples/any_network\.py OUT": (
+        "test_examples.py::test_fields_of_view_of_a_module_of_ones_own_and_of_a_packages"
     ),
     r"python benchmarks/locality\.py.*": (
         "benchmarks/test_locality.py::test_a_wider_window_is_never_worse_and_the_widest_knows_all"
@@ -111,6 +115,10 @@ def run(
     splits = ["train", "train", "val", "val", "test", "test"]
     rooms = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
     stands_for = {"NYU": rooms, "IMAGE": photo, "DIR": tmp_path / "out", "OUT": tmp_path / "out"}
+    few_weights = tmp_path / "weights"
+    few_weights.mkdir()
+    for kind in KINDS:
+        shutil.copy(WEIGHTS / f"qtips-{kind}.safetensors", few_weights)
     stands_for["FILE"] = WEIGHTS / "indoor-imexnet.safetensors"  # --weights FILE
 
     def run(command: str) -> str:
@@ -121,6 +129,10 @@ def run(
             words += ["--images", "2"]
         if "pgd" in words and "--severities" not in words and "robustness" in words:
             words += ["--severities", "0,1"]
+        if "stability" in words:
+            words += ["--model", "resnet"]
+        if words[-1] == "benchmarks/bounds.py":
+            monkeypatch.setattr("imexnet.models.checkpoints.WEIGHTS", few_weights)
         monkeypatch.chdir(ROOT)
         if words[0] == "imexnet" or words[1:3] == ["-m", "imexnet"]:
             monkeypatch.setattr(sys, "argv", words[words.index("imexnet") :])

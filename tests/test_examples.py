@@ -1,11 +1,13 @@
 """The examples run as their docstrings say."""
 
+import importlib
 import io
 import subprocess
 import sys
 import tarfile
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -41,6 +43,7 @@ def add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     tar.addfile(info, io.BytesIO(content))
 
 
+@pytest.mark.slow
 def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
     written = write_shards(tmp_path, 3)
     command = [
@@ -53,8 +56,31 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
     assert "process 0: 10 photos" in run.stdout
     assert "process 1: 5 photos" in run.stdout
     assert run.stderr.count("not a picture that can be read") == 3
+    check_depths(tmp_path / "out", written)
+    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert "process 0: 0 photos" in again.stdout  # all shards are there
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # WebDataset leaves its files open
+def test_each_process_predicts_its_share_of_the_shards(tmp_path, monkeypatch, capsys):
+    """One after the other, with what torchrun tells them."""
+    written, main = write_shards(tmp_path, 3), example(monkeypatch, "predict_shards").main
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, words in enumerate(("process 0: 10 photos", "process 1: 5 photos")):
+        monkeypatch.setenv("RANK", str(rank))
+        main(str(tmp_path / "photos-{0..2}.tar"), str(tmp_path / "out"))
+        said, told = capsys.readouterr()
+        assert words in said
+        assert told.count("not a picture that can be read") == 2 - rank
+    check_depths(tmp_path / "out", written)
+    main(str(tmp_path / "photos-{0..2}.tar"), str(tmp_path / "out"))
+    assert "process 1: 0 photos" in capsys.readouterr().out  # all shards are there
+
+
+def check_depths(folder: Path, written: dict[str, bytes]) -> None:
+    """That the shards hold the depth of each photo, as the network sees it by itself."""
     network, found = load_pretrained("indoor-imexnet", "cpu"), set()
-    for shard in sorted((tmp_path / "out").iterdir()):
+    for shard in sorted(folder.iterdir()):
         with tarfile.open(shard) as tar:
             for member in tar:
                 file = tar.extractfile(member)
@@ -66,19 +92,15 @@ def test_two_processes_predict_shards_as_one_photo_at_a_time_does(tmp_path):
                 np.testing.assert_allclose(metres, expected.metres, atol=0.002)
                 found.add(name)
     assert found == written.keys()
-    again = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
-    assert "process 0: 0 photos" in again.stdout  # all shards are there
 
 
-@pytest.fixture
-def any_network(monkeypatch):
+def example(monkeypatch: pytest.MonkeyPatch, name: str) -> ModuleType:
     monkeypatch.syspath_prepend(str(ROOT / "examples"))
-    import any_network  # pyright: ignore[reportMissingImports]
-
-    return any_network
+    return importlib.import_module(name)
 
 
-def test_fields_of_view_of_a_module_of_ones_own_and_of_a_packages(any_network, tmp_path, capsys):
+def test_fields_of_view_of_a_module_of_ones_own_and_of_a_packages(monkeypatch, tmp_path, capsys):
+    any_network = example(monkeypatch, "any_network")
     any_network.main(tmp_path)
     said = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in said] == list(any_network.NETWORKS)

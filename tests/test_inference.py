@@ -180,18 +180,20 @@ def with_lens(picture: Image.Image, focal_length: float) -> Photo:
     return replace(Photo.of(picture), focal_length_35mm=focal_length)
 
 
-def test_metres_are_proportional_to_the_focal_length(indoor, room):
-    """The photo's own, or the one that is given; classes stay, and so do photos without one."""
+def test_a_longer_lens_is_shown_smaller_and_a_shorter_one_scales_metres_alone(indoor, room):
+    """The photo's own, or the one that is given; photos without one stay as they are."""
     plain = imexnet.predict(room, indoor, "depth").metres
-    tele = imexnet.predict(with_lens(room, 2 * KINECT_FOCAL_LENGTH), indoor, "depth").metres
-    assert tele.dtype == np.float32
-    np.testing.assert_allclose(tele, 2 * plain, rtol=1e-6)
-    given = imexnet.predict(with_lens(room, 99), indoor, "depth", KINECT_FOCAL_LENGTH / 2)
-    np.testing.assert_allclose(given.metres, plain / 2, rtol=1e-6)
+    wide = imexnet.predict(with_lens(room, 99), indoor, "depth", KINECT_FOCAL_LENGTH / 2)
+    np.testing.assert_allclose(wide.metres, plain / 2, rtol=1e-6)
     same = imexnet.predict(with_lens(room, KINECT_FOCAL_LENGTH), indoor, "depth")
     np.testing.assert_array_equal(same.metres, plain)
-    classes = [imexnet.predict(p, indoor, "segmentation") for p in (room, with_lens(room, 99))]
-    np.testing.assert_array_equal(classes[0], classes[1])
+    longer = with_lens(room, 4 * KINECT_FOCAL_LENGTH)
+    smaller = to_input(room, replace(INDOOR, size=(60, 80)), "cpu")  # half, √4
+    for task, of in (("depth", 2), ("segmentation", 1)):
+        found = np.asarray(imexnet.predict(longer, indoor, task))
+        shown = np.asarray(predict_input(indoor, task, smaller, room.size[::-1]))
+        assert found.dtype == shown.dtype and smaller.shape[-2:] == (64, 76)
+        np.testing.assert_allclose(found, of * shown, rtol=1e-6)
     with pytest.raises(ValueError, match="the focal length lies between 1 and 10000 mm, got 0"):
         imexnet.predict(room, indoor, "depth", 0)
 

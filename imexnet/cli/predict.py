@@ -126,7 +126,7 @@ def field_of_view_command(
     for path in heats.values():
         files.check_source(path, image)
     first = next(iter(networks.values()))
-    shown = inference.to_input(photo, first.config, first.mean.device)
+    shown = inference.to_input(photo, first.config, first.mean.device, camera)
     views = questions.ask_all(networks, photo, shown, question, camera)
     printed = None
     if figure:
@@ -172,9 +172,7 @@ def hide_command(
     paths = [stem.with_name(f"{stem.name}{end}.png") for end in ("", "-card")]
     for path in paths:
         files.check_source(path, image)
-    hidden, found = hiding.hide_and_see(
-        networks, task, picture, mask, (y, x), fill, camera.depth_scale
-    )
+    hidden, found = hiding.hide_and_see(networks, task, picture, mask, (y, x), fill, camera)
     card = share_card(picture, hidden, (y, x), found)
     for drawn, path in zip((hidden, card), paths, strict=True):
         files.write_picture(drawn, path, image)

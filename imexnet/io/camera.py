@@ -1,8 +1,14 @@
-"""z = z₀ f / f₀: depths for a camera of focal length f, from those for the networks' own of f₀.
+"""z = z₀ s f / f₀: depths for a camera of focal length f, from those for the networks' own of f₀.
 
 The networks know one camera only, the Kinect's, whose photos they were trained on: through a lens
-twice as long everything looks twice as near. Focal lengths are 35 mm equivalents by the diagonal,
-as EXIF has them, so that a photo and its upright twin have the same.
+twice as long everything looks twice as near. A photo shown smaller by s would look farther by 1 / s
+to a network that reads distance off sizes alone; then s = f₀ / f would do, and to one that reads it
+off all else s = 1. Ours do both: s = √(f₀ / f) through longer lenses, by which NYU's validation
+photos cut to twice the focal length come out best, and s = 1 through shorter ones. Yin et al.,
+"Metric3D" (2023, arXiv 2307.10984), have the two ends.
+
+Focal lengths are 35 mm equivalents by the diagonal, as EXIF has them, so that a photo and its
+upright twin have the same.
 """
 
 import math
@@ -23,9 +29,9 @@ KINECT_FOCAL_LENGTH = KINECT_PIXELS / math.hypot(*KINECT_SIZE) * math.hypot(*FRA
 """35 mm equivalent in mm: 28.06."""
 
 WORDS = {
-    "photo": "Focal length from the photo: {length:g} mm (35 mm equivalent), depths × {scale:.2f}.",
-    "given": "Focal length as given: {length:g} mm (35 mm equivalent), depths × {scale:.2f}.",
-    "set": "Field of view as set: {angle:.0f}° {along}, depths × {scale:.2f}.",
+    "photo": "Focal length from the photo: {length:g} mm (35 mm equivalent), {used}.",
+    "given": "Focal length as given: {length:g} mm (35 mm equivalent), {used}.",
+    "set": "Field of view as set: {angle:.0f}° {along}, {used}.",
     "assumed": "No focal length in the photo: {angle:.0f}° {along} assumed.",
 }
 """Source → a sentence for people."""
@@ -47,9 +53,14 @@ class Camera:
     source: Literal["photo", "given", "set", "assumed"]
 
     @property
+    def shown(self) -> float:
+        """s ≤ 1: by which the networks are shown its photos smaller along either side."""
+        return min(1.0, math.sqrt(KINECT_FOCAL_LENGTH / self.focal_length))
+
+    @property
     def depth_scale(self) -> float:
-        """f / f₀: by which the networks' depths are multiplied."""
-        return self.focal_length / KINECT_FOCAL_LENGTH
+        """s f / f₀: by which the networks' depths are then multiplied."""
+        return self.shown * self.focal_length / KINECT_FOCAL_LENGTH
 
     @property
     def angle(self) -> float:
@@ -61,14 +72,19 @@ class Camera:
     def words(self) -> str:
         """Which focal length is used, in a sentence."""
         along = "across" if self.size[0] >= self.size[1] else "along the longer side"
+        used, per_cent = f"depths × {self.depth_scale:.2f}", round(100 * self.shown)
+        if per_cent < 100:
+            used = f"shown at {per_cent} % of the usual size, {used}"
         length = round(self.focal_length, 1)
-        return WORDS[self.source].format(
-            length=length, angle=self.angle, along=along, scale=self.depth_scale
-        )
+        return WORDS[self.source].format(length=length, angle=self.angle, along=along, used=used)
 
     def to_dict(self) -> dict[str, float]:
         """The numbers by name."""
-        return {"focal_length_35mm": self.focal_length, "depth_scale": self.depth_scale}
+        return {
+            "focal_length_35mm": self.focal_length,
+            "shown": self.shown,
+            "depth_scale": self.depth_scale,
+        }
 
 
 def camera_of(

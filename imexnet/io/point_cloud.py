@@ -8,7 +8,9 @@ import math
 
 import numpy as np
 import trimesh
+from PIL import Image
 from trimesh.exchange.gltf import export_glb
+from trimesh.exchange.ply import export_ply
 from trimesh.visual import TextureVisuals
 from trimesh.visual.material import PBRMaterial
 
@@ -51,6 +53,21 @@ def faces(metres: np.ndarray, largest_step: float = LARGEST_STEP) -> np.ndarray:
     both = np.stack([np.stack([a, c, b], -1), np.stack([b, c, d], -1)], -2).reshape(-1, 3)
     depths = metres.ravel()[both]
     return both[depths.max(axis=1) <= largest_step * depths.min(axis=1)]
+
+
+def ply(photo: PhotoLike, metres: np.ndarray, angle: float = KINECT_ANGLE) -> bytes:
+    """The room as a PLY file: one point per depth, in the photo's colour there.
+
+    Axes are those of `mesh`, in metres.
+
+    Raises:
+        ValueError: for an angle that no camera has.
+    """
+    height, width = metres.shape
+    places = points(metres, angle).reshape(-1, 3) * (1, -1, -1)
+    shown = Photo.of(photo).picture.resize((width, height), Image.Resampling.BOX)
+    cloud = trimesh.PointCloud(places, np.asarray(shown).reshape(-1, 3))
+    return bytes(export_ply(cloud))
 
 
 def mesh(photo: PhotoLike, metres: np.ndarray, angle: float = KINECT_ANGLE) -> bytes:

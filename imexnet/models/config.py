@@ -192,4 +192,17 @@ MODELS = {
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }
-MODELS |= {f"{name}-bounded": replace(c, bound="nonexpansive") for name, c in MODELS.items()}
+
+
+def _bounded(config: ModelConfig) -> ModelConfig:
+    """The twin whose steps amplify nothing.
+
+    What its steps spread is small, so that an opening of its own, whose norm enlarges it, stands
+    before the heads. The steps of a stage share one L, which must reach far in all directions.
+    """
+    last = () if config.decoder else (replace(config.stages[-1], stride=1, steps=0),)
+    spreading = {"stencils": 2, "reach": (0.5, 32.0)} if config.step == "imex" else {}
+    return replace(config, bound="nonexpansive", stages=(*config.stages, *last), **spreading)
+
+
+MODELS |= {f"{name}-bounded": _bounded(config) for name, config in MODELS.items()}

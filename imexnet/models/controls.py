@@ -38,16 +38,9 @@ class DilatedStep(ExplicitStep):
 
 
 class ControlStep(ExplicitStep):
-    """Y⁺ = Y + h S f(Y). (B, C, H, W) → same; S as in the classes below.
+    """Y⁺ = Y + h S f(Y). (B, C, H, W) → same; S as in the classes below."""
 
-    Raises:
-        ValueError: as for the explicit step, and for a bound: none is derived for any of these S.
-    """
-
-    def __init__(self, channels: int, *arguments: Any, **options: Any) -> None:
-        super().__init__(channels, *arguments, **options)
-        if self.bound:
-            raise ValueError(f"no bound is derived for a {type(self).__name__}, got {self.bound!r}")
+    boundable = False
 
     def spread(self, f: Tensor) -> Tensor:
         """S f, (B, C, H, W) → same."""

@@ -15,6 +15,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from imexnet.models.backbone import ConvNorm
 from imexnet.models.controls import ControlStep
 from imexnet.models.networks import Network
+from imexnet.models.newton import Layer
+from imexnet.models.schemes import RungeKuttaStep, ThetaStep, theta_step
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, Opening
 from imexnet.spectral.solve import apply_filter, resolvent
 
@@ -146,9 +148,43 @@ class FoldedControlStep(FoldedExplicitStep):
         return y + self.step.h * self.step.spread(self.update(y))
 
 
+class FoldedRungeKuttaStep(FoldedExplicitStep):
+    """The scheme of the step for h f(Y) = K₂ σ(K₁ Y + c)."""
+
+    def __init__(self, step: RungeKuttaStep) -> None:
+        super().__init__(step)
+        self.advance = step.advance
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.advance(self.update, y)
+
+
+class FoldedThetaStep(nn.Module):
+    """The step with the numbers of its implicit equation at hand."""
+
+    kernel: Tensor
+    scale: Tensor
+    shift: Tensor
+    units: Tensor
+
+    def __init__(self, step: ThetaStep) -> None:
+        super().__init__()
+        layer, units = step.prepared()
+        self.theta, self.dilation = step.theta, layer.dilation
+        numbers = {"kernel": layer.kernel, "scale": layer.scale, "shift": layer.shift}
+        for name, number in {**numbers, "units": torch.as_tensor(units)}.items():
+            self.register_buffer(name, number.detach().clone())
+
+    def forward(self, y: Tensor) -> Tensor:
+        layer = Layer(self.kernel, self.scale, self.shift, self.dilation)
+        return theta_step(y, layer, self.units, self.theta, training=False)
+
+
 FOLDED = {
     ExplicitStep: FoldedExplicitStep,
     ControlStep: FoldedControlStep,
+    RungeKuttaStep: FoldedRungeKuttaStep,
+    ThetaStep: FoldedThetaStep,
     IMEXStep: FoldedIMEXStep,
     DiffusionReactionStep: FoldedDiffusionReactionStep,
 }

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from imexnet.models.backbone import encoder_layer
 from imexnet.models.config import ModelConfig, Place
 from imexnet.models.controls import CONTROLS
+from imexnet.models.schemes import SCHEMES
 from imexnet.models.steps import (
     DiffusionReactionStep,
     ExplicitStep,
@@ -32,6 +33,7 @@ STEPS = {
     "imex": IMEXStep,
     "diffusion-reaction": DiffusionReactionStep,
     **CONTROLS,
+    **SCHEMES,
 }
 """Kinds of time step by name."""
 
@@ -117,7 +119,7 @@ LOG_DEPTH_RANGE = (math.log(0.01), math.log(100.0))
 
 
 class ResNet(Network):
-    """Explicit steps only: Y⁺ = Y + h f(Y), or one of the controls that have no solve."""
+    """Explicit steps only: Y⁺ = Y + h f(Y), or a control or another scheme without an L."""
 
 
 class IMEXNet(Network):

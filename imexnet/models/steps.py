@@ -90,6 +90,8 @@ class ExplicitStep(nn.Module):
     """
 
     step_scales: Tensor | None
+    boundable = True  # whether a bound is derived for the step
+    explicit_share = 1.0  # of f that is taken at Y
 
     def __init__(
         self,
@@ -110,6 +112,8 @@ class ExplicitStep(nn.Module):
             check_step_size(step_size * scales, positive=True)
         if bound not in BOUNDS:
             raise ValueError(f"the bound must be {' or '.join(map(str, BOUNDS))}, got {bound!r}")
+        if bound and not self.boundable:
+            raise ValueError(f"no bound is derived for a {type(self).__name__}, got {bound!r}")
         if bound and scales is not None:
             raise ValueError(f"a bounded step has one h for all channels, got {step_size_range}")
         self.bound = bound
@@ -157,21 +161,22 @@ class ExplicitStep(nn.Module):
 
     @property
     def scaled_kernel(self) -> Tensor:
-        """D^½ K, (inner · C, C, 3, 3), in the type that transforms have; |D| where a scale is negative."""
+        """|D|^½ K, (inner · C, C, 3, 3), in the type that transforms have."""
         kind = computing_type(self.conv.weight)
         root = self.scale.to(kind).abs().clamp_min(torch.finfo(kind).tiny).sqrt()
         return root.view(-1, 1, 1, 1) * self.conv.weight
 
     @property
     def excess(self) -> float | Tensor:
-        """max(1, h‖D^½ K‖² / 2) of a bounded step, by which f is divided; 1 of another.
+        """max(1, s h‖D^½ K‖² / 2) of a bounded step, s the explicit share of f, which it divides.
 
         It is K that is divided, by the root: √c Kᵀ σ(√c (D K Y + b)) = c Kᵀ σ(D K Y + b).
         """
         if self.bound is None:
             return 1.0
         norm_squared = norm_squared_bound(self.scaled_kernel, self.frequencies)
-        return (self.h * norm_squared / (LARGEST * (1 - ROUNDING))).clamp_min(1)
+        largest = LARGEST * (1 - ROUNDING)
+        return (self.explicit_share * self.h * norm_squared / largest).clamp_min(1)
 
     @property
     def frequencies(self) -> int:

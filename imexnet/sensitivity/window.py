@@ -16,13 +16,14 @@ def explicit_window(
     """Input pixels that the explicit part of a network can use for one output pixel.
 
     Interval arithmetic from the output back to the input, clipped at the borders: upsampling
-    reads two neighbours, a time step widens by 2 to either side (more where its kernels are dilated
-    or large), an opening by 1, a block of the encoder by half its kernel. Where features are read
-    twice, coarser and as they are, the window is the hull of both.
+    reads two neighbours, a time step widens by its `margin` to either side, an opening by 1, a
+    block of the encoder by half its kernel. Where features are read twice, coarser and as they
+    are, the window is the hull of both.
 
     Args:
-        config: of the network; its implicit solves are left out, and what else joins all pixels at
-            once: means, attention, free filters.
+        config: of the network; its solves by L are left out, and what else joins all pixels at once
+            beside f: means, attention, free filters. The window of a θ-step, whose f is implicit,
+            is the whole picture.
         pixel: (row, column) of the output.
         size: (H, W) of input and output.
 
@@ -34,7 +35,10 @@ def explicit_window(
 
 
 def window_width(config: ModelConfig) -> int:
-    """Side in input pixels of the explicit window of a pixel far from every border."""
+    """Side in input pixels of the explicit window of a pixel far from every border.
+
+    Of a network with θ-steps, that of a picture of 10,000 cells of the coarsest grid.
+    """
     size = 10_000 * config.coarsest
     window = _window(config, size // 2, size)
     return window.stop - window.start

@@ -1,9 +1,10 @@
 """Bounds on what a time step can amplify, from its weights alone; docs/stability.md derives them.
 
 With N's scale D folded in, f(Y) = −Kᵀ σ(D K Y + b). Where no scale is negative, an explicit step
-cannot amplify if h‖D^½ K‖² ≤ 2, a diffusion-reaction step neither, and an IMEX step if
-h‖D^½ K S‖² ≤ 2 with S = (I + hL)^(−½), in the norm of S⁻¹Y. A step size per channel is a diagonal
-h, which commutes with L: the bounds are those of K h^½, in the norms of h^(−½)Y and h^(−½)S⁻¹Y.
+cannot amplify if h‖D^½ K‖² ≤ 2, a diffusion-reaction or an RK4 step neither, a θ-step if
+(1 − θ) h‖D^½ K‖² ≤ 2, and an IMEX step if h‖D^½ K S‖² ≤ 2 with S = (I + hL)^(−½), in the norm of
+S⁻¹Y. A step size per channel is a diagonal h, which commutes with L: the bounds are those of K h^½,
+in the norms of h^(−½)Y and h^(−½)S⁻¹Y.
 """
 
 import math
@@ -17,8 +18,8 @@ import torch.nn.functional as F
 from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor, nn
 
-from imexnet.models.controls import ControlStep
 from imexnet.models.networks import Network, walk
+from imexnet.models.schemes import RK4Step, ThetaStep
 from imexnet.models.steps import (
     LARGEST,
     DiffusionReactionStep,
@@ -41,12 +42,15 @@ class StepBound:
     """What the weights of a time step say, in eval mode.
 
     Attributes:
-        bound: ‖D^½ K h^½‖², of an IMEX step ‖D^½ K h^½ S‖², from above.
+        bound: ‖D^½ K h^½‖², of an IMEX step ‖D^½ K h^½ S‖², of a θ-step (1 − θ) ‖D^½ K h^½‖², from
+            above.
         smallest_scale: of N; where it is negative a step can amplify whatever its bound is.
+        order: of an explicit scheme in time.
     """
 
     bound: float
     smallest_scale: float
+    order: int = 1
 
     @property
     def nonexpansive(self) -> bool:
@@ -57,29 +61,41 @@ class StepBound:
     def expansion(self) -> float:
         """An upper bound of ‖Y₁⁺ − Y₂⁺‖ / ‖Y₁ − Y₂‖ in that norm.
 
-        The Jacobian of the update lies between −bound and 0, or bound where a scale is negative.
+        The Jacobian of the update of an explicit step lies between −bound and 0, or bound where a
+        scale is negative.
         """
-        return max(1.0, self.bound - 1) if self.smallest_scale >= 0 else 1 + self.bound
+        if self.nonexpansive:
+            return 1.0
+        one_stage = self.order == 1 and self.smallest_scale >= 0
+        return self.bound - 1 if one_stage else self.in_any_norm
+
+    @property
+    def in_any_norm(self) -> float:
+        """An upper bound of the same where β, the bound, is the Lipschitz constant of h f.
+
+        1 + β + … + β^p / p! for order p: no coefficient of the scheme is negative.
+        """
+        return sum(self.bound**k / math.factorial(k) for k in range(self.order + 1))
 
 
 @torch.no_grad()
 def step_bound(step: ExplicitStep, size: tuple[int, int]) -> StepBound:
     """The bound of one time step on a grid (H, W).
 
-    That of an explicit or a diffusion-reaction step holds on every grid. There is none, inf, of a
-    `ControlStep`, and of a mirrored solve by a stencil that is no mirror image of itself: such a
+    That of all but an IMEX step holds on every grid. There is none, inf, of a step that is not
+    `boundable`, and of a mirrored solve by a stencil that is no mirror image of itself: such a
     solve is not self-adjoint.
     """
     kernel = step.scaled_kernel * step.h**0.5
     largest = min(float(norm_squared_bound(kernel, n)) for n in {32, step.frequencies})
-    if isinstance(step, ControlStep):
+    if not step.boundable:
         largest = math.inf
     elif isinstance(step, IMEXStep):
         if step.boundary == "mirrored" and step.operator == "learned":
             largest = math.inf
         elif not isinstance(step, DiffusionReactionStep):
             largest = min(largest, _with_solve(step, kernel, size))
-    return StepBound(largest / float(step.excess), float(step.scale.min()))
+    return _found(step, largest / float(step.excess))
 
 
 def step_bounds(network: Network, x: Tensor) -> list[StepBound]:
@@ -96,7 +112,7 @@ def lipschitz_bound(network: Network) -> float:
 
     The product over all layers: 1 / std, ‖D K‖ of an opening σ(D K Y + b), `expansion` of a step,
     ‖W‖ of the head. Bounded steps count 1, a stage of bounded IMEX steps too; a single IMEX step,
-    or one with a step size per channel, counts 1 + max h ‖D^½ K‖², a `ControlStep` inf.
+    or one with a step size per channel, counts 1 + max h ‖D^½ K‖², one that is not `boundable` inf.
 
     Args:
         network: at one resolution, that of the picture, with one head of classes.
@@ -177,14 +193,22 @@ def _with_solve(step: IMEXStep, kernel: Tensor, size: tuple[int, int]) -> float:
 
 def _euclidean(step: ExplicitStep) -> float:
     """An upper bound of ‖Y₁⁺ − Y₂⁺‖ / ‖Y₁ − Y₂‖, or of its share in that of a bounded stage."""
-    if isinstance(step, ControlStep):
+    if not step.boundable:
         return math.inf
-    h = float(step.h.max() if isinstance(step.h, Tensor) else step.h)
-    bound = h * float(norm_squared_bound(step.scaled_kernel)) / float(step.excess)
-    found = StepBound(bound, float(step.scale.min()))
+    h = torch.as_tensor(step.h)
+    largest = float(h.max()) * float(norm_squared_bound(step.scaled_kernel))
+    found = _found(step, largest / float(step.excess))
+    if isinstance(step, ThetaStep):  # its own norm is that of h^(−½)Y
+        return math.sqrt(float(h.max() / h.min())) * found.expansion
     plain = not isinstance(step, IMEXStep) or isinstance(step, DiffusionReactionStep)
     own_norm = step.step_scales is not None or not plain  # is not the Euclidean one
-    return 1 + bound if own_norm and not step.bound else found.expansion
+    return found.in_any_norm if own_norm and not step.bound else found.expansion
+
+
+def _found(step: ExplicitStep, largest: float) -> StepBound:
+    """What a norm ‖D^½ K …‖² says of the step."""
+    order = 4 if isinstance(step, RK4Step) else 1
+    return StepBound(step.explicit_share * largest, float(step.scale.min()), order)
 
 
 def _opening(opening: Opening) -> float:

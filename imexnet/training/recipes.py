@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from imexnet.models.spec import ModelSpec
+from imexnet.models.spec import BOUNDED, ModelSpec
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ def averaging_decay(config: TrainConfig, images: int) -> float:
 
 RECIPES = {
     "qtips": TrainConfig("qtips-imexnet", epochs=60, background=1.0, noise=0.15, blur=1.0),
+    # With the noise and the weights of the others, bounded ones tell no class from another.
+    f"qtips{BOUNDED}": TrainConfig("qtips-imexnet-bounded", epochs=24, noise=0.05),
     "rods": TrainConfig("rods-imexnet", epochs=32, noise=0.05),
     "paths": TrainConfig("paths-imexnet", epochs=32, noise=0.05),
     "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
@@ -82,7 +84,8 @@ RECIPES = {
         portrait=0.25,
     ),
 }
-"""By `ModelSpec.base`: both kinds of a network are trained alike."""
+"""By `ModelSpec.base`: both kinds of a network are trained alike, bounded ones like the others
+unless they have a recipe of their own."""
 
 
 def recipe(model: str, **changes: float | None) -> TrainConfig:
@@ -91,7 +94,9 @@ def recipe(model: str, **changes: float | None) -> TrainConfig:
     Raises:
         ValueError: for an unknown model or a number out of range.
     """
-    base = ModelSpec.from_name(model).base
+    spec = ModelSpec.from_name(model)
+    own = f"{spec.base}{BOUNDED}"
+    base = own if spec.bounded and own in RECIPES else spec.base
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
         if value < (0 if name == "seed" else 1e-8 if name == "learning_rate" else 1):

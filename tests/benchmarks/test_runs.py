@@ -2,8 +2,6 @@
 
 import csv
 import importlib
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -104,7 +102,7 @@ def test_a_record_that_a_spreadsheet_saved_is_read_and_goes_on(
     assert [row["notes"] for row in rows] == ["best", ""]
 
 
-def test_bad_input_gives_one_line_and_changes_nothing(tmp_path):
+def test_bad_input_gives_one_line_and_changes_nothing(record_run, tmp_path, capsys):
     before = (BENCHMARKS / "runs.csv").read_bytes()
     net = tmp_path / "qtips.safetensors"
     save(build(MODELS["qtips-resnet"]), net, {}, {"mean_iou": 0.5})
@@ -113,11 +111,10 @@ def test_bad_input_gives_one_line_and_changes_nothing(tmp_path):
         ((tmp_path / "none", "1"), "there is no file none"),
         ((net,), "usage: "),
     ):
-        done = subprocess.run(
-            [sys.executable, BENCHMARKS / "record_run.py", *words], capture_output=True, text=True
-        )
-        assert (done.returncode, done.stdout) == (2, "")
-        assert reason in done.stderr and done.stderr.count("\n") == 1
+        status = record_run.main([str(word) for word in words])
+        out, told = capsys.readouterr()
+        assert (status, out) == (2, "")
+        assert reason in told and told.count("\n") == 1
     assert (BENCHMARKS / "runs.csv").read_bytes() == before
 
 
@@ -166,6 +163,7 @@ def test_every_variant_is_a_network_and_only_the_twins_of_the_shipped_are_alike(
     assert windows == [83 - 2 * 16, 83, 83 + 4 * 16, 83 + 12 * 16]  # 4 pixels of the input a cell
 
 
+@pytest.mark.training
 def test_a_variant_is_trained_and_stands_in_the_tables(
     variants, write_rooms, tmp_path, monkeypatch, capsys
 ):

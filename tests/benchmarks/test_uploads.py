@@ -66,14 +66,14 @@ def test_dark_and_grey_change_the_photo_alone(uploads):
 
 
 def test_a_focal_length_that_is_given_scales_depth(uploads):
-    """Half of what is there, told the lens, is right; and without, half of it."""
+    """1 / √2 of what is there, told the lens, is right; and without, 1 / √2 of it."""
     room = coded_room()
     network = build(MODELS["indoor-resnet"]).eval()
     network.heads["depth"].weight.data.zero_()  # pyright: ignore
     network.heads["depth"].bias.data.fill_(math.log(2))  # pyright: ignore
-    there = [replace(room, depth=np.full_like(room.depth, 4))]
+    there = [replace(room, depth=np.full_like(room.depth, 2 * math.sqrt(2)))]
     assert uploads.scores(network, there, 2) == "0.000 / 1.000"
-    assert uploads.scores(network, there) == "0.500 / 0.000"
+    assert uploads.scores(network, there) == "0.293 / 0.000"
 
 
 def test_table_has_a_line_a_kind_and_a_column_a_network(uploads):

@@ -39,7 +39,7 @@ def test_every_kind_of_step_and_every_option_of_reach_is_an_arm(variants):
         assert steps[1] == 2 * steps[0]
 
 
-@pytest.mark.parametrize("ground", ["rooms", "rods", "paths"])
+@pytest.mark.parametrize("ground", ["rooms", "rods", "paths", "qtips"])
 def test_arms_have_the_parameters_of_the_imexnet_but_for_free_kernels(variants, ground):
     base = parameter_count(build(variants.VARIANTS["imex"].on(ground)))
     for name in variants.TABLE:
@@ -178,3 +178,20 @@ def test_a_training_on_larger_pictures_goes_on_from_the_one_before(variants, tmp
         "--on rods --epochs 1 --seed 0",
         "--on rods --size 96 --epochs 1 --after 1 --seed 0",
     ]
+
+
+def test_qtips_are_scored_clean_noisy_and_attacked(variants, monkeypatch):
+    tasks = importlib.import_module("imexnet.training.tasks")
+    monkeypatch.setattr(tasks, "VALIDATED", 3)
+    monkeypatch.setattr(variants, "ATTACKED", 2)
+    network = build(variants.VARIANTS["midpoint"].on("qtips")).eval()
+    drawn = [variants.qtips.qtip(tasks.VALIDATION_STREAM, index)[1].max() for index in range(3)]
+    network.heads["qtips"].bias.data[drawn[0]] = 9  # all is the class of the first
+    found = variants.of_qtips(network)
+    assert set(found) == set(variants.GROUNDS["qtips"].per_picture)
+    assert {name: len(values) for name, values in found.items()} == {
+        "right": 3, "right_0.05": 3, "right_0.1": 3, "right_pgd": 2,
+    }  # fmt: skip
+    expected = [float(kind == drawn[0]) for kind in drawn]
+    assert found["right"] == found["right_0.05"] == found["right_0.1"] == expected
+    assert found["right_pgd"] == expected[:2] and 0 < sum(expected) < 3

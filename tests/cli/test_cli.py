@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from imexnet.cli.main import app, main
 from imexnet.data import qtips
-from imexnet.inference import to_input
+from imexnet.inference import predict, to_input
 from imexnet.io.camera import KINECT_FOCAL_LENGTH
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
@@ -28,11 +28,6 @@ from imexnet.stability.growth import perturbation_growth
 pytestmark = pytest.mark.skipif(
     not (WEIGHTS / "indoor-imexnet.safetensors").exists(), reason="weights are not there"
 )
-
-
-def imexnet(*words: str | Path) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "imexnet", *map(str, words)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
 
 
 @pytest.fixture
@@ -86,9 +81,9 @@ def test_help_of_every_command():
         assert "Usage:" in done.stdout
 
 
-def test_predict_depth_writes_pictures_and_raw_values(photo, tmp_path):
+def test_predict_depth_writes_pictures_and_raw_values(photo, here, tmp_path):
     out = tmp_path / "out"
-    assert imexnet("predict", photo, "--task", "depth", "--out", out).returncode == 0
+    assert here("predict", photo, "--task", "depth", "--out", out)[0] == 0
     names = {p.name for p in out.iterdir()}
     assert names == {
         f"room-{model}-depth{end}"
@@ -117,7 +112,12 @@ def test_predict_scales_depth_by_the_focal_length_and_says_so(tele, here, tmp_pa
     found = {}
     for photo, more, said in (
         (tele[1], (), ""),
-        (tele[0], (), "Focal length from the photo: 56 mm (35 mm equivalent), depths × 2.00.\n"),
+        (
+            tele[0],
+            (),
+            "Focal length from the photo: 56 mm (35 mm equivalent), shown at 71 % of the usual "
+            "size, depths × 1.41.\n",
+        ),
         (tele[0], ("--focal-length", "14"), "Focal length as given: 14 mm"),
     ):
         (tmp_path / f"{photo.stem}-resnet-depth.png").unlink(missing_ok=True)
@@ -129,7 +129,10 @@ def test_predict_scales_depth_by_the_focal_length_and_says_so(tele, here, tmp_pa
         with Image.open(f"{stem}-mm.png") as image:
             assert np.abs(np.asarray(image) / 1000 - found[said]).max() < 0.001
     plain, own, given = found.values()
-    np.testing.assert_allclose(own, plain * (56 / KINECT_FOCAL_LENGTH), rtol=1e-5)
+    with Image.open(tele[1]) as picture:
+        longer = predict(picture, load_pretrained("indoor-resnet"), "depth", 56).metres
+    np.testing.assert_allclose(own, longer, rtol=1e-5)
+    assert (own / plain).mean() > 1.1
     np.testing.assert_allclose(given, plain * (14 / KINECT_FOCAL_LENGTH), rtol=1e-5)
     status, _, told = here(
         "predict", tele[0], "--task", "segmentation", "--model", "resnet", "--out", tmp_path
@@ -146,9 +149,27 @@ def test_every_command_about_a_network_knows_the_trunks(photo, here, tmp_path, c
     }[command]
     status, _, told = here(*words, "--task", "depth", "--trunk", "unet")
     assert status == 2 and "--trunk must be one of plain, backbone, got 'unet'" in told
-    if command == "stability":
-        status, out, _ = here(*words, "--task", "depth", "--trunk", "backbone")
-        assert status == 0 and len(json.loads(out)["imexnet"]["bound"]) == 5
+
+
+@pytest.mark.slow
+def test_stability_of_the_backbone_has_a_bound_for_each_of_its_steps(photo, here):
+    words = ("stability", photo, "--severity", "0.1", "--json", "--task", "depth")
+    status, out, _ = here(*words, "--trunk", "backbone")
+    assert status == 0 and len(json.loads(out)["imexnet"]["bound"]) == 5
+
+
+def test_stability_takes_the_networks_of_a_trunk(photo, here, monkeypatch):
+    asked = []
+
+    def step_bounds(network, x):
+        asked.append(network.config)
+        return []
+
+    monkeypatch.setattr("imexnet.stability.bounds.step_bounds", step_bounds)
+    words = ("stability", photo, "--severity", "0.1", "--json", "--task", "depth")
+    status, out, _ = here(*words, "--trunk", "backbone")
+    assert asked == [MODELS[f"indoor-backbone-{kind}"] for kind in ("resnet", "imexnet")]
+    assert status == 0 and len(json.loads(out)["imexnet"]["growth"]) == 5
 
 
 def test_weights_of_another_size_of_pictures_are_of_the_same_kind(photo, here, tmp_path):
@@ -173,15 +194,14 @@ def test_metres_of_field_of_view_and_hide_are_those_of_the_camera(tele, here, tm
         for told in (seen, hidden):
             length = KINECT_FOCAL_LENGTH if not found else 56
             assert told["focal_length_35mm"] == pytest.approx(length)
-            assert told["depth_scale"] == pytest.approx(length / KINECT_FOCAL_LENGTH)
+            assert told["depth_scale"] == pytest.approx((length / KINECT_FOCAL_LENGTH) ** 0.5)
+            assert told["shown"] == pytest.approx(1 / told["depth_scale"])
         found[out] = s, seen, hidden
-    (s, seen, hidden), *others = found.values()
-    scale = 56 / KINECT_FOCAL_LENGTH
-    for longer, also, metres in others:
-        np.testing.assert_allclose(longer, scale * s, rtol=1e-5)
-        assert also["rms_radius"] == seen["rms_radius"]
-        for name in ("before", "after", "largest_change"):
-            assert metres[name] == pytest.approx(scale * hidden[name], rel=1e-5)
+    (s, seen, hidden), (longer, *told), (again, *also) = found.values()
+    np.testing.assert_array_equal(longer, again)
+    assert told == also
+    assert longer.shape != s.shape and told[0]["rms_radius"] != seen["rms_radius"]
+    assert told[1]["before"] > hidden["before"]
     assert "depth_scale" in here("field-of-view", tele[0], *at[:-1], "--out", tmp_path / "said")[1]
 
 
@@ -196,23 +216,23 @@ def test_focal_lengths_of_no_camera_get_one_line(photo, complaint, tmp_path, com
     assert not (tmp_path / "out").exists()
 
 
-def test_predict_segmentation_of_one_model(photo, tmp_path):
+def test_predict_segmentation_of_one_model(photo, here, tmp_path):
     out = tmp_path / "out"
-    done = imexnet("predict", photo, "--task", "segmentation", "--model", "imexnet", "--out", out)
-    assert done.returncode == 0
+    words = ("predict", photo, "--task", "segmentation", "--model", "imexnet", "--out", out)
+    assert here(*words)[0] == 0
     classes = np.load(out / "room-imexnet-segmentation.npy")
     assert (classes.shape, classes.dtype) == ((60, 90), np.uint8)
     assert 1 <= classes.min() <= classes.max() <= 13
     assert len(list(out.iterdir())) == 2
 
 
-def test_field_of_view_prints_one_json_object(photo, tmp_path):
-    done = imexnet(
+def test_field_of_view_prints_one_json_object(photo, here, tmp_path):
+    status, out, told = here(
         "field-of-view", photo, "--task", "depth", "--model", "both", "--x", "89", "--y", "0",
         "--out", tmp_path, "--json",
     )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    result = json.loads(done.stdout)
+    assert (status, told) == (0, "")
+    result = json.loads(out)
     assert set(result) == {"resnet", "imexnet"}
     names = {"area50", "area95", "area99", "rms_radius", "outside_window"}
     assert all(names <= set(measures) for measures in result.values())
@@ -365,9 +385,9 @@ def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
     assert "of one shape" in told
 
 
-def test_stability_prints_growth_and_change(photo, complaint):
+def test_stability_prints_growth_and_change(photo, here, complaint):
     words = ("stability", photo, "--task", "depth", "--noise", "gaussian", "--severity", "0.1")
-    result = json.loads(imexnet(*words, "--json").stdout)
+    result = json.loads(here(*words, "--json")[1])
     assert set(result) == {"resnet", "imexnet"}
     for answered in result.values():
         assert set(answered) == {
@@ -415,19 +435,16 @@ def test_bounded_networks_are_picked_and_missing_ones_named(photo, here, tmp_pat
     assert status == 2 and "no network of the kind qtips-imexnet\n" in told
 
 
-def test_evaluate_qtips_on_a_folder(tmp_path):
+def test_evaluate_qtips_on_a_folder(here, tmp_path):
     for part in ("images", "labels"):
         (tmp_path / part).mkdir()
     for index in range(3):
         picture, label = qtips.qtip(7, index)
         Image.fromarray(picture).save(tmp_path / "images" / f"{index}.png")
         Image.fromarray(label).save(tmp_path / "labels" / f"{index}.png")
-    done = imexnet("evaluate", "qtips", "--model", "imexnet", "--data", tmp_path, "--json")
-    fresh = imexnet(
-        "evaluate", "qtips", "--model", "imexnet", "--images", "3", "--seed", "7", "--json"
-    )
-    result = json.loads(done.stdout)
-    assert result == json.loads(fresh.stdout)
+    words = ("evaluate", "qtips", "--model", "imexnet", "--json")
+    result = json.loads(here(*words, "--data", tmp_path)[1])
+    assert result == json.loads(here(*words, "--images", "3", "--seed", "7")[1])
     assert set(result) == {
         "model", "parameters", "images", "mean_iou", "iou", "pixel_accuracy", "object_accuracy",
     }  # fmt: skip
@@ -450,7 +467,8 @@ def test_bad_input_gives_one_line(photo, tmp_path, complaint):
     assert "no images" in complaint("evaluate", "qtips", "--model", "resnet", "--data", tmp_path)
     assert "index.csv" in complaint("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
     assert "nosuch" in complaint("nosuch")
-    alone = imexnet("nosuch")  # a process of its own, as a user starts it
+    command = [sys.executable, "-m", "imexnet", "nosuch"]  # as a user starts it
+    alone = subprocess.run(command, capture_output=True, text=True)
     assert (alone.returncode, alone.stdout, alone.stderr.count("\n")) == (2, "", 1)
     assert "--model" in complaint("evaluate", "qtips")
     assert not (tmp_path / "out").exists()

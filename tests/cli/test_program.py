@@ -1,6 +1,7 @@
 """How programs end and print: exit statuses, Ctrl-C, readers who go, consoles without a σ."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -150,7 +151,7 @@ def test_interrupted_page_ends_with_130_and_takes_its_files_away(tmp_path):
     assert "Traceback" not in (tmp_path / "log").read_text()
 
 
-@pytest.mark.training
+@pytest.mark.slow
 def test_interrupted_benchmark_ends_with_130(tmp_path, write_rooms):
     folder = write_rooms([made_room("train" if seed < 16 else "val", seed) for seed in range(17)])
     state = tmp_path / "imex-0.training.safetensors"
@@ -184,21 +185,41 @@ def test_output_that_finds_no_room_is_told():
     assert done.stderr == "imexnet: stdout: No space left on device\n"
 
 
+SEVERAL = """
+import runpy, sys
+from imexnet.cli.main import main
+
+sys.path.insert(0, "benchmarks")
+for command in {commands}:
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="strict")  # as it is in a process of its own
+    sys.argv = command.split()
+    try:
+        if sys.argv[0] == "imexnet":
+            main()
+        else:
+            runpy.run_path(sys.argv[0], run_name="__main__")
+        status = 0
+    except SystemExit as end:
+        status = end.code or 0
+    print("status", status)
+"""
+
+
 @pytest.mark.parametrize("console", CONSOLES, ids=("ascii", "cp1252", "C"))
 def test_no_output_fails_for_want_of_a_character(console):
-    environment = {**os.environ, **console}
-    words = ("robustness", "--task", "qtips", "--images", "2", "--severities", "0.01")
-    table = python("-m", "imexnet", *words, env=environment)
-    assert (table.returncode, table.stderr) == (0, "")
-    assert table.stdout.count("\n") == 2
-    assert "\\u03c3 on the [0, 1] image" in table.stdout
-    for words in (("stability", "--help"), ("robustness", "--help"), ("serve", "--help")):
-        shown = python("-m", "imexnet", *words, env=environment)
-        assert (shown.returncode, shown.stderr) == (0, "")
-    bad = python(
-        "-m", "imexnet", "predict", "σ‖.jpg", "--task", "depth", "--out", "o", env=environment
-    )
-    assert (bad.returncode, bad.stderr.count("\n")) == (2, 1)
-    script = python("benchmarks/compare_runs.py", env=environment)
-    assert (script.returncode, script.stderr) == (0, "")
-    assert "mean_iou" in script.stdout
+    commands = [
+        "imexnet robustness --task qtips --images 2 --severities 0.01",
+        "imexnet stability --help", "imexnet robustness --help", "imexnet serve --help",
+        "imexnet predict \u03c3\u2016.jpg --task depth --out o", "benchmarks/compare_runs.py",
+    ]  # fmt: skip
+    program = SEVERAL.format(commands=ascii(commands))
+    done = python("-c", program, env={**os.environ, **console})
+    assert done.returncode == 0, done.stderr
+    *shown, last = re.split(r"status (\d+)\n", done.stdout)
+    assert (shown[1::2], last) == (["0", "0", "0", "0", "2", "0"], "")
+    table, *helps, bad, script = shown[::2]
+    assert table.count("\n") == 2 and "\\u03c3 on the [0, 1] image" in table
+    assert all("Usage:" in text for text in helps)
+    assert (bad, done.stderr.count("\n")) == ("", 1)
+    assert "mean_iou" in script

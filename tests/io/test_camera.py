@@ -48,16 +48,24 @@ def test_focal_lengths_are_compared_by_the_diagonal(size):
         (camera_of(photo(size, 24), 52, 90), "given"),
     ):
         assert camera.source == source
-        assert camera.depth_scale == pytest.approx(52 / 28.0615, rel=1e-5)
+        assert camera.depth_scale / camera.shown == pytest.approx(52 / 28.0615, rel=1e-5)
         longer = max(size) / math.hypot(*size) * math.hypot(36, 24)
         assert camera.angle == pytest.approx(math.degrees(2 * math.atan(longer / 2 / 52)))
 
 
 def test_the_middle_of_a_photo_is_a_photo_through_a_longer_lens():
-    """The half of either side: pixels per radian stay, the diagonal halves, depths double."""
+    """The half of either side: pixels per radian stay, the diagonal halves, depths double.
+
+    Half of that doubling, as a factor, is in the picture, which is shown smaller.
+    """
     whole = camera_of(photo(LANDSCAPE, 28))
     middle = camera_of(photo((320, 240), 56))
-    assert middle.depth_scale == pytest.approx(2 * whole.depth_scale)
+    doubled = 2 * whole.depth_scale / whole.shown
+    assert middle.depth_scale / middle.shown == pytest.approx(doubled)
+    assert middle.depth_scale * middle.shown == pytest.approx(1)
+    assert 0.7 < middle.shown < 0.71 and 0.99 < whole.shown <= 1
+    wide = camera_of(photo(LANDSCAPE, 14))
+    assert wide.shown == 1 and wide.depth_scale == pytest.approx(0.49890, rel=1e-4)
     half = math.tan(math.radians(whole.angle) / 2) / 2
     assert math.tan(math.radians(middle.angle) / 2) == pytest.approx(half)
 
@@ -70,7 +78,8 @@ def test_the_angle_that_is_set_is_that_of_the_camera(angle, size):
         assert camera.source == "set" and camera.angle == pytest.approx(angle)
         pixels = max(size) / 2 / math.tan(math.radians(angle) / 2)
         of_the_kinect = 518.858 / 800 * math.hypot(*size)
-        assert camera.depth_scale == pytest.approx(pixels / of_the_kinect, rel=1e-5)
+        scale = camera.depth_scale / camera.shown
+        assert scale == pytest.approx(pixels / of_the_kinect, rel=1e-5)
 
 
 def test_exif_decides_for_photos_however_they_are_stored():
@@ -95,11 +104,13 @@ def test_exif_decides_for_photos_however_they_are_stored():
         ),
         (
             camera_of(photo(focal_length=52)),
-            "Focal length from the photo: 52 mm (35 mm equivalent), depths × 1.85.",
+            "Focal length from the photo: 52 mm (35 mm equivalent), shown at 73 % of the usual "
+            "size, depths × 1.36.",
         ),
         (
             camera_of(photo(), 1234.56),
-            "Focal length as given: 1234.6 mm (35 mm equivalent), depths × 43.99.",
+            "Focal length as given: 1234.6 mm (35 mm equivalent), shown at 15 % of the usual "
+            "size, depths × 6.63.",
         ),
         (camera_of(photo(), angle=90), "Field of view as set: 90° across, depths × 0.62."),
     ],

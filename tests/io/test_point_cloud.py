@@ -71,3 +71,15 @@ def test_file_holds_the_points_and_the_photo():
     assert (normals[:, 2] > 0).all()  # all faces look at the camera
     with_photo = room.visual.material.emissiveTexture
     assert np.asarray(with_photo.convert("RGB"))[0, 0] == pytest.approx([200, 100, 50], abs=2)
+
+
+def test_points_as_a_file_have_the_photos_colours_and_the_axes_of_the_mesh():
+    photo = np.zeros((6, 8, 3), np.uint8)
+    photo[:, 4:] = 200, 100, 50
+    cloud = trimesh.load(
+        io.BytesIO(point_cloud.ply(photo, np.full((3, 4), 2.0), 90)), file_type="ply"
+    )
+    places = point_cloud.points(np.full((3, 4), 2.0), 90).reshape(-1, 3) * (1, -1, -1)
+    np.testing.assert_allclose(cloud.vertices, places, atol=1e-6)
+    assert cloud.colors[0, :3].tolist() == [0, 0, 0]
+    assert cloud.colors[3, :3].tolist() == [200, 100, 50]

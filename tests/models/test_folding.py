@@ -71,7 +71,7 @@ KINDS = [
 
 @pytest.mark.parametrize(("step", "changes"), KINDS)
 @pytest.mark.parametrize("trunk", TRUNKS)
-@pytest.mark.parametrize("size", [(24, 32), (32, 24), (17, 21)])
+@pytest.mark.parametrize("size", [(24, 32), (17, 21)])
 def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, trunk, size):
     network = lived_in(step, trunk, **changes)
     folded = fold(network)

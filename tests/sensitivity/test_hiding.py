@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from imexnet.data import qtips
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
@@ -52,6 +53,7 @@ def test_boxes_hold_both_corners():
 
 
 def test_a_hidden_part_changes_metres_and_nothing_beyond_the_window():
+    torch.manual_seed(0)
     networks = {kind: build(MODELS[f"indoor-{kind}"]).eval() for kind in ("resnet", "imexnet")}
     for network in networks.values():
         network.heads["depth"].weight.data.normal_(std=0.1)  # pyright: ignore

@@ -36,6 +36,8 @@ from imexnet.training.tasks import DrawnTask, IndoorTask
 
 ROOT = Path(__file__).parents[2]
 QTIPS = ("train", "qtips", "--model", "imexnet", "--images", "64", "--epochs", "3")
+SMALL_QTIPS = replace(MODELS["qtips-imexnet"], stages=(Stage(4, 4, 1),))
+SMALL_INDOOR = replace(MODELS["indoor-imexnet"], stages=(Stage(4, 4, 2),))
 ENVIRONMENT = {**os.environ, "OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true"}
 
 
@@ -389,7 +391,7 @@ def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
         torch.rand(len(files))  # whatever was drawn before
         files.append(tmp_path / f"{name}.safetensors")
         config = recipe("qtips-imexnet", seed=seed, epochs=1, images=32)
-        assert fit(config, files[-1]) == {"mean_iou": 0.25}
+        assert fit(config, files[-1], architecture=SMALL_QTIPS) == {"mean_iou": 0.25}
         card, _ = read(files[-1])
         assert card.metrics == {"mean_iou": 0.25}
         assert card.training["seed"] == seed and "--model imexnet" in card.training["command"]
@@ -402,20 +404,20 @@ def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write
     splits = ["train"] * 4 + ["val"] + ["test"] * 2
     folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
     config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
-    metrics = fit(config, tmp_path / "net.safetensors", folder)
+    metrics = fit(config, tmp_path / "net.safetensors", folder, architecture=SMALL_INDOOR)
     assert metrics is not None and metrics["images"] == 1
     assert all(math.isfinite(value) for value in metrics["depth"].values())
     header = json.dumps(read_tensors(tmp_path / "net.safetensors")[0])
     assert str(tmp_path) not in header  # no folder of this machine
     torch.manual_seed(config.seed)
-    fresh = build(MODELS["indoor-imexnet"]).state_dict()
+    fresh = build(SMALL_INDOOR).state_dict()
     trained = load(tmp_path / "net.safetensors", "cpu").state_dict()
     assert all(value.isfinite().all() for value in trained.values())
     assert not any(torch.equal(fresh[name], value) for name, value in trained.items())
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("kind", ["resnet", "imexnet"])
+@pytest.mark.parametrize("kind", [pytest.param("resnet", marks=pytest.mark.slow), "imexnet"])
 def test_the_backbone_is_trained_and_evaluated_from_the_command_line(
     kind, tmp_path, write_rooms, capsys, monkeypatch
 ):
@@ -495,7 +497,7 @@ def test_a_bounded_network_is_trained_resumed_and_amplifies_nothing(step, tmp_pa
 @pytest.mark.training
 def test_another_architecture(tmp_path, write_rooms):
     folder = write_rooms([made_room(s, i) for i, s in enumerate(["train", "train", "val"])])
-    wanted = replace(MODELS["indoor-imexnet"], stencil_size=5, boundary="mirrored")
+    wanted = replace(SMALL_INDOOR, stencil_size=5, boundary="mirrored")
     config = replace(recipe("indoor-imexnet", epochs=1), batch=2)
     fit(config, tmp_path / "net.safetensors", folder, architecture=wanted)
     card, tensors = read(tmp_path / "net.safetensors")
@@ -514,7 +516,7 @@ def test_another_architecture(tmp_path, write_rooms):
 @pytest.mark.training
 def test_an_unfinished_run_from_before_newer_options_is_resumed(tmp_path, monkeypatch):
     """Its header lacks them; a size, a tuple here, is a list there."""
-    small = replace(MODELS["qtips-imexnet"], stages=(Stage(4, 4, 1),))
+    small = SMALL_QTIPS
     config = replace(recipe("qtips-imexnet", epochs=2, images=32), size=(64, 64))
     out, unfinished = tmp_path / "net.safetensors", tmp_path / "net.training.safetensors"
     monkeypatch.setattr(DrawnTask, "validate", lambda *_: {})
@@ -562,7 +564,9 @@ def test_rendered_rooms_are_seen_besides_the_photos(tmp_path, write_rooms):
         patch.setattr(
             IndoorTask, "batch", lambda s, e, i: seen.extend(i.tolist()) or batch(s, e, i)
         )
-        metrics = fit(config, tmp_path / "net.safetensors", nyu, rendered=made)
+        small = replace(SMALL_INDOOR, step="explicit")
+        out = tmp_path / "net.safetensors"
+        metrics = fit(config, out, nyu, rendered=made, architecture=small)
     assert sorted(seen) == list(range(7)) and metrics is not None and metrics["images"] == 1
     command = read(tmp_path / "net.safetensors")[0].training["command"]
     assert "--data NYU --rendered KITCHENS" in command and str(tmp_path) not in command
@@ -608,13 +612,14 @@ def killed(tmp_path_factory):
 
 
 @pytest.mark.training
-def test_an_unfinished_run_is_not_overwritten(killed):
+def test_an_unfinished_run_is_not_overwritten(killed, capsys):
     state = killed.with_name("net.training.safetensors")
     before = state.read_bytes()
-    answer = run("imexnet", *QTIPS, "--out", str(killed))
-    assert answer.returncode == 2 and answer.stdout == ""
-    assert answer.stderr.count("\n") == 1
-    assert "net.training.safetensors is an unfinished run: use --resume" in answer.stderr
+    with pytest.raises(SystemExit) as end:
+        command_line([*QTIPS, "--out", str(killed)])
+    printed, told = capsys.readouterr()
+    assert (end.value.code, printed, told.count("\n")) == (2, "", 1)
+    assert "net.training.safetensors is an unfinished run: use --resume" in told
     other = recipe("qtips-imexnet", seed=1, epochs=3, images=64)
     with pytest.raises(ValueError, match="belongs to another recipe"):
         fit(other, killed, resume=True)
@@ -628,21 +633,21 @@ def test_an_unfinished_run_is_not_overwritten(killed):
 
 
 @pytest.mark.training
-def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path):
+def test_a_resumed_run_ends_at_the_same_bits(killed, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(tasks, "VALIDATED", 8)
     whole, out = tmp_path / killed.name, tmp_path / "resumed" / killed.name
     shutil.copytree(killed.parent, out.parent)
-    resumed = run("imexnet", *QTIPS, "--out", str(out), "--resume")
-    assert resumed.returncode == 0, resumed.stderr
-    assert "epoch 1/3" not in resumed.stderr and "epoch 2/3" in resumed.stderr
-    uninterrupted = run("imexnet", *QTIPS, "--out", str(whole))
-    assert uninterrupted.returncode == 0, uninterrupted.stderr
+    command_line([*QTIPS, "--out", str(out), "--resume"])
+    resumed, told = capsys.readouterr()
+    assert "epoch 1/3" not in told and "epoch 2/3" in told
+    command_line([*QTIPS, "--out", str(whole)])
     assert tensors_equal(out, whole)
-    assert json.loads(resumed.stdout) == json.loads(uninterrupted.stdout)
+    assert json.loads(resumed) == json.loads(capsys.readouterr().out)
     assert read(out)[0] == read(whole)[0]
     assert not out.with_name("net.training.safetensors").exists()
 
 
-@pytest.mark.training
+@pytest.mark.slow
 def test_two_processes_share_each_batch(tmp_path):
     """`accelerate launch` trains as two processes of torchrun do, and only the first reports."""
     launchers = {

@@ -1,6 +1,7 @@
 """For everybody: names, contrast, the keyboard alone, small screens, still pictures."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -29,9 +30,16 @@ def findings(page: Page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding_of_axe(browser, url, theme):
-    page = visit(browser, f"{url}/?__theme={theme}")
+@pytest.fixture(scope="module", params=["light", "dark"])
+def still(browser: Browser, url: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The page in both themes for somebody who asks for less motion."""
+    page = visit(browser, f"{url}/?__theme={request.param}", reduced_motion="reduce")
+    yield page
+    page.close()
+
+
+def test_no_serious_finding_of_axe(still):
+    page = still
     for name in ("settings", "against-truth", "downloads", "several"):
         page.locator(f"#{name} > button").click()
     expect(page.locator("#scores table")).to_be_visible()
@@ -41,12 +49,11 @@ def test_no_serious_finding_of_axe(browser, url, theme):
     assert findings(page) == []
     page.evaluate("document.querySelector('#build').insertAdjacentHTML('afterend', '<button/>')")
     assert len(findings(page)) == 1  # axe sees a button without a name
-    page.close()
+    page.evaluate("document.querySelector('#build + button').remove()")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_no_serious_finding_of_axe_in_the_laboratory(browser, url, theme):
-    page = visit(browser, f"{url}/?__theme={theme}", reduced_motion="reduce")
+def test_no_serious_finding_of_axe_in_the_laboratory(still):
+    page = still
     for name, sign in (
         ("Receptive field", "Sensitivity after each step"),
         ("Stability", "Perturbation"),
@@ -57,7 +64,11 @@ def test_no_serious_finding_of_axe_in_the_laboratory(browser, url, theme):
             page.get_by_text(re.compile(sign, re.I)).locator("visible=true").first
         ).to_be_visible()
         assert findings(page) == [], name
-    page.close()
+
+
+def test_reduced_motion_is_respected(still):
+    seconds = still.locator("#upload").evaluate("e => getComputedStyle(e).transitionDuration")
+    assert seconds in ("0s", "0.00001s", "1e-05s")
 
 
 def test_a_photo_and_a_pixel_by_the_keyboard_alone(browser, url):
@@ -106,11 +117,4 @@ def test_small_screens(browser, url, width, height):
     assert tops["resnet"] == tops["imexnet"] < tops["spot-resnet"] == tops["spot-imexnet"]
     if width < 640:
         assert tops["photo"] < tops["resnet"] and tops["invitation"] < tops["kitchen"]
-    page.close()
-
-
-def test_reduced_motion_is_respected(browser, url):
-    page = visit(browser, url, reduced_motion="reduce")
-    seconds = page.locator("#upload").evaluate("e => getComputedStyle(e).transitionDuration")
-    assert seconds in ("0s", "0.00001s", "1e-05s")
     page.close()

@@ -19,25 +19,58 @@ pytestmark = IN_BROWSER
 LINK = "task=segmentation&example=kitchen-0004&x=320&y=200&x2=220&y2=300&about=furniture"
 
 
+def visit(browser: Browser, address: str) -> Page:
+    """Opens the page with a query and waits for its field of view."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(address)
+    expect(page.locator("#measures")).to_contain_text("RMS radius", timeout=60_000)
+    return page
+
+
 @pytest.fixture
 def open_page(browser: Browser, url: str) -> Iterator:
-    """Opens the page with a query and waits for its field of view."""
     opened: list[Page] = []
 
-    def visit(query: str) -> Page:
-        page = browser.new_page(viewport={"width": 1440, "height": 900})
-        opened.append(page)
-        page.goto(f"{url}/?{query}")
-        expect(page.locator("#measures")).to_contain_text("RMS radius", timeout=60_000)
-        return page
+    def visit_and_close(query: str) -> Page:
+        opened.append(visit(browser, f"{url}/?{query}"))
+        return opened[-1]
 
-    yield visit
+    yield visit_and_close
     for page in opened:
         page.close()
 
 
 def query(page: Page) -> dict[str, str]:
     return {name: values[0] for name, values in parse_qs(urlsplit(page.url).query).items()}
+
+
+def test_own_photo_has_a_link_when_its_visitor_asks_for_one(open_page, browser, url, tmp_path):
+    page = open_page("")
+    share, measures = page.locator("#share"), page.locator("#measures")
+    expect(share).not_to_be_visible()  # an example has a link without
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8).repeat(9, 0)
+    Image.fromarray(pixels.repeat(9, 1)).save(tmp_path / "own.png")
+    page.locator("#photo input[type=file]").first.set_input_files(tmp_path / "own.png")
+    expect(measures).to_contain_text("Answer at column 180, row 135", timeout=60_000)
+    assert "photo" not in query(page)
+    page.locator("#column input").fill("33")
+    page.locator("#look").click()
+    expect(measures).to_contain_text("Answer at column 33, row 135", timeout=60_000)
+    said = measures.locator("td").nth(1).inner_text()
+    share.click()
+    link = page.locator("#shared-link a")
+    expect(link).to_be_visible(timeout=30_000)
+    address = (link.get_attribute("href") or "")[1:]
+    other = open_page(address)
+    expect(other.locator("#measures")).to_contain_text("column 33, row 135", timeout=60_000)
+    assert other.locator("#measures td").nth(1).inner_text() == said
+    assert query(other)["photo"] in address
+    expired = browser.new_page()
+    expired.goto(f"{url}/?task=depth&photo=no-such-photo&x=1&y=1")
+    toast = expired.locator("[data-testid=toast-body]").first
+    expect(toast).to_contain_text("it is kept for an hour", timeout=60_000)
+    expect(expired.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expired.close()
 
 
 def test_link_restores_the_view_and_the_address_follows_it(open_page):
@@ -61,8 +94,14 @@ def test_link_restores_the_view_and_the_address_follows_it(open_page):
     assert parse_qs(link.removeprefix("?")) == parse_qs(urlsplit(page.url).query)
 
 
-def test_arrow_keys_move_the_pixel_by_a_cell_of_the_input(open_page):
-    page = open_page("task=depth&example=kitchen-0004&x=320&y=240&__theme=dark")
+@pytest.fixture(scope="module")
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    opened = visit(browser, f"{url}/?task=depth&example=kitchen-0004&x=320&y=240&__theme=dark")
+    yield opened
+    opened.close()
+
+
+def test_arrow_keys_move_the_pixel_by_a_cell_of_the_input(page):
     expect(page.locator("#measures")).to_contain_text("column 320, row 240", timeout=30_000)
     page.locator("#spot-imexnet img").click(position={"x": 60, "y": 90})
     expect(page.locator("#measures")).not_to_contain_text("column 320", timeout=30_000)
@@ -150,8 +189,7 @@ def test_programs_may_leave_the_settings_out(url, photo):
     assert "column 10, row 20" in visitor.ask("field_of_view", sent, "depth", 10, 20)[2]
 
 
-def test_figure_and_data_are_files(open_page):
-    page = open_page("task=qtips&example=qtip-0&x=256&y=256")
+def test_figure_and_data_are_files(page):
     page.locator("#save-view").click()
     for kind in ("png", "svg", "pdf", "npz"):
         expect(page.locator("#saved-view")).to_contain_text(f".{kind}", timeout=60_000)

@@ -475,7 +475,7 @@ def test_every_answer_has_the_headers(client):
         assert "connect-src 'self'" in policy and "frame-ancestors 'self' https://" in policy
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "same-origin"
-        assert "camera=(self)" in answer.headers["permissions-policy"]
+        assert "camera=()" in answer.headers["permissions-policy"]
         assert "x-frame-options" not in answer.headers  # a Space shows the page in a frame
     stored = client.get("/gradio_api/file=/tmp/x.svg").headers["content-security-policy"]
     assert stored.startswith("default-src 'none'") and "sandbox" in stored

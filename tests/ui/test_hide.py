@@ -79,3 +79,23 @@ def test_a_hidden_marker_changes_the_imexnet_alone(page):
     expect(words).to_contain_text("ResNet at the point", timeout=30_000)
     expect(words).not_to_contain_text("ResNet at the point: still")
     page.close()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the browser driver's packages
+def test_what_was_hidden_is_asked_at_another_point_and_leaves_with_its_photo(page):
+    stroke(page, (0.62, 0.15), (0.7, 0.2))
+    words, change = page.locator("#hidden-words"), page.locator("#change-imexnet img")
+    expect(words).to_contain_text("ResNet at the point: still", timeout=30_000)
+    page.locator("#row input").fill("90")  # in the middle of what is hidden
+    page.locator("#column input").fill("338")
+    page.locator("#look").click()
+    expect(words).to_contain_text("ResNet at the point: ", timeout=30_000)
+    expect(words).not_to_contain_text("ResNet at the point: still", timeout=30_000)
+    page.locator("#qtip button.gallery-item").nth(2).click()
+    expect(words).not_to_contain_text("at the point", timeout=30_000)
+    expect(change).not_to_be_visible()
+    expect(page.locator("#card")).not_to_be_visible()
+    page.locator("#filling label", has_text="noise").click()  # nothing is hidden of this one
+    page.wait_for_timeout(1000)
+    expect(words).not_to_contain_text("at the point")
+    page.close()

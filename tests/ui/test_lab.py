@@ -199,7 +199,8 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
     ],
 )
 def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, setting, start, ended):
-    played = solve.play(0, setting, start, 0, **layer(photo=room, task="depth", number=2))
+    photo = Photo.of(np.asarray(room.picture)[::2, ::2])
+    played = solve.play(0, setting, start, 0, **layer(photo=photo, task="depth", number=2))
     path, last, words = played[solve.pattern], played[solve.last], played[solve.rest]
     assert path == played[solve.animation]
     with Image.open(path) as film, Image.open(last) as still:
@@ -315,3 +316,28 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
     page.locator("#solve-fresh").click()  # another photo: nothing of the old one stays
     expect(page.locator("#factors")).to_be_empty(timeout=30_000)
     expect(solution).not_to_have_attribute("src", before, timeout=30_000)
+    page.locator("#solve-photo button[aria-label='Remove Image']").click()
+    expect(page.locator("#residual")).to_be_empty(timeout=30_000)
+    expect(page.locator("#stages img")).to_have_count(0)
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(
+    ("tab", "button", "photo", "words"),
+    [
+        ("Receptive field", None, "reach", "growth-words"),
+        ("Stability", None, "stability", "stability-measures"),
+        ("Step size and depth", "stretch", "stability", "stretched-words"),
+    ],
+)
+def test_results_leave_with_their_photo(page: Page, tab, button, photo, words):
+    for name in ("Stability",) * (tab == "Step size and depth") + (tab,):
+        page.get_by_role("tab", name=name, exact=True).click()
+    shown = page.locator(f"#{words} table")
+    page.locator(f"#{photo}-qtip button.gallery-item").first.click()
+    if button:
+        page.locator(f"#{photo}-photo img").wait_for()
+        page.locator(f"#{button}").click()
+    expect(shown).to_be_visible(timeout=90_000)
+    page.locator(f"#{photo}-photo button[aria-label='Remove Image']").click()
+    expect(shown).to_have_count(0, timeout=30_000)

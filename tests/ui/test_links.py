@@ -1,14 +1,17 @@
 """Views: made from a form or a link, written as a link, and refused where they name nothing."""
 
+import time
 from dataclasses import replace
 from urllib.parse import parse_qsl
 
+import numpy as np
 import pytest
 from PIL import Image
 
 from imexnet.io.photos import Photo
 from imexnet.sensitivity.questions import Question
-from imexnet.ui.compare.links import link, name_of, restore
+from imexnet.ui.compare import links
+from imexnet.ui.compare.links import link, restore
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import decoded
@@ -68,12 +71,53 @@ def test_a_form_has_floats_and_empty_numbers():
 
 
 def test_qtips_have_names_and_other_pictures_have_no_link():
-    assert name_of(example(3)) == "qtip-3"
     view = View("qtips", 6, 5)
     query = dict(parse_qsl(link(example(3), view)))
     assert query == {"task": "qtips", "example": "qtip-3", "x": "6", "y": "5"}
     assert restore(query) == (example(3), view)
     assert link(Photo.of(Image.new("RGB", (40, 30))), View("depth", 2, 1)) == ""
+
+
+@pytest.fixture
+def shared(monkeypatch):
+    """Where shared photos are kept, for this test alone."""
+    kept = links.Kept(links.SHARED.most, links.SHARED._size, links.SHARED.seconds)
+    monkeypatch.setattr(links, "SHARED", kept)
+    return kept
+
+
+def test_a_shared_photo_has_a_link_for_an_hour(shared, monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (30, 40, 3), np.uint8)
+    photo = replace(Photo.of(pixels), full_size=(80, 60), focal_length_35mm=50.0)
+    view = View("segmentation", 60, 31, about="wall", other_column=7, other_row=4)
+    assert link(photo, view) == ""  # not before the visitor has asked for one
+    links.share(photo)
+    query = dict(parse_qsl(link(photo, view)))
+    assert "example" not in query and len(query["photo"]) >= 20
+    found = restore(query)
+    assert found is not None and isinstance(found[0], Photo)
+    np.testing.assert_array_equal(np.asarray(found[0].picture), pixels)
+    assert found[0].focal_length_35mm == 50
+    assert found[1] == replace(view, column=30, row=15, other_column=3, other_row=2)
+    assert link(found[0], found[1]) == link(photo, view)  # whoever opens it can pass it on
+    assert restore(query | {"photo": query["photo"][:-1] + "?"}) is None
+    now = time.monotonic()
+    monkeypatch.setattr("imexnet.ui.components.kept.time.monotonic", lambda: now + 3601)
+    assert restore(query) is None and link(photo, view) == "" and not shared.items()
+
+
+def test_shared_photos_are_bounded_in_number_and_in_bytes(shared):
+    for shade in range(links.MOST + 3):
+        links.share(Photo.of(Image.new("RGB", (9, 9), (shade, 0, 0))))
+    assert len(shared.items()) == links.MOST
+    assert link(Photo.of(Image.new("RGB", (9, 9), (2, 0, 0))), View("depth", 2, 1)) == ""
+    assert link(Photo.of(Image.new("RGB", (9, 9), (3, 0, 0))), View("depth", 2, 1)) != ""
+    shared.most = 2000
+    shared._size = lambda kept: len(kept[1])
+    noisy = [np.random.default_rng(n).integers(0, 256, (20, 20, 3), np.uint8) for n in range(3)]
+    for pixels in noisy:
+        links.share(Photo.of(pixels))
+    assert sum(len(png) for _, png in shared.values()) <= 2000
 
 
 @pytest.mark.parametrize(

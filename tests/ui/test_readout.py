@@ -1,6 +1,7 @@
 """What the page tells beside the pictures: values, distances, the room, several photos, history."""
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from conftest import IN_BROWSER
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from PIL import Image
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from imexnet.inference import Depth, predict_input, to_input
 from imexnet.io import point_cloud
@@ -29,12 +30,25 @@ def metres(name: str, path: Path = KITCHEN) -> np.ndarray:
     return answered.metres
 
 
-@pytest.fixture
-def page(browser, url):
+def visit(browser: Browser, url: str) -> Page:
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
     expect(opened.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
     expect(opened.locator("#measures table")).to_be_visible(timeout=60_000)
+    return opened
+
+
+@pytest.fixture(scope="module")
+def page(browser: Browser, url: str) -> Iterator[Page]:
+    """One for all tests that leave the photo, the task and the settings as they are."""
+    opened = visit(browser, url)
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def fresh(browser: Browser, url: str) -> Iterator[Page]:
+    opened = visit(browser, url)
     yield opened
     opened.close()
 
@@ -65,44 +79,44 @@ def test_metres_at_the_pointer_are_those_of_the_networks(page):
     expect(tip).not_to_be_visible()
 
 
-def test_distance_between_two_clicks(page):
+def test_distance_between_two_clicks(fresh):
     a, b = (60, 20), (70, 120)
     for cell in (a, b):
-        over(page, "imexnet", cell, (120, 160))
-        page.mouse.down()
-        page.mouse.up()
-    line = page.locator(".readout")
+        over(fresh, "imexnet", cell, (120, 160))
+        fresh.mouse.down()
+        fresh.mouse.up()
+    line = fresh.locator(".readout")
     expect(line).to_contain_text("Between the last two clicks")
     expect(line).to_contain_text("63°")
     found = re.search(r"Between.*IMEXNet (\d+\.\d\d) m", line.inner_text())
     assert found is not None
     expected = point_cloud.distance(metres("indoor-imexnet"), a, b)
     assert float(found[1]) == pytest.approx(expected, rel=0.03)  # a cell is 1 % of the way
-    page.locator("#task label", has_text="Segmentation").click()
-    expect(page.locator("#legend .chip").first).to_be_visible(timeout=30_000)
-    over(page, "truth", (60, 80), (120, 160))
+    fresh.locator("#task label", has_text="Segmentation").click()
+    expect(fresh.locator("#legend .chip").first).to_be_visible(timeout=30_000)
+    over(fresh, "truth", (60, 80), (120, 160))
     names = set(examples.TASKS["segmentation"].classes)
-    tip = page.locator(".pointer-tip").inner_text()
+    tip = fresh.locator(".pointer-tip").inner_text()
     assert {line.split(" ", 1)[1] for line in tip.splitlines()} <= names
 
 
-def test_another_trunk_and_other_colours_answer_anew(page):
-    page.locator("#settings > button").click()
-    before = {name: page.locator(f"#{name} img").get_attribute("src") for name in ("resnet",)}
-    bar = page.locator("#legend .bar-colours").get_attribute("style")
-    page.locator("#colours input").click()
-    page.get_by_role("option", name="Even steps").click()
-    expect(page.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
-    expect(page.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
-    page.locator("#trunk label", has_text="Backbone").click()
-    expect(page.locator("#measures")).to_contain_text("643 px", timeout=60_000)
+def test_another_trunk_and_other_colours_answer_anew(fresh):
+    fresh.locator("#settings > button").click()
+    before = {name: fresh.locator(f"#{name} img").get_attribute("src") for name in ("resnet",)}
+    bar = fresh.locator("#legend .bar-colours").get_attribute("style")
+    fresh.locator("#colours input").click()
+    fresh.get_by_role("option", name="Even steps").click()
+    expect(fresh.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
+    expect(fresh.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
+    fresh.locator("#trunk label", has_text="Backbone").click()
+    expect(fresh.locator("#measures")).to_contain_text("643 px", timeout=60_000)
 
 
-def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url):
-    page.locator("#qtip .gallery-item").first.click()
-    expect(page.locator("#history")).to_be_visible(timeout=60_000)
-    expect(page.locator("#history .thumbnail-lg")).to_have_count(2)
-    box = page.locator("#history .thumbnail-lg").first.bounding_box()
+def test_history_brings_a_photo_back_and_is_each_visitors_own(fresh, browser, url):
+    fresh.locator("#qtip .gallery-item").first.click()
+    expect(fresh.locator("#history")).to_be_visible(timeout=60_000)
+    expect(fresh.locator("#history .thumbnail-lg")).to_have_count(2)
+    box = fresh.locator("#history .thumbnail-lg").first.bounding_box()
     assert box["height"] == pytest.approx(0.75 * box["width"], abs=2)
     other = browser.new_page()
     other.goto(url)
@@ -112,8 +126,8 @@ def test_history_brings_a_photo_back_and_is_each_visitors_own(page, browser, url
     other.locator("#history .thumbnail-lg").nth(1).click()  # its own first one: a kitchen
     expect(other.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
     other.close()
-    page.locator("#history .thumbnail-lg").nth(1).click()
-    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    fresh.locator("#history .thumbnail-lg").nth(1).click()
+    expect(fresh.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
 
 
 def test_several_photos_in_a_table(page, tmp_path):
@@ -129,16 +143,77 @@ def test_several_photos_in_a_table(page, tmp_path):
     expect(rows.nth(1)).to_contain_text(f"{metres('indoor-resnet').mean():.2f} m")
     expect(rows.nth(3)).to_contain_text("not a picture")
     expect(page.locator("#several-pictures img")).to_have_count(2)
+    page.locator("#several-files").get_by_label("Clear").click()
+    expect(rows).to_have_count(0, timeout=30_000)
 
 
-def test_the_room_turns_and_nothing_is_fetched_elsewhere(page):
-    hosts = set()
-    page.on("request", lambda request: hosts.add(request.url.split("/")[2]))
-    page.get_by_role("tab", name="In 3-D").click()
-    page.locator("#build").click()
-    expect(page.locator("#room canvas")).to_be_visible(timeout=60_000)
-    page.wait_for_timeout(1500)
-    assert {host for host in hosts if not host.startswith("127.0.0.1")} <= {""}
+def test_slider_compares_what_the_visitor_chooses(page, tmp_path):
+    def shown() -> list[str]:
+        sources = [image.get_attribute("src") for image in page.locator("#slider img").all()]
+        return [Path(source or "").name for source in sources]
+
+    def choose(side: str, name: str) -> None:
+        page.locator(f"#side-{side} input").click()
+        page.get_by_role("option", name=name).click()
+
+    page.locator("#kitchen button.gallery-item").nth(1).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    page.get_by_role("tab", name="Slider").click()
+    expect(page.locator("#slider img")).to_have_count(2, timeout=30_000)
+    assert shown() == ["resnet.png", "imexnet.png"]
+    choose("resnet", "Truth")
+    choose("imexnet", "Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("truth.png"))
+    assert shown()[1].endswith(".jpg")
+    Image.new("RGB", (90, 160), "teal").save(tmp_path / "upright.png")
+    page.locator("#photo input[type=file]").first.set_input_files(tmp_path / "upright.png")
+    expect(page.locator("#side-resnet input")).to_have_value("ResNet", timeout=60_000)
+    expect(page.locator("#side-imexnet input")).to_have_value("Photo")
+    expect(page.locator("#slider img").first).to_have_attribute("src", re.compile("resnet.png"))
+    page.locator("#side-resnet input").click()
+    expect(page.get_by_role("option")).to_have_count(3)  # without the truth, which is not known
+    page.keyboard.press("Escape")
+    page.get_by_role("tab", name="Side by side").click()
+    page.locator("#kitchen button.gallery-item").nth(3).click()
+    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+
+
+def test_rooms_of_both_networks_turn_together_with_the_ray_that_was_clicked(page):
+    def seen() -> dict[str, str]:
+        names = ("resnet", "imexnet", "truth")
+        drawn = {name: page.locator(f"#room .{name} canvas") for name in names}
+        return {name: canvas.evaluate("e => e.toDataURL()") for name, canvas in drawn.items()}
+
+    page.get_by_role("tab", name="In 3-D").click()  # built when opened, without a button
+    expect(page.locator("#room .words")).to_contain_text("One camera", timeout=60_000)
+    first = seen()
+    assert len(set(first.values())) == 3
+    canvas = page.locator("#room .resnet canvas")
+    canvas.scroll_into_view_if_needed()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 50, box["y"] + 50)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 110, box["y"] + 60, steps=3)
+    page.mouse.up()
+    turned = seen()
+    assert all(turned[name] != first[name] for name in first)
+    canvas.focus()
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("+")
+    zoomed = seen()
+    assert all(zoomed[name] != turned[name] for name in first)
+    page.locator("#column input").fill("60")  # the ray follows the pixel
+    page.wait_for_timeout(300)
+    assert all(picture != zoomed[name] for name, picture in seen().items())
+    with page.expect_download() as saved:
+        page.locator("#scan").click()
+    assert len(trimesh.load(saved.value.path(), file_type="ply").vertices) == 160 * 120
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(page.locator("#room .words")).to_contain_text("Choose the task Depth", timeout=60_000)
+    expect(page.locator("#room canvas").first).not_to_be_visible()
+    page.locator("#task label", has_text="Depth").click()
+    expect(page.locator("#room .words")).to_contain_text("One camera", timeout=60_000)
 
 
 @pytest.fixture(scope="module")

@@ -254,7 +254,7 @@ def test_photos_are_not_kept_in_memory_when_their_file_has_gone(small, tmp_path)
 
 
 def test_decoded_photos_are_bounded_in_bytes(tmp_path, monkeypatch):
-    monkeypatch.setattr(parts, "PHOTOS_KEPT", 4 * 100 * 100)
+    monkeypatch.setattr(parts._photos, "most", 4 * 100 * 100)
     parts.forget_photos()
     kept = []
     for side in (20, 90, 60, 30, 70, 40, 99, 10):
@@ -267,7 +267,7 @@ def test_decoded_photos_are_bounded_in_bytes(tmp_path, monkeypatch):
     assert kept[1:4] == [[20, 90], [60], [60, 30]]  # the oldest go first
     Image.new("RGB", (101, 100)).save(path)
     assert parts.decoded(str(path)).full_size[0] == 101  # larger than all that may be kept
-    assert not parts._photos
+    assert not parts._photos.values()
 
 
 def test_photos_are_decoded_one_at_a_time_and_once(tmp_path, monkeypatch):
@@ -369,12 +369,12 @@ def test_a_full_gpu_gives_a_smaller_answer_then_one_of_the_processor(
     full = {f"indoor-{kind}": Full(kind, room) for kind in ("resnet", "imexnet")}
 
     def returned(photo, task):
-        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        _, pair, x, _ = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
         with torch.no_grad():
             return [network(x)["depth"].shape[-2:] for network in pair.values()]
 
     def yielded(photo, task):
-        _, pair, x = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
+        _, pair, x, _ = pair_and_input(full, photo, task)  # pyright: ignore[reportArgumentType]
         yield None
         with torch.no_grad():
             yield [network(x)["depth"].shape[-2:] for network in pair.values()]

@@ -260,6 +260,23 @@ def test_layers_grow_on_the_visitors_photo_and_on_the_next_one(page):
     assert height(page, "layers") == before
 
 
+def test_film_leaves_with_its_photo_and_comes_again(page):
+    words, slider = page.locator("#layers .words"), page.locator("#layers input")
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(slider).to_be_enabled(timeout=90_000)
+    said = words.inner_text()
+    page.locator("#photo button[aria-label='Remove Image']").click()
+    expect(slider).to_be_disabled(timeout=30_000)
+    expect(words).to_be_empty()
+    for kind in KINDS:
+        assert page.locator(f"#layers .{kind} canvas").evaluate("e => e.width") == 0
+    page.locator("#qtip button.gallery-item").nth(1).click()
+    expect(page.locator("#measures table")).to_be_visible(timeout=60_000)
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(slider).to_be_enabled(timeout=90_000)
+    expect(words).to_have_text(said)
+
+
 def test_light_spreads_as_h_is_dragged(page):
     words, slider = page.locator("#solve .words"), page.locator("#solve input")
     place = "e => [getComputedStyle(e).backgroundImage.slice(0, 15), e.style.backgroundPosition]"
@@ -298,6 +315,10 @@ def test_laboratory_is_not_empty_when_it_is_reached(page):
 def test_no_serious_finding_of_axe_after_a_guess(browser, url, theme, width):
     page = visit(browser, f"{url}/?__theme={theme}", width, 844, reduced_motion="reduce")
     before = height(page, "guess")
+    page.evaluate("document.querySelector('#guess').scrollIntoView()")
+    for answer in page.locator("#guess .choices [data-kind]").all():  # on one screen with the rod
+        box = answer.bounding_box()
+        assert box is not None and box["y"] + box["height"] <= 844
     page.locator("#guess [data-kind='1']").click()
     assert height(page, "guess") == before
     page.locator("#layers").scroll_into_view_if_needed()

@@ -8,7 +8,6 @@ from typing import Any
 import gradio as gr
 
 from imexnet.io import files
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, with_boundary
 from imexnet.models.spec import ModelSpec
@@ -20,7 +19,7 @@ from imexnet.sensitivity.window import window_width
 from imexnet.ui.compare import links
 from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
-from imexnet.ui.components.inputs import Inputs, pair_and_input
+from imexnet.ui.components.inputs import Inputs, pair_and_input, require_photo
 from imexnet.ui.components.parts import (
     DEVICE,
     LATEST,
@@ -88,6 +87,8 @@ class Explorer:
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
         files = self.event | {"fn": self.files, "outputs": self.saved}
         show.then(**files, **PRIVATE)
+        asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
+        self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 
     def field_of_view(
         self,
@@ -159,6 +160,18 @@ class Explorer:
             self.bar: _heat_bar(view.style),
         }
 
+    def shared(self, photo: Photo | None, **form: Any) -> str:
+        """A link to this view of the visitor's own photo, which is kept for it from now on."""
+        photo = require_photo(photo)
+        with as_user_error():
+            view = View.from_form(**form)
+        links.share(photo)
+        address = escape(links.link(photo, view))
+        return (
+            f'<p class="note"><a href="?{address}">Link to this view of your photo</a>, which this '
+            "server now keeps for an hour. Whoever has the link can see it.</p>"
+        )
+
     def files(self, photo: Photo | None, **form: Any) -> list[str]:
         """The field of view as a figure to print, PNG, SVG and PDF, and its data as .npz."""
         photo, view, fields = self._ask(photo, form)
@@ -178,11 +191,11 @@ class Explorer:
         self, photo: Photo | None, form: dict[str, Any]
     ) -> tuple[Photo, View, dict[str, FieldOfView]]:
         """The photo, the view, and each network's field of view."""
-        photo, pair, x = pair_and_input(self.networks, photo, form["task"], form["trunk"])
+        chosen = (form[name] for name in ("task", "trunk", "angle"))
+        photo, pair, x, camera = pair_and_input(self.networks, photo, *chosen)
         with as_user_error():
             view = View.from_form(**form)
             with DEVICE:
-                camera = camera_of(photo, angle=view.angle)
                 twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
                 return photo, view, questions.ask_all(twins, photo, x, view.question, camera)
 
@@ -218,7 +231,12 @@ class Explorer:
                 self.measures = gr.HTML(label="measures", elem_id="measures")
             with gr.Column(min_width=320):
                 self.decay = gr.Plot(label="decay", show_label=False, format="png", elem_id="decay")
-        self.save = gr.Button("Save figure and data", size="sm", elem_id="save-view")
+        with gr.Row():
+            self.save = gr.Button("Save figure and data", size="sm", elem_id="save-view")
+            self.share = gr.Button(
+                "Make a link to your photo, kept for an hour", size="sm", elem_id="share"
+            )
+        self.link = gr.HTML(label="link", elem_id="shared-link")
         self.saved = gr.File(
             label="Figure to print (PNG, SVG, PDF) and data (.npz)",
             file_count="multiple",

@@ -116,8 +116,9 @@ class ViewForm:
         """Photo and settings of a visitor's link, as far as a new photo leaves them."""
         found = links.restore(dict(request.query_params))
         if found is None:
-            if "example" in request.query_params:
-                gr.Warning(NO_VIEW, title="Another example is shown")
+            for name, words in (("example", NO_VIEW), ("photo", links.GONE)):
+                if name in request.query_params:
+                    gr.Warning(words, title="Another example is shown")
             return gr.skip()
         photo, view = found
         later = {*self.pixel, *self.corner, self.angle}

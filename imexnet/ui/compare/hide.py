@@ -8,16 +8,18 @@ import gradio as gr
 import numpy as np
 from PIL import Image, ImageDraw
 
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.hiding import FILLINGS, Answered, hide_and_see
 from imexnet.sensitivity.questions import in_words
-from imexnet.ui.components.inputs import Inputs, pair_of, require_photo
+from imexnet.ui.components.inputs import Inputs, pair_and_input
+from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
+    DOWNLOAD,
+    PRIVATE,
     SHOWN,
     Changes,
     Folder,
@@ -63,40 +65,75 @@ class Hide:
             ]
         self.filling = gr.Radio(list(FILLINGS), value="grey", label="Hide by", elem_id="filling")
         self.words = gr.HTML(label="hidden", elem_id="hidden-words")
-        self.card = gr.DownloadButton(
-            "Save a card to share", size="sm", visible=False, elem_id="card"
-        )
+        self.card = gr.Button("Save a card to share", size="sm", elem_id="card")
+        self.outputs = [*self.changes, self.words]
+        self.file = gr.DownloadButton(visible="hidden")
 
     def answer_events(
         self, chosen: Inputs, pixel: list[gr.Number], trunk: gr.Radio, angle: gr.Slider
     ) -> None:
-        """Asks both networks again after each stroke."""
+        """Asks both networks again after each stroke, and makes the card when it is asked for."""
         asked: dict[str, Any] = {
-            "fn": self.hide,
             "inputs": [chosen.photo, chosen.task, *pixel, self.brush, self.filling, trunk, angle],
-            "outputs": [*self.changes, self.words, self.card],
             "show_progress": "hidden",
             **COMPUTE,
         }
-        self.brush.submit(**asked)  # pyright: ignore[reportAttributeAccessIssue]
-        self.filling.input(**asked)
+        changed: dict[str, Any] = {
+            "fn": self.hide,
+            "outputs": self.outputs,
+        }
+        runs = [
+            self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
+            self.filling.input(**asked, **changed),
+        ]
+        chosen.photo.change(None, cancels=runs, **PRIVATE)  # pyright: ignore[reportArgumentType]
+        made = self.card.click(self.share, outputs=self.file, **asked)
+        made.success(None, self.file, None, js=DOWNLOAD)
 
-    def hide(
+    def hide(self, photo: Photo | None, task: str, *asked: Any) -> Changes:
+        """How the answers at the point, and over the whole picture, change.
+
+        Args:
+            photo: of the visitor.
+            task: depth, segmentation or qtips.
+            asked: column, row, strokes of the brush, filling, trunk, and the camera's angle.
+        """
+        if not asked[2]:
+            return dict.fromkeys(self.outputs)
+        photo, _, _, found = self._ask(photo, task, *asked)
+        size = drawing.display_size(photo.shape, SHOWN)
+        paths = self.folder.pictures(
+            {
+                f"{kind}-change": drawing.enlarge(
+                    colours.colour(0.5 + answered.change / 2, CHANGE_COLOURS), size
+                )
+                for kind, answered in found.items()
+            }
+        )
+        return {
+            **dict(zip(self.changes, paths.values(), strict=True)),
+            self.words: _said(task, found),
+        }
+
+    def share(self, *asked: Any) -> str:
+        """The same as a picture to share."""
+        photo, covered, point, found = self._ask(*asked)
+        card = share_card(np.asarray(photo.picture), covered, point, found)
+        return self.folder.pictures({"hide-and-see": card})["hide-and-see"]
+
+    def _ask(
         self,
         photo: Photo | None,
         task: str,
         column: float | None,
         row: float | None,
-        strokes: str | None,
+        strokes: str,
         filling: str,
         trunk: str,
         angle: float = 0.0,
-    ) -> Changes:
-        """How the answers at the point, and over the whole picture, change."""
-        photo, pair = require_photo(photo), pair_of(self.networks, task, trunk)
-        if not strokes:
-            nothing = {**dict.fromkeys(self.changes), self.words: ""}
-            return nothing | {self.card: gr.update(visible=False)}
+    ) -> tuple[Photo, np.ndarray, tuple[int, int], dict[str, Answered]]:
+        """The photo, what is left of it, the point in it, and each network's answers."""
+        photo, pair, _, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if column is None or row is None:
             raise user_error("Give a column and a row, or click a picture.")
         shown = photo.picture
@@ -104,27 +141,10 @@ class Hide:
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
         with as_user_error(), DEVICE:
             mask = painted(strokes, shown.size)
-            scale = camera_of(photo, angle=angle).depth_scale
             covered, found = hide_and_see(
-                pair, task, np.asarray(shown), mask, point, filling, scale
+                pair, task, np.asarray(shown), mask, point, filling, camera, forward
             )
-        size = drawing.display_size(photo.shape, SHOWN)
-        maps = {
-            kind: drawing.enlarge(colours.colour(0.5 + answered.change / 2, CHANGE_COLOURS), size)
-            for kind, answered in found.items()
-        }
-        paths = self.folder.pictures(
-            {f"{kind}-change": m for kind, m in maps.items()}
-            | {"hide-and-see": share_card(np.asarray(shown), covered, point, found)}
-        )
-        return {
-            **{
-                part: paths[f"{kind}-change"]
-                for kind, part in zip(KINDS, self.changes, strict=True)
-            },
-            self.words: _said(task, found),
-            self.card: gr.update(value=paths["hide-and-see"], visible=True),
-        }
+        return photo, covered, point, found
 
 
 def painted(strokes: str, size: tuple[int, int]) -> np.ndarray:

@@ -1,6 +1,9 @@
 """Links that restore a view: task, example, pixel and settings as the address's query."""
 
+import io
+import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from html import escape
 from pathlib import Path
@@ -8,23 +11,46 @@ from urllib.parse import urlencode
 
 import numpy as np
 
-from imexnet.io.photos import Photo
+from imexnet.io.photos import Photo, read_photo
 from imexnet.ui.compare.view import View
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import QTIPS, example
+from imexnet.ui.components.kept import Kept
+
+BYTES, MOST = 64 * 2**20, 64  # of visitors' photos that links name, as PNG; and how many
+SECONDS = 60 * 60
+GONE = (
+    "The photo of this link is not here: it is kept for an hour, and only by the server that made "
+    "the link."
+)
+SHARED: Kept[str, tuple[str, bytes]] = Kept(
+    BYTES, lambda shared: max(len(shared[1]), BYTES // MOST), SECONDS
+)
+"""What nobody can guess → digest of the pixels, and the file, of a photo that a link names."""
 
 
 def link(photo: Photo, view: View) -> str:
-    """The query of a link to this view of an example; "" for an upload."""
-    name = name_of(photo)
-    if name is None:
+    """The query of a link to this view of an example or a shared photo; "" for another upload."""
+    digest = examples.digest(np.asarray(photo.picture))
+    shared = [token for token, (known, _) in SHARED.items() if known == digest]
+    if (name := _names().get(digest)) is not None:
+        named = {"example": name}
+    elif shared:
+        named, view = {"photo": shared[-1]}, _scaled(view, photo)
+    else:
         return ""
-    return urlencode({"task": view.task, "example": name} | view.to_query(), safe=",")
+    return urlencode({"task": view.task} | named | view.to_query(), safe=",")
+
+
+def share(photo: Photo) -> None:
+    """Keeps a visitor's photo in memory for an hour, so that a link can name it."""
+    digest = examples.digest(np.asarray(photo.picture))
+    SHARED.put(secrets.token_urlsafe(16), (digest, photo.encoded("PNG")))
 
 
 def restore(query: Mapping[str, str]) -> tuple[str | Photo, View] | None:
-    """The example of a link, as a file or a picture, and its view; None if it names none."""
-    photo = _named(query.get("example", ""))
+    """The example or photo of a link, as a file or a picture, and its view; None for none."""
+    photo = _named(query.get("example", "")) or _shared(query.get("photo", ""))
     if photo is None:
         return None
     try:
@@ -56,9 +82,19 @@ def state(photo: Photo, grid: tuple[int, int], query: str) -> str:
     )
 
 
-def name_of(photo: Photo) -> str | None:
-    """What an example is called in a link; None for every other picture."""
-    return _names().get(examples.digest(np.asarray(photo.picture)))
+def _scaled(view: View, photo: Photo) -> View:
+    """The same place in the picture that is kept, which may have fewer pixels."""
+    scale = photo.picture.width / photo.full_size[0]
+    places = {
+        name: None if (place := getattr(view, name)) is None else int((place + 0.5) * scale)
+        for name in ("column", "row", "other_column", "other_row")
+    }
+    return replace(view, **places)
+
+
+def _shared(token: str) -> Photo | None:
+    known = SHARED.get(token)
+    return None if known is None else read_photo(io.BytesIO(known[1]))
 
 
 def _named(name: str) -> str | Photo | None:

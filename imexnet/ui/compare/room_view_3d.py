@@ -1,39 +1,50 @@
-"""The room in 3-D: a surface through the depths of either network, or the true ones."""
+"""The room in 3-D: both networks, and the truth, side by side; and files of each."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gradio as gr
+import numpy as np
 
-from imexnet.inference import predict_input
+from imexnet.inference import answer, in_metres
 from imexnet.io import files, point_cloud
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import pair_and_input
+from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     DEVICE,
-    LATEST,
+    DOWNLOAD,
     ON_DEVICE,
     PRIVATE,
     Folder,
     as_user_error,
     user_error,
 )
+from imexnet.ui.components.style import static
 from imexnet.viz import drawing, plots
 
 GRID = 160  # points along the longer side: about as many as the networks tell apart
-SOURCES = [*((plots.LABELS[kind], kind) for kind in KINDS), ("Truth", "truth")]
-NOTE = (
-    "<div class='note'>Depth alone does not determine the shape: the camera's field of view is "
-    "that of the photo, or the one in the settings. Drag to turn, scroll to zoom.</div>"
+NAMES = plots.LABELS | {"truth": "Truth"}
+SOURCES = [(label, name) for name, label in NAMES.items()]
+ROOM = (
+    '<div class="room">'
+    + "".join(
+        f'<figure class="{name}" hidden><canvas tabindex="0" role="application" '
+        f'aria-label="{label}: the room in space; arrow keys turn it, plus and minus zoom">'
+        f"</canvas><figcaption>{label}</figcaption></figure>"
+        for name, label in NAMES.items()
+    )
+    + '</div><p class="words note" data-how="One camera for all: drag to turn it, or use the arrow '
+    "keys, + and −. The line goes to the point that was clicked. Depth alone does not determine "
+    "the shape: the camera's field of view is that of the photo, or the one in the settings.\" "
+    'data-none="Choose the task Depth and a photo of a room."></p>'
 )
 
 
 class RoomView3D:
-    """Builds its tab where it is called and answers its events.
+    """Builds its tab where it is called and answers its events; `room.js` draws.
 
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
@@ -43,31 +54,22 @@ class RoomView3D:
     def __init__(self, networks: Mapping[str, Network], folder: Folder) -> None:
         self.networks = networks
         self.folder = folder
-        with gr.Row(equal_height=True):
-            self.source = gr.Radio(
-                SOURCES, value="imexnet", label="Depth of", elem_id="source", min_width=220
-            )
-            self.build = gr.Button("Build the room", elem_id="build", min_width=140)
-        self.model = gr.Model3D(
-            label="The room in metres (GLB)",
-            height=330,
-            camera_position=(90, 90, 4.5),
-            clear_color=(0.5, 0.5, 0.5, 0),
-            interactive=False,
-            elem_id="room",
+        gr.HTML("", html_template=ROOM, js_on_load=static("room.js"), elem_id="room")
+        self.source = gr.Radio(SOURCES, value="imexnet", label="File of", elem_id="source")
+        with gr.Row():
+            self.build = gr.Button("Save the mesh (GLB)", size="sm", elem_id="build")
+            self.scan = gr.Button("Save the points (PLY)", size="sm", elem_id="scan")
+        self.model = gr.File(
+            label="The room in metres", interactive=False, visible="hidden", elem_id="mesh"
         )
-        gr.HTML(NOTE)
 
     def answer_clicks(self, photo: gr.Image, angle: gr.Slider, trunk: gr.Radio) -> None:
-        """Builds the room when the button is pressed or a setting changes."""
+        """Writes a file when a button is pressed, and downloads it."""
         asked = [photo, self.source, angle, trunk]
-        self.build.click(self.room, asked, self.model, **ON_DEVICE, api_name="room")
-        self.source.input(self.room, asked, self.model, **ON_DEVICE, **PRIVATE)
-        angle.release(self.anew, [self.model, *asked], self.model, **ON_DEVICE, **PRIVATE, **LATEST)
-
-    def anew(self, built: str | None, *asked: Any) -> Any:
-        """The room for another camera, if there is one already."""
-        return gr.skip() if built is None else self.room(*asked)
+        built = self.build.click(self.room, asked, self.model, **ON_DEVICE, api_name="room")
+        scanned = self.scan.click(self.points, asked, self.model, **ON_DEVICE, **PRIVATE)
+        for made in (built, scanned):
+            made.success(None, self.model, None, js=DOWNLOAD, **PRIVATE)
 
     def sources(self, photo: Photo) -> dict[str, Any]:
         """Whose depth can be built for a photo: the truth only where it is known."""
@@ -89,11 +91,24 @@ class RoomView3D:
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
             trunk: of the networks, plain or backbone.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, "depth", trunk)
+        return self._written("glb", point_cloud.mesh, photo, source, angle, trunk)
+
+    def points(self, *asked: Any) -> str:
+        """The same as coloured points, a PLY file."""
+        return self._written("ply", point_cloud.ply, *asked)
+
+    def _written(
+        self,
+        ending: str,
+        content: Callable[[Photo, np.ndarray, float], bytes],
+        photo: Photo | None,
+        source: str,
+        angle: float,
+        trunk: str,
+    ) -> str:
+        photo, pair, x, camera = pair_and_input(self.networks, photo, "depth", trunk, angle)
         if examples.is_qtip(photo):
             raise user_error("A Q-tip has no depth. Choose a photo of a room.")
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")
@@ -101,9 +116,10 @@ class RoomView3D:
                 raise user_error("The true depth is known only for the rendered kitchens.")
         elif source in pair:
             with DEVICE:
-                metres = predict_input(pair[source], "depth", x, size, camera.depth_scale).values
+                outputs = in_metres(forward(pair[source], x)[0], camera.depth_scale)
+                metres = answer("depth", outputs, size).values
         else:
             raise user_error("There is no such depth; choose resnet, imexnet or truth.")
         with as_user_error():
-            content = point_cloud.mesh(photo, metres, camera.angle)
-        return str(files.write_bytes(self.folder.new() / f"{source}-room.glb", content))
+            data = content(photo, metres, camera.angle)
+        return str(files.write_bytes(self.folder.new() / f"{source}-room.{ending}", data))

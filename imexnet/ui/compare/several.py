@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer, forward, in_metres
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
@@ -21,7 +20,6 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     PROGRESS,
-    as_user_error,
     table,
     user_error,
 )
@@ -68,11 +66,13 @@ class Several:
     def answer_clicks(
         self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown, angle: gr.Slider
     ) -> None:
-        """Makes the button compare."""
+        """Makes the button compare; what it showed leaves with the photos."""
+        shown = [self.pictures, self.rows]
+        self.files.change(lambda: (None, None), None, shown, **PRIVATE)
         self.run.click(
             self.compare,
             [self.files, task, trunk, colours, angle],
-            [self.pictures, self.rows],
+            shown,
             **ON_DEVICE,
             **PRIVATE,
         )
@@ -109,9 +109,7 @@ class Several:
     def _one(
         self, photo: Photo, task: str, trunk: str, colours: str, angle: float
     ) -> tuple[np.ndarray, dict[str, str]]:
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         with DEVICE:
             outputs = {
                 kind: in_metres(forward(network, x)[0], camera.depth_scale)

@@ -1,13 +1,13 @@
 """The chapter "Your photo": a photo, both networks' answers, and the field of view of a pixel."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import gradio as gr
 
-from imexnet.inference import forward, in_metres, predict_input
+from imexnet.inference import answer, in_metres
 from imexnet.io import files
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
@@ -27,6 +27,7 @@ from imexnet.ui.components.inputs import (
     pair_and_input,
     require_photo,
 )
+from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     DEVICE,
     EVERY,
@@ -36,7 +37,6 @@ from imexnet.ui.components.parts import (
     SHOWN,
     Changes,
     Folder,
-    as_user_error,
     picture,
     user_error,
 )
@@ -54,6 +54,19 @@ RAW_NOTE = (
     "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
     "</div>"
 )
+
+
+SIDES = [("Photo", "photo"), *((label, kind) for kind, label in plots.LABELS.items())]
+COMPARED = """(left, right, photo, resnet, imexnet, truth) => {
+    const offered = SIDES.concat(truth ? [["Truth", "truth"]] : []);
+    const pictures = { photo, resnet, imexnet, truth };
+    const sides = [[left, "resnet"], [right, "imexnet"]].map(([side, usual]) =>
+        offered.some(([, name]) => name === side) ? side : usual);
+    const choices = sides.map((value) => ({ __type__: "update", choices: offered, value }));
+    const shown = sides.map((side) => pictures[side]);
+    return [...choices, shown.every(Boolean) ? shown : null];
+}""".replace("SIDES", json.dumps(SIDES))
+"""What the slider compares is chosen in the browser, which has all of the pictures."""
 
 
 class Compare:
@@ -86,11 +99,9 @@ class Compare:
             colours: colour map of depth.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if colours not in COLOURS.values():
             raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
-        with as_user_error():
-            camera = camera_of(photo, angle=angle)
         truth = examples.true_values(photo, task)
         outputs, seconds = {}, {}
         for kind, network in pair.items():
@@ -125,7 +136,6 @@ class Compare:
                 self.legend: legend,
                 self.summary: f'<div class="note">{words}</div>',
                 self.scores: examples.verdict(task, answers, truth),
-                self.against_truth: gr.update(visible=truth is not None),
                 self.error_bar: gr.update(visible=truth is not None and task == "depth"),
                 self.values: pointer_values(task, outputs, truth, photo.full_size, camera.angle),
             }
@@ -141,15 +151,14 @@ class Compare:
             trunk: of the networks for rooms, plain or backbone.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
-        photo, pair, x = pair_and_input(self.networks, photo, task, trunk)
-        with as_user_error():
-            scale = camera_of(photo, angle=angle).depth_scale
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         size = drawing.display_size(photo.shape, min(RAW, max(photo.shape)))
         folder = self.folder.new()
         paths, together = [], {}
         for kind, network in pair.items():
             with DEVICE:
-                together[kind] = predict_input(network, task, x, size, scale).values
+                outputs = in_metres(forward(network, x)[0], camera.depth_scale)
+                together[kind] = answer(task, outputs, size).values
             paths += files.write_raw(together[kind], folder / f"{kind}-{task}")
         paths.append(
             files.write_together(together, TASKS[task].reading, folder / f"both-{task}.npz")
@@ -166,18 +175,17 @@ class Compare:
             self.size: (width, height),
             self.angle: View.angle,
             **self.explorer.form.at(width // 2, height // 2),
-            **dict.fromkeys(self.files),
-            self.answered: gr.update(visible=True),
-            self.empty: gr.update(visible=False),
+            **dict.fromkeys(self.left),
+            **self.no_files(),
         }
 
+    def no_files(self) -> Changes:
+        """Files are of the question that was asked before."""
+        return {self.raw: None, self.explorer.saved: gr.update(value=None, visible=False)}
+
     def clear(self) -> Changes:
-        """Without a photo: no results, no boxes for them, and a word on what to do."""
-        return {
-            **dict.fromkeys(self.results),
-            self.answered: gr.update(visible=False),
-            self.empty: gr.update(visible=True),
-        }
+        """Without a photo: no results. The style sheet hides their boxes and says what to do."""
+        return dict.fromkeys(self.results) | self.no_files()
 
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -188,7 +196,7 @@ class Compare:
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
                     self._build_settings()
                 history = History(self.folder)
-            with gr.Column(scale=3, min_width=320, elem_id="answered") as self.answered:
+            with gr.Column(scale=3, min_width=320, elem_id="answered"):
                 with gr.Row(equal_height=False, elem_id="answers"):
                     spots, sentence = self._build_answers()
                 with gr.Column(elem_id="more"):
@@ -201,13 +209,20 @@ class Compare:
                     self.several = Several(self.networks)
                     with gr.Accordion("Cite this", open=False):
                         gr.HTML(CITE)
-            self.empty = gr.HTML(EMPTY, visible=False, elem_id="empty", label="empty")
+            gr.HTML(EMPTY, elem_id="empty", label="empty")
 
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
-        self.predicted = [*shown, *texts, self.against_truth, self.values, self.error_bar]
-        self.files = [self.raw, self.room.model]
-        self.results = [*shown, *texts, self.values, *self.explorer.outputs, *self.files]
+        self.predicted = [*shown, *texts, self.values, self.error_bar]
+        self.files = [self.raw, self.explorer.saved]
+        self.left = [
+            self.room.model,
+            *self.hide.outputs,
+            self.explorer.link,
+        ]  # not worked out anew for a new photo
+        self.results = [
+            *shown, *texts, self.values, *self.explorer.outputs, *self.left, *self.files
+        ]  # fmt: skip
         # First, as the first event takes the function's name in the API.
         self.explorer.answer_events()
         self.room.answer_clicks(self.photo, self.angle, self.trunk)
@@ -216,6 +231,10 @@ class Compare:
         given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
         self._answer_photos(demo, chosen, history)
+        pictures = [self.photo, self.resnet, self.imexnet, self.truth]
+        changed = [side.input for side in self.sides] + [part.change for part in pictures[2:]]
+        compared = [*self.sides, self.slider]
+        gr.on(changed, None, [*self.sides, *pictures], compared, js=COMPARED, **PRIVATE)
 
     def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, history: History) -> None:
         runs: list[Any] = []
@@ -229,19 +248,17 @@ class Compare:
         form = self.explorer.form
         begun = [
             self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
-            *self.files,
+            *self.left, *self.files,
         ]  # fmt: skip
-        boxes = [self.answered, self.empty]
         begin: dict[str, Any] = {
             "fn": self.begin,
             "inputs": [self.photo, self.task],
-            "outputs": [*begun, *boxes],
+            "outputs": begun,
         }
-        left = [*self.results, *boxes]
         refused: dict[str, Any] = {
             "fn": lambda: {self.photo: None, **self.clear()},
             "inputs": None,
-            "outputs": [self.photo, *left],
+            "outputs": [self.photo, *self.results],
         }
         uploaded, *others = on_new_photo(chosen, begin, refused)
         answer_then_view(uploaded.then, api_name="predict")
@@ -258,9 +275,9 @@ class Compare:
         settings = self.task.input, self.trunk.input, self.colours.input, self.angle.release
         for changed in settings:
             answer_then_view(changed, **PRIVATE)
-            changed(lambda: None, None, self.raw, **PRIVATE)  # files of another question
+            changed(self.no_files, None, self.files, **PRIVATE)
         # The photo itself stays out of it: one that is dropped onto another clears that first.
-        self.photo.clear(self.clear, None, left, **PRIVATE, cancels=runs)
+        self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
 
     def _build_settings(self) -> None:
         self.trunk = gr.Radio(
@@ -293,8 +310,13 @@ class Compare:
                     self.resnet = picture("ResNet: answer", "resnet", **small)
                     self.imexnet = picture("IMEXNet: answer", "imexnet", **small)
                 with gr.Tab("Slider"):
+                    with gr.Row(elem_id="sides"):
+                        self.sides = [
+                            gr.Dropdown(SIDES, value=kind, label=side, elem_id=f"side-{kind}")
+                            for side, kind in zip(("Left", "Right"), KINDS, strict=True)
+                        ]
                     self.slider = gr.ImageSlider(
-                        label="ResNet ↔ IMEXNet: drag, turn the wheel to zoom",
+                        label="Drag the line, turn the wheel to zoom",
                         format="png",
                         max_height=400,
                         buttons=["fullscreen"],
@@ -324,8 +346,7 @@ class Compare:
         return spots, sentence
 
     def _build_truth(self) -> None:
-        truth = gr.Accordion("Compared with the truth", open=False, elem_id="against-truth")
-        with truth as self.against_truth:
+        with gr.Accordion("Compared with the truth", open=False, elem_id="against-truth"):
             with gr.Row():
                 self.errors = [
                     picture(f"Error of {plots.LABELS[kind]}", f"error-{kind}", visible=False)

@@ -1,14 +1,15 @@
 """What every tab begins with: a photo, the task, and examples."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 from torch import Tensor
 
 from imexnet.inference import to_input
+from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
 from imexnet.models.spec import TRUNKS, ModelSpec
@@ -20,6 +21,7 @@ from imexnet.ui.components.parts import (
     PRIVATE,
     SHOWN,
     PhotoUpload,
+    as_user_error,
     decoded,
     unreadable,
     user_error,
@@ -56,8 +58,9 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         image_mode=None,
         format="png",
         height=280,
-        sources=["upload", "webcam", "clipboard"],
-        webcam_options=gr.WebcamOptions(mirror=False),
+        # Gradio's icons for other sources take the photo away before another is there. Phones offer
+        # their camera for a file, and `page.js` takes what is pasted.
+        sources=["upload"],
         buttons=["fullscreen"],
         elem_id=f"{prefix}photo",
         elem_classes="pic",
@@ -115,13 +118,41 @@ def on_new_photo(
     ]
 
 
+def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> None:
+    """Empties what shows something of a photo when that is removed, and drops what is on its way.
+
+    Args:
+        photo: of the visitor.
+        shown: components.
+        runs: events that ask about the photo.
+    """
+    empty = dict.fromkeys(shown)
+    photo.clear(lambda: empty, None, [*shown], cancels=[*runs], **PRIVATE)
+
+
+class Asked(NamedTuple):
+    """The photo, the task's two networks, the tensor that both are shown, and the camera."""
+
+    photo: Photo
+    pair: dict[str, Network]
+    x: Tensor
+    camera: Camera
+
+
 def pair_and_input(
-    networks: Mapping[str, Network], photo: Photo | None, task: str, trunk: str = "plain"
-) -> tuple[Photo, dict[str, Network], Tensor]:
-    """The photo, the task's two networks, and the one tensor that both are shown."""
+    networks: Mapping[str, Network],
+    photo: Photo | None,
+    task: str,
+    trunk: str = "plain",
+    angle: float = 0.0,
+) -> Asked:
+    """What both networks are asked with; a wrong choice gets one clear sentence."""
     photo, pair = require_photo(photo), pair_of(networks, task, trunk)
     network = pair["resnet"]
-    return photo, pair, to_input(photo, effort().config(network.config), network.mean.device)
+    with as_user_error():
+        camera = camera_of(photo, angle=angle)
+    x = to_input(photo, effort().config(network.config), network.mean.device, camera)
+    return Asked(photo, pair, x, camera)
 
 
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:

@@ -13,6 +13,7 @@ import numpy as np
 
 from imexnet.io.files import write_bytes, write_picture
 from imexnet.io.photos import Photo, UnfitError, read_photo
+from imexnet.ui.components.kept import Kept, forget_answers
 from imexnet.ui.components.words import explain
 from imexnet.ui.server.gradio_internals import upload_folder
 from imexnet.viz import plots
@@ -30,6 +31,11 @@ PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}
 COMPUTE = ON_DEVICE | PRIVATE | LATEST  # for events that ask the networks, in most tabs
+
+DOWNLOAD = """(file) => {
+    const link = document.createElement("a");
+    Object.assign(link, { href: file.url, download: file.orig_name }).click();
+}"""  # of the file that an event has just made
 
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
 NOT_KEPT = (
@@ -72,23 +78,21 @@ def decoded(path: str) -> Photo:
     if photo is None:
         with DECODER:
             photo = _photos.get(key) or read_photo(Path(path)).shrunk()  # another event's, by now
-            _photos[key] = photo
-            while sum(map(_size, _photos.values())) > PHOTOS_KEPT:
-                del _photos[next(iter(_photos))]
+            _photos.put(key, photo)
     return photo
-
-
-_photos: dict[tuple[str, int], Photo] = {}  # by path and time of the last change
 
 
 def _size(photo: Photo) -> int:
     return 4 * photo.picture.width * photo.picture.height  # bytes: Pillow keeps RGB in four
 
 
+_photos: Kept[tuple[str, int], Photo] = Kept(PHOTOS_KEPT, _size)  # by path and time of change
+
+
 def forget_photos() -> None:
-    """Drops the decoded pictures; those that are still asked for are decoded again."""
-    with DECODER:
-        _photos.clear()
+    """Drops pictures and answers; those that are still asked for are made again."""
+    _photos.clear()
+    forget_answers()
 
 
 class Folder:

@@ -35,7 +35,7 @@ to answer there. Arrow keys move the point.</p>
 
 EMPTY = """
 <div class="empty"><h2>No photo yet</h2>
-<p>Upload one, drop it on the frame, or choose an example.</p></div>
+<p>Upload one, drop it on the frame, paste it, or choose an example.</p></div>
 """
 
 CITE = """

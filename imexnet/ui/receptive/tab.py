@@ -16,7 +16,13 @@ from imexnet.sensitivity.green import SQUARES, farthest, green
 from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input, pair_of
+from imexnet.ui.components.inputs import (
+    inputs,
+    leave_with,
+    on_new_photo,
+    pair_and_input,
+    pair_of,
+)
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -126,7 +132,7 @@ class Receptive:
         self, photo: Photo | None, task: str, clicked: tuple[int, int] | None
     ) -> tuple[Any, str]:
         """The window of both networks after each time step, where the photo was clicked."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, _ = pair_and_input(self.networks, photo, task)
         height, width = photo.shape
         column, row = clicked or (width // 2, height // 2)
         pixel = min(row, height - 1), min(column, width - 1)
@@ -223,10 +229,16 @@ class Receptive:
                     green = self._build_green(chosen.task)
         for event in (greens.select, chosen.task.input):
             event(self.ranges, chosen.task, [self.number, self.channel], **PRIVATE).then(**green)
-        near.select(**steps)  # pyright: ignore[reportAttributeAccessIssue]
+        runs: list[Any] = [
+            near.select(**steps),  # pyright: ignore[reportAttributeAccessIssue]
+            chosen.photo.select(
+                _clicked, None, clicked, show_progress="hidden", **PRIVATE, **EVERY
+            ).then(**steps),
+            chosen.task.input(**steps),
+        ]
         for begun in on_new_photo(chosen):
-            begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps)
-        chosen.task.input(**steps)
+            runs.append(begun.success(lambda: None, None, clicked, **PRIVATE).then(**steps))
+        leave_with(chosen.photo, steps["outputs"], runs)
 
     def _build_steps(self, photo: gr.Image, task: gr.Radio) -> tuple[dict[str, Any], gr.State]:
         gr.HTML(GROWTH_NOTE)
@@ -244,8 +256,6 @@ class Receptive:
             "outputs": [shown, words],
             **COMPUTE,
         }
-        chosen = photo.select(_clicked, None, clicked, show_progress="hidden", **PRIVATE, **EVERY)
-        chosen.then(**show)
         return show, clicked
 
     def _build_whole(self, task: gr.Radio) -> None:

@@ -23,6 +23,7 @@ from starlette.middleware import Middleware
 from imexnet.memory import return_freed_memory
 from imexnet.models.tasks import TASKS
 from imexnet.program import INTERRUPTED
+from imexnet.ui.compare import links
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import example
 from imexnet.ui.components.parts import ON_DEVICE, decoded, forget_photos, user_error
@@ -134,6 +135,7 @@ class Page(internals.HookedBlocks):
                     os.rmdir(folder)
         if gone:
             forget_photos()  # it may be among them
+        links.SHARED.forget_old()
         internals.forget_closed_sessions(self, older)
 
     def _stop(self, number: int, _frame: Any) -> None:

@@ -47,7 +47,7 @@ def find(
     networks: Mapping[str, Network], photo: Photo | None, task: str, kind: str, number: float
 ) -> Layer:
     """The chosen time step of the chosen network, the last one if there are not so many."""
-    _, pair, x = pair_and_input(networks, photo, task)
+    asked = pair_and_input(networks, photo, task)
     with torch.inference_mode():
-        layers = [Layer(step, before) for step, before, _ in walk(pair[kind], x)]
+        layers = [Layer(step, before) for step, before, _ in walk(asked.pair[kind], asked.x)]
     return layers[min(max(1, int(number)), len(layers)) - 1]

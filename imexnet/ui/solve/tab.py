@@ -18,7 +18,7 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.stages import classical_solve
 from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import inputs, on_new_photo, require_photo
+from imexnet.ui.components.inputs import inputs, leave_with, on_new_photo, require_photo
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -216,11 +216,12 @@ class Solve:
                     others += self._build_patterns(layer, channel)
                 self.ode = Ode(self.networks, layer)
                 others += self.ode.outputs
-        tab.select(**recipe)
+        runs: list[Any] = [tab.select(**recipe)]
         for begun in on_new_photo(chosen):
             # What the other tabs show is of the photo before.
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
-            begun.success(**recipe)
+            runs.append(begun.success(**recipe))
+        leave_with(chosen.photo, [*recipe["outputs"], *others], runs)
 
     def _build_recipe(self, layer: dict[str, Any], channel: gr.Number) -> dict[str, Any]:
         with gr.Row():

@@ -121,6 +121,7 @@ class Curves:
         )
         figure = gr.Plot(label="curves", show_label=False, format="png", elem_id="severity-curves")
         words = gr.HTML(label="scores", elem_id="curve-scores")
+        photos.change(lambda: (None, None), None, [figure, words], **PRIVATE)  # theirs are gone
         run.click(
             self.draw, [which, photos, kind, images, seed], [figure, words],
             **ON_DEVICE, **PRIVATE,

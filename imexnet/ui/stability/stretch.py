@@ -1,13 +1,13 @@
 """Part of the tab "Stability": trained networks with another step size and more steps."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import gradio as gr
 import torch
 from torch import Tensor
 
 from imexnet.inference import in_metres
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -38,15 +38,14 @@ class Stretch:
 
     def run(self, photo: Photo | None, task: str, step_size: float, repeats: float) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
         with as_user_error():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
         with DEVICE:
             sizes = {kind: norms(twin, x) for kind, twin in twins.items()}
             outputs = outputs_of(twins, dict.fromkeys(twins, x))
-        scale = camera_of(photo).depth_scale
         whole = {
-            kind: in_metres(o, scale)
+            kind: in_metres(o, camera.depth_scale)
             for kind, o in outputs.items()
             if bool(o[task].isfinite().all())
         }
@@ -80,13 +79,14 @@ class Stretch:
         self.legend = gr.HTML(label="legend")
         self.words = gr.HTML(label="words", elem_id="stretched-words")
         self.figure = gr.Plot(label="norms", show_label=False, format="png")
-        gr.on(
-            [run.click, step_size.release, repeats.release],
-            self.run,
-            [photo, task, step_size, repeats],
-            [*self.pictures.values(), self.legend, self.words, self.figure],
+        self.outputs = [*self.pictures.values(), self.legend, self.words, self.figure]
+        asked: dict[str, Any] = {
+            "fn": self.run,
+            "inputs": [photo, task, step_size, repeats],
+            "outputs": self.outputs,
             **COMPUTE,
-        )
+        }
+        self.runs = [on(**asked) for on in (run.click, step_size.release, repeats.release)]
 
 
 def outputs_of(

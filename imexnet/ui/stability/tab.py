@@ -10,7 +10,6 @@ from PIL import Image
 from torch import Tensor
 
 from imexnet.inference import answer, in_metres
-from imexnet.io.camera import camera_of
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -22,7 +21,7 @@ from imexnet.stability.growth import Growth, perturbation_growth
 from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
-from imexnet.ui.components.inputs import inputs, on_new_photo, pair_and_input
+from imexnet.ui.components.inputs import inputs, leave_with, on_new_photo, pair_and_input
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -74,7 +73,7 @@ class Stability:
         iterations: float,
     ) -> Changes:
         """What both networks make of a perturbed photo: pictures, measures, growth."""
-        photo, pair, x = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
         with DEVICE:
@@ -101,8 +100,7 @@ class Stability:
                     }
                     scores[control] = _scores(task, outputs_of(pair, other), clean, truth)
         named = clean | {f"{kind} after": outputs for kind, outputs in after.items()}
-        scale = camera_of(photo).depth_scale
-        own = {name: in_metres(outputs, scale) for name, outputs in named.items()}
+        own = {name: in_metres(outputs, camera.depth_scale) for name, outputs in named.items()}
         pictures, legend = answer_pictures(task, photo, own)
         changes, bar = _change_maps(task, photo, clean, after)
         shown = {
@@ -154,14 +152,14 @@ class Stability:
         outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
+        others = self.stretch.outputs
         for begun in on_new_photo(chosen):
+            begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**show))
         tab.select(
             self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
         )
-        chosen.photo.clear(
-            lambda: dict.fromkeys(perturbed), None, perturbed, cancels=runs, **PRIVATE
-        )
+        leave_with(chosen.photo, [*perturbed, *others], [*runs, *self.stretch.runs])
 
     def _build_perturb(self) -> tuple[list[Any], gr.Button]:
         with gr.Row(equal_height=True):

@@ -45,6 +45,7 @@ function ask() {
 
 function forget() {
   strokes = [];
+  props.value = "";
   draw();
 }
 
@@ -87,10 +88,10 @@ element.querySelector("button").addEventListener("click", () => {
 });
 window.imexnetBrush?.abort(); // of an earlier mount
 window.imexnetBrush = new AbortController();
-document.addEventListener("load", (event) => { // another photo, without strokes
-  if (event.target.closest?.("#photo") && event.target.src !== shown) {
-    shown = event.target.src;
+document.addEventListener("load", ({ target }) => {
+  if (target.closest?.("#photo") && target.src !== shown) { // another photo, without strokes
+    shown = target.src;
     forget();
-  }
+  } else if (target.closest?.("#spot-imexnet") && strokes.length) ask(); // at another point, or task
 }, { capture: true, signal: window.imexnetBrush.signal });
 draw();

@@ -6,7 +6,7 @@ const PICTURES = ["photo", "resnet", "imexnet", "truth", "error-resnet", "error-
   "change-imexnet"].map((name) => "#" + name).join(", ");
 const FOLLOWING = "#spot-resnet, #spot-imexnet, #heat-resnet, #heat-imexnet";
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const OURS = ["task", "example", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
+const OURS = ["task", "example", "photo", "x", "y", "x2", "y2", "about", "show", "trunk", "boundary",
   "scale", "part", "opacity", "lines", "method", "angle"]; // of the address
 const NAMES = { resnet: "ResNet", imexnet: "IMEXNet", truth: "Truth" };
 const HINT = `${matchMedia("(hover: none)").matches ? "Tap" : "Point at"} a picture to read its values.`;
@@ -110,14 +110,19 @@ function ask(column, row) {
   setTimeout(() => look.click(), 0);
 }
 
-// Draws the crosshair on every picture, where the numbers say.
+// Draws the crosshair on every picture, where the numbers say: measures all, then draws all.
 function mark() {
-  for (const shown of document.querySelectorAll(PICTURES)) {
+  const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
+  const places = [...document.querySelectorAll(PICTURES)].map((shown) => {
     const image = shown.querySelector("img");
+    if (!(known && image?.naturalWidth && column >= 0 && row >= 0)) return [shown];
+    const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
+    return [shown, left - outer.left + ((column + 0.5) / known.size[0]) * width,
+      top - outer.top + ((row + 0.5) / known.size[1]) * height];
+  });
+  for (const [shown, left, top] of places) {
     let cross = shown.querySelector(":scope > .crosshair");
-    const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
-    const there = known && image?.naturalWidth && column >= 0 && row >= 0;
-    if (!there) {
+    if (left === undefined) {
       cross?.remove();
       continue;
     }
@@ -126,9 +131,8 @@ function mark() {
       cross.className = "crosshair";
       cross.setAttribute("aria-hidden", "true"); // the numbers say it, too
     }
-    const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
-    cross.style.left = `${left - outer.left + ((column + 0.5) / known.size[0]) * width}px`;
-    cross.style.top = `${top - outer.top + ((row + 0.5) / known.size[1]) * height}px`;
+    cross.style.left = `${left}px`;
+    cross.style.top = `${top}px`;
   }
 }
 
@@ -201,7 +205,7 @@ seen.observe(document.querySelector("#measures") ?? root, { childList: true, sub
 options.signal.addEventListener("abort", () => seen.disconnect());
 
 function arrived() {
-  known = unpack(props.value);
+  known = window.imexnetKnown = unpack(props.value);
   clicks = [];
   say();
   mark();

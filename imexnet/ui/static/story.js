@@ -131,6 +131,16 @@ function layers(root) {
     slider.setAttribute("aria-valuetext", film.words[number]);
   }
 
+  function clear() {
+    clearInterval(timer);
+    film = null;
+    props.value = ""; // so that the same film may come again
+    slider.value = 0;
+    slider.disabled = true;
+    words.textContent = "";
+    for (const canvas of root.querySelectorAll("canvas")) canvas.width = canvas.height = 0;
+  }
+
   function play() {
     clearInterval(timer);
     slider.value = still ? slider.max : 0;
@@ -146,13 +156,15 @@ function layers(root) {
   watch("value", async () => {
     const come = props.value;
     if (!come) return;
+    if (!known) return clear(); // the photo has gone meanwhile
     const { photo, frames, words: said } = JSON.parse(come);
     const loaded = {};
     for (const [name, lights] of Object.entries(frames)) {
       loaded[name] = await Promise.all(lights.map(picture));
     }
-    film = { photo: await picture(photo), frames: loaded, words: said };
-    if (come !== props.value) return; // another has come meanwhile
+    const shown = await picture(photo);
+    if (come !== props.value) return; // another has come meanwhile, or the photo has gone
+    film = { photo: shown, frames: loaded, words: said };
     slider.max = said.length - 1;
     slider.disabled = false;
     play();
@@ -164,6 +176,7 @@ function layers(root) {
   document.addEventListener("imexnet:answered", (event) => { // another photo or task, or none
     known = event.detail;
     asked = false;
+    clear();
     ask();
   }, heard);
   whenNear(root, (is) => {

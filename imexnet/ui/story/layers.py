@@ -38,7 +38,7 @@ def film(networks: Mapping[str, Network], photo: Photo | None, task: str) -> str
         photo: of which the middle is asked about.
         task: depth, segmentation or qtips.
     """
-    photo, pair, x = pair_and_input(networks, photo, task)
+    photo, pair, x, _ = pair_and_input(networks, photo, task)
     grid = (x.shape[-2], x.shape[-1])
     with as_user_error(), DEVICE:
         cell = to_grid((photo.shape[0] // 2, photo.shape[1] // 2), photo.shape, grid)

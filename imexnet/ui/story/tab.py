@@ -9,7 +9,7 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.window import window_width
-from imexnet.ui.components.parts import COMPUTE
+from imexnet.ui.components.parts import COMPUTE, PRIVATE
 from imexnet.ui.components.style import static
 from imexnet.ui.story import guess, layers, scores, solve
 from imexnet.ui.story.chapter import Chapter
@@ -59,7 +59,8 @@ class Story:
             **self._data,
         )
         asked: dict[str, Any] = {**COMPUTE, "show_progress": "hidden"}
-        story.submit(self.film, [photo, task], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
+        run = story.submit(self.film, [photo, task], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
+        photo.change(None, cancels=run, **PRIVATE)
 
     def film(self, photo: Photo | None, task: str) -> str:
         """What "Layer by layer" shows of the visitor's photo."""
