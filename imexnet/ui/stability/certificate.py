@@ -29,9 +29,10 @@ from imexnet.viz import colours, drawing, plots
 TASK = CERTIFIED  # its only task
 NOTE = (
     '<div class="note">These two networks were trained with bounded weights: no time step can '
-    "amplify. From that follows a radius per pixel: no change of the picture with a smaller "
-    "Euclidean norm, all pixels together, can change the pixel's class. The networks of the other "
-    "panels have no such bound worth the name.</div>"
+    "amplify. From that follows a radius per pixel: no change of the picture whose Euclidean norm, "
+    "over all pixels together, is smaller can change the pixel's class. The networks of the other "
+    "panels have radii, too, but far smaller ones. A local bound could be tighter; this one is "
+    "global, from the weights alone.</div>"
 )
 
 
@@ -65,7 +66,7 @@ class Certificate:
         bar = colour_bar(colours.HEAT_COLOURS, ticks, "Certified radius on the scale 0 … 1")
         rows = [
             (f"{name}{what}", {kind: words(found[kind]) for kind in KINDS})
-            for name, found in (("Bounded: ", bounded), ("As shipped: ", free))
+            for name, found in (("Bounded: ", bounded), ("Without the bound: ", free))
             for what, words in ROWS.items()
         ]
         return {
@@ -113,7 +114,9 @@ class Certified:
 
 ROWS: dict[str, Callable[[Certified], str]] = {
     "no change smaller than this flips the middle pixel": lambda found: f"{found.middle:.2g}",
-    "this one does": lambda found: "none found" if found.flip is None else f"{found.flip:.2g}",
+    "the smallest one found that does": lambda found: (
+        "none found" if found.flip is None else f"{found.flip:.2g}"
+    ),
     "Lipschitz constant at most": lambda found: f"{found.constant:.3g}",
 }
 
