@@ -328,11 +328,14 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
         ("Receptive field", None, "reach", "growth-words"),
         ("Stability", None, "stability", "stability-measures"),
         ("Step size and depth", "stretch", "stability", "stretched-words"),
+        ("Certificate", "certify", "stability", "certificate"),
     ],
 )
 def test_results_leave_with_their_photo(page: Page, tab, button, photo, words):
-    for name in ("Stability",) * (tab == "Step size and depth") + (tab,):
+    for name in ("Stability",) * (tab in ("Step size and depth", "Certificate")) + (tab,):
         page.get_by_role("tab", name=name, exact=True).click()
+        chosen = page.get_by_role("tab", name=name, exact=True)
+        expect(chosen).to_have_attribute("aria-selected", "true", timeout=30_000)
     shown = page.locator(f"#{words} table")
     page.locator(f"#{photo}-qtip button.gallery-item").first.click()
     if button:

@@ -89,7 +89,8 @@ class Certificate:
                 for kind in KINDS
             }
         self.words = gr.HTML(label="certificate", elem_id="certificate")
-        run.click(self.certify, photo, [*self.maps.values(), self.words], **COMPUTE)
+        self.outputs = [*self.maps.values(), self.words]
+        self.runs = [run.click(self.certify, photo, self.outputs, **COMPUTE)]
 
 
 @dataclass(frozen=True)

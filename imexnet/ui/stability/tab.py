@@ -152,14 +152,16 @@ class Stability:
         outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
         runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
-        others = self.stretch.outputs
+        others = [*self.stretch.outputs, *self.certificate.outputs]
         for begun in on_new_photo(chosen):
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**show))
         tab.select(
             self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
         )
-        leave_with(chosen.photo, [*perturbed, *others], [*runs, *self.stretch.runs])
+        leave_with(
+            chosen.photo, [*perturbed, *others], [*runs, *self.stretch.runs, *self.certificate.runs]
+        )
 
     def _build_perturb(self) -> tuple[list[Any], gr.Button]:
         with gr.Row(equal_height=True):
