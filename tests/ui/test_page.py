@@ -69,7 +69,10 @@ def click(page: Page, picture: str, across: float, down: float) -> None:
     shown.scroll_into_view_if_needed()
     box = shown.bounding_box()
     assert box is not None
-    page.mouse.click(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    sides = shown.evaluate("image => [image.naturalWidth, image.naturalHeight]")
+    scale = min(box["width"] / sides[0], box["height"] / sides[1])  # in the middle of its box
+    x, y = ((share - 0.5) * scale * side for share, side in zip((across, down), sides, strict=True))
+    page.mouse.click(box["x"] + box["width"] / 2 + x, box["y"] + box["height"] / 2 + y)
 
 
 def open_accordion(page: Page, name: str) -> None:
@@ -232,6 +235,7 @@ def test_pasting_a_photo_replaces_the_one_that_is_there(page, photo):
 
 def test_a_photo_stays_until_another_has_come(page):
     """Nothing on it but the cross takes it away, nor does the upload button before a choice."""
+    page.locator("#photo img").wait_for()
     buttons = page.locator("#photo button").all()
     names = {button.get_attribute("aria-label") for button in buttons}
     assert names - {None} == {"Fullscreen", "Remove Image"}
