@@ -186,7 +186,9 @@ def test_qtips_are_scored_clean_noisy_and_attacked(variants, monkeypatch):
     monkeypatch.setattr(variants, "ATTACKED", 2)
     network = build(variants.VARIANTS["midpoint"].on("qtips")).eval()
     drawn = [variants.qtips.qtip(tasks.VALIDATION_STREAM, index)[1].max() for index in range(3)]
-    network.heads["qtips"].bias.data[drawn[0]] = 9  # all is the class of the first
+    head = network.heads["qtips"]
+    assert isinstance(head, torch.nn.Conv2d) and head.bias is not None
+    head.bias.data[drawn[0]] = 9  # all is the class of the first
     found = variants.of_qtips(network)
     assert set(found) == set(variants.GROUNDS["qtips"].per_picture)
     assert {name: len(values) for name, values in found.items()} == {

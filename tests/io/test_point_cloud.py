@@ -79,6 +79,7 @@ def test_points_as_a_file_have_the_photos_colours_and_the_axes_of_the_mesh():
     cloud = trimesh.load(
         io.BytesIO(point_cloud.ply(photo, np.full((3, 4), 2.0), 90)), file_type="ply"
     )
+    assert isinstance(cloud, trimesh.PointCloud)
     places = point_cloud.points(np.full((3, 4), 2.0), 90).reshape(-1, 3) * (1, -1, -1)
     np.testing.assert_allclose(cloud.vertices, places, atol=1e-6)
     assert cloud.colors[0, :3].tolist() == [0, 0, 0]

@@ -208,7 +208,8 @@ def test_rooms_of_both_networks_turn_together_with_the_ray_that_was_clicked(page
     assert all(picture != zoomed[name] for name, picture in seen().items())
     with page.expect_download() as saved:
         page.locator("#scan").click()
-    assert len(trimesh.load(saved.value.path(), file_type="ply").vertices) == 160 * 120
+    cloud = trimesh.load(saved.value.path(), file_type="ply")
+    assert isinstance(cloud, trimesh.PointCloud) and len(cloud.vertices) == 160 * 120
     page.locator("#task label", has_text="Segmentation").click()
     expect(page.locator("#room .words")).to_contain_text("Choose the task Depth", timeout=60_000)
     expect(page.locator("#room canvas").first).not_to_be_visible()
