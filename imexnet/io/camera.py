@@ -3,9 +3,9 @@
 The networks know one camera only, the Kinect's, whose photos they were trained on: through a lens
 twice as long everything looks twice as near. A photo shown smaller by s would look farther by 1 / s
 to a network that reads distance off sizes alone; then s = f₀ / f would do, and to one that reads it
-off all else s = 1. Ours do both: s = √(f₀ / f) through longer lenses, by which NYU's validation
-photos cut to twice the focal length come out best, and s = 1 through shorter ones. Yin et al.,
-"Metric3D" (2023, arXiv 2307.10984), have the two ends.
+off all else s = 1. Ours do both: s = √(f₀ / f) through longer lenses, with which the networks with
+a backbone do best on NYU's validation photos cut to twice the focal length, and s = 1 through
+shorter ones. Yin et al., "Metric3D" (2023, arXiv 2307.10984), have the two ends.
 
 Focal lengths are 35 mm equivalents by the diagonal, as EXIF has them, so that a photo and its
 upright twin have the same.

@@ -65,7 +65,7 @@ def averaging_decay(config: TrainConfig, images: int) -> float:
 
 RECIPES = {
     "qtips": TrainConfig("qtips-imexnet", epochs=60, background=1.0, noise=0.15, blur=1.0),
-    # With the noise and the weights of the others, bounded ones tell no class from another.
+    # With the noise and the weights of the others, the IMEXNet had learned no class in 10 epochs.
     f"qtips{BOUNDED}": TrainConfig("qtips-imexnet-bounded", epochs=24, noise=0.05),
     "rods": TrainConfig("rods-imexnet", epochs=32, noise=0.05),
     "paths": TrainConfig("paths-imexnet", epochs=32, noise=0.05),
