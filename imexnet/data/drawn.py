@@ -1,6 +1,6 @@
 """Pictures drawn for a task, what they are made of, and folders of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from imexnet.io.files import write_picture
 
 BACKGROUND, BODY, WHITE, BLACK = 64, 128, 255, 1
 """Grey values."""
+GREYS = {BACKGROUND, BODY, WHITE, BLACK}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,40 @@ class Drawn:
     objects: np.ndarray
     ends: np.ndarray
     lengths: tuple[float, ...]
+
+
+def rods_by_markers(picture: np.ndarray) -> tuple[np.ndarray, int] | None:
+    """What the grey values of a picture of rods give away of its truth.
+
+    Args:
+        picture: (H, W) uint8.
+
+    Returns:
+        (H, W) uint8 classes 0…3 and the number of rods; None if anything else is on the picture.
+    """
+    if not {BACKGROUND, BODY} < set(np.unique(picture).tolist()) <= GREYS:
+        return None
+    label, count = np.zeros(picture.shape, np.uint8), 0
+    for rod in _apart(picture != BACKGROUND):
+        markers = set(picture[rod].tolist()) - {BODY}
+        kind = {(WHITE,): 1, (BLACK, WHITE): 2, (BLACK,): 3}.get(tuple(sorted(markers)))
+        if kind is None:
+            return None
+        label[rod], count = kind, count + 1
+    return label, count
+
+
+def _apart(inside: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """The rows and columns of each part that hangs together along edges or corners."""
+    left = set(zip(*(axis.tolist() for axis in np.nonzero(inside)), strict=True))
+    while left:
+        part = [left.pop()]
+        for row, column in part:  # grows as it is walked along
+            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
+            left -= around
+            part.extend(around)
+        rows, columns = np.array(part).T
+        yield rows, columns
 
 
 def write_folder(folder: Path, sequence: Iterable[Drawn]) -> int:

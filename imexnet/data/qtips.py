@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, read_folder
+from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, read_folder, rods_by_markers
 
 SIZE = 64
 CLASSES = ("background", "white-white", "white-black", "black-black")
@@ -69,15 +69,8 @@ def true_label(picture: np.ndarray) -> np.ndarray | None:
     Args:
         picture: (64, 64) uint8.
     """
-    greys = set(np.unique(picture).tolist())
-    if picture.shape != (SIZE, SIZE) or not {BACKGROUND, BODY} < greys:
-        return None
-    kind = {(WHITE,): 1, (BLACK, WHITE): 2, (BLACK,): 3}.get(
-        tuple(sorted(greys - {BACKGROUND, BODY}))
-    )
-    if kind is None:
-        return None
-    return np.where(picture == BACKGROUND, 0, kind).astype(np.uint8)
+    found = rods_by_markers(picture) if picture.shape == (SIZE, SIZE) else None
+    return found[0] if found is not None and found[1] == 1 else None
 
 
 def qtips(seed: int, indices: range) -> tuple[np.ndarray, np.ndarray]:

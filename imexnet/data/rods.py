@@ -7,7 +7,7 @@ come along its own rod.
 
 import numpy as np
 
-from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn
+from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, rods_by_markers
 
 SIZE, LARGEST = 64, 256
 COUNTS, LENGTHS, WIDTHS = (3, 5), (20, 37), (3, 5)
@@ -58,6 +58,16 @@ def draw(seed: int, index: int, size: int = SIZE) -> Drawn:
             picture[marker & side] = greys[end ^ int(flipped[number])]
             ends[marker & side] = 2 * number + 1 + end
     return Drawn(picture, label, objects, ends, tuple(float(length) for length in lengths))
+
+
+def true_label(picture: np.ndarray) -> np.ndarray | None:
+    """The label that the rods' own grey values give away; None if these are no 3 to 5 rods.
+
+    Args:
+        picture: (H, W) uint8.
+    """
+    found = rods_by_markers(picture)
+    return found[0] if found is not None and COUNTS[0] <= found[1] <= COUNTS[1] else None
 
 
 def check_size(what: str, size: int) -> None:

@@ -19,8 +19,7 @@ from torch import Tensor
 from imexnet.io.files import write_bytes
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network, build
-from imexnet.models.spec import ModelSpec
-from imexnet.models.tasks import TASKS
+from imexnet.models.spec import ModelSpec, shipped_names
 from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
@@ -64,7 +63,7 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     """
     spec = ModelSpec.from_name(name)
     path = WEIGHTS / f"{spec.name}.safetensors"
-    if not path.is_file() and not any(t.shipped for t in TASKS.values() if t.family == spec.family):
+    if not path.is_file() and spec.name not in shipped_names():
         raise ValueError(
             f"no weights of {name} come with the package; train them with "
             f"`{spec.train_command} --out FILE` and give --weights FILE"
@@ -101,10 +100,16 @@ def _remedy(name: str) -> str:
 
 
 def training_command(name: str) -> str:
-    """What trains a shipped network."""
+    """What trains a shipped network: one command, or two of which the second enlarges."""
     spec = ModelSpec.from_name(name)
     data = " --data NYU" if spec.family == "indoor" else ""
-    return f"{spec.train_command}{data} --out weights/{name}.safetensors"
+    out = f"--out weights/{name}.safetensors"
+    if spec.family == "rods" and not spec.bounded:
+        small = f"{name}-64.safetensors"
+        larger = f"--size 128x128 --epochs 6 --seed 100 --start-from {small}"
+        first = f"{spec.train_command} --epochs 24 --out {small}"
+        return f"{first} && {spec.train_command} {larger} {out}"
+    return f"{spec.train_command}{data} {out}"
 
 
 def load(path: Path, device: torch.device | str | None = None) -> Network:

@@ -84,7 +84,7 @@ TASKS = {
         Task("depth", "indoor", "metres"),
         Task("segmentation", "indoor", "logits", nyu.CLASSES, first_class=1),
         Task("qtips", "qtips", "logits", qtips.CLASSES, drawn=True),
-        Task("rods", "rods", "logits", rods.CLASSES, drawn=True, shipped=False),
+        Task("rods", "rods", "logits", rods.CLASSES, drawn=True),
         Task("paths", "paths", "logits", paths.CLASSES, drawn=True, shipped=False),
     )
 }

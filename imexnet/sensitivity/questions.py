@@ -32,7 +32,7 @@ class Question:
     """What is asked of a network.
 
     Attributes:
-        task: depth, segmentation or qtips.
+        task: a key of `TASKS`.
         pixel: (row, column) in the photo's own pixels.
         other: the opposite corner of a box, whose mean is asked for.
         about: "answer", the depth or the winner's logit minus the runner-up's; or the name of a

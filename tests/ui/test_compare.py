@@ -233,7 +233,7 @@ def test_a_stroke_asks_each_network_once(tab, room, task, monkeypatch):
         kept.inference, "forward", lambda network, x: asked.append(x) or real(network, x)
     )
     kept.forget_answers()
-    photo = example(0) if task == "qtips" else room
+    photo = example("qtips", 0) if task == "qtips" else room
     list(tab.predict(photo, task))
     assert len(asked) == 2
     first = tab.hide.hide(photo, task, 80, 60, STROKE, "grey", "plain")
@@ -291,13 +291,13 @@ def test_history_is_short_and_holds_each_photo_once(history, room):
 
 
 def test_history_keeps_pixels_that_tell_the_truth(history):
-    kept, _ = history.remember(example(0), [])
+    kept, _ = history.remember(example("qtips", 0), [])
     event = gr.SelectData(None, {"index": 0, "value": None})
-    assert history.recall(kept, event).picture == example(0).picture
+    assert history.recall(kept, event).picture == example("qtips", 0).picture
 
 
 def test_history_forgets_copies_that_were_swept(history, room):
-    kept, _ = history.remember(example(0), [])
+    kept, _ = history.remember(example("qtips", 0), [])
     Path(kept[0]).unlink()
     for left in (kept, []):  # the copies go after an hour, the state of a closed page as well
         with pytest.raises(gr.Error, match="for an hour"):

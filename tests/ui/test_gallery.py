@@ -1,5 +1,6 @@
 """The page's examples: the shipped kitchens, how they are recognised, and their scores."""
 
+import itertools
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +8,9 @@ import pytest
 import torch
 from PIL import Image
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu, rods
+from imexnet.data.drawn import BODY
+from imexnet.data.sequences import DRAW
 from imexnet.io.photos import Photo
 from imexnet.kitchens.objects.furniture import COUNTER, FLOOR
 from imexnet.metrics import depth_scores
@@ -45,14 +48,25 @@ def test_kitchens_are_known_by_their_pixels_alone(tmp_path: Path):
     for other in (changed, picture.resize((320, 240)), picture.crop((0, 0, 480, 640))):
         assert examples.true_values(Photo.of(other), "depth") is None
         assert examples.true_values(Photo.of(other), "segmentation") is None
-    assert examples.true_values(photo, "qtips") is None and not examples.is_qtip(photo)
+    assert examples.true_values(photo, "qtips") is None and examples.drawn_task(photo) is None
 
 
-def test_qtips_are_known_at_every_size():
-    for longest in (64, 512):
-        truth = examples.true_values(examples.qtip(2, longest), "qtips")
+@pytest.mark.parametrize("task", examples.DRAWN)
+def test_drawn_pictures_are_known_at_every_size(task):
+    of = examples.DRAWN[task]
+    for index, longest in itertools.product(range(examples.OFFERED), (of.side, 512)):
+        photo = examples.drawn(task, index, longest)
+        truth = examples.true_values(photo, task)
         assert truth is not None
-        assert np.array_equal(truth, qtips.qtip(examples.QTIPS_SEED, 2)[1])
+        assert np.array_equal(truth, DRAW[task](of.seed, index, of.side).label)
+        assert examples.drawn_task(photo) == task
+
+
+def test_the_rods_truth_is_refused_where_a_rod_has_no_markers():
+    picture = rods.draw(0, 0).picture
+    assert rods.true_label(picture) is not None
+    picture[(rods.draw(0, 0).objects == 1) & (picture != BODY)] = BODY
+    assert rods.true_label(picture) is None
 
 
 @pytest.mark.parametrize("factor", [1.0, 1.5])

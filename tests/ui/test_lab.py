@@ -60,7 +60,7 @@ def room() -> Photo:
 
 def layer(**chosen) -> dict:
     """What the page sends for a layer."""
-    return {"photo": example(0), "task": "qtips", "kind": "imexnet", "number": 3} | chosen
+    return {"photo": example("qtips", 0), "task": "qtips", "kind": "imexnet", "number": 3} | chosen
 
 
 def cells(html: str, label: str) -> list[str]:
@@ -71,7 +71,7 @@ def cells(html: str, label: str) -> list[str]:
 
 
 def test_perturbed_qtip_is_scored_against_its_truth(stability):
-    answered = stability.perturb(example(0), "qtips", "gaussian", 0.02, 0, 10)
+    answered = stability.perturb(example("qtips", 0), "qtips", "gaussian", 0.02, 0, 10)
     pictures, measures = stability.pictures, answered[stability.measures]
     assert list(pictures) == [(kind, stage) for kind in KINDS for stage in STAGES]
     assert all(answered[component].shape == (512, 512, 3) for component in pictures.values())
@@ -91,7 +91,7 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
 
 
 def test_no_noise_changes_nothing(stability):
-    answered = stability.perturb(example(1), "qtips", "gaussian", 0, 0, 10)
+    answered = stability.perturb(example("qtips", 1), "qtips", "gaussian", 0, 0, 10)
     for kind in KINDS:
         before, after = (stability.pictures[kind, stage] for stage in ("before", "after"))
         np.testing.assert_array_equal(answered[before], answered[after])
@@ -117,11 +117,11 @@ def test_attacked_room_comes_with_its_two_controls(stability, room, task):
 
 def test_bad_severity_and_missing_photo_are_told_in_a_sentence(stability):
     with pytest.raises(gr.Error, match="from 1 to 100"):
-        stability.perturb(example(0), "qtips", "jpeg", 0, 0, 10)
+        stability.perturb(example("qtips", 0), "qtips", "jpeg", 0, 0, 10)
     with pytest.raises(gr.Error, match="Upload a photo first"):
         stability.perturb(None, "qtips", "gaussian", 0.1, 0, 10)
     with pytest.raises(gr.Error, match="above 0"):
-        stability.stretch.run(example(0), "qtips", 0, 1)
+        stability.stretch.run(example("qtips", 0), "qtips", 0, 1)
     with pytest.raises(gr.Error, match="Choose one photo or more"):
         stability.curves.draw("depth", None, "gaussian", 4, 0)
 
@@ -132,7 +132,7 @@ def test_stretched_networks_say_whether_they_stay_finite(stability, room):
     assert all(answered[stretch.pictures[kind]].shape == (384, 512, 3) for kind in KINDS)
     assert "Depth, one scale" in answered[stretch.legend]
     assert answered[stretch.words].count("finite: ") == 2
-    answered = stretch.run(example(0), "qtips", 20, 8)
+    answered = stretch.run(example("qtips", 0), "qtips", 20, 8)
     words = answered[stretch.words]
     assert "blows up: " in words
     absent = answered[stretch.pictures["resnet"]] is None

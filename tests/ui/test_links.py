@@ -72,9 +72,9 @@ def test_a_form_has_floats_and_empty_numbers():
 
 def test_qtips_have_names_and_other_pictures_have_no_link():
     view = View("qtips", 6, 5)
-    query = dict(parse_qsl(link(example(3), view)))
+    query = dict(parse_qsl(link(example("qtips", 3), view)))
     assert query == {"task": "qtips", "example": "qtip-3", "x": "6", "y": "5"}
-    assert restore(query) == (example(3), view)
+    assert restore(query) == (example("qtips", 3), view)
     assert link(Photo.of(Image.new("RGB", (40, 30))), View("depth", 2, 1)) == ""
 
 

@@ -499,10 +499,10 @@ from imexnet.ui.components.inputs import example
 handlers = {function.api_name: function.fn for function in app.demo.fns.values()}
 app.demo.warm()
 try:
-    list(handlers["predict"](example(0), "depth"))
+    list(handlers["predict"](example("qtips", 0), "depth"))
 except gr.Error as error:
     refused = error.message
-answered = str(list(handlers["predict"](example(0), "qtips")))
+answered = str(list(handlers["predict"](example("qtips", 0), "qtips")))
 print(json.dumps({"refused": refused, "answered": answered}))
 """
 

@@ -113,7 +113,7 @@ class Explorer:
 
         Args:
             photo: a picture.
-            task: depth, segmentation or qtips.
+            task: depth, segmentation, qtips or rods.
             column: of the pixel in the photo, from 0 at the left.
             row: of the pixel in the photo, from 0 at the top.
             about: "answer" (depth; the winner's logit minus the runner-up's), or a class's name.
@@ -127,7 +127,8 @@ class Explorer:
             opacity: of the heat over the photo.
             contours: per cent of the sensitivity that a line holds.
             method: gradient, gradient-times-difference, integrated-blur, integrated-flat,
-                occlusion-mean or occlusion-blur; usual: integrated-flat for Q-tips, else gradient.
+                occlusion-mean or occlusion-blur; usual: integrated-flat for drawn
+                pictures, else gradient.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
         form: dict[str, Any] = {

@@ -7,6 +7,7 @@ import gradio as gr
 from gradio.components import Component
 
 from imexnet.models.networks import TRAINED
+from imexnet.models.tasks import TASKS
 from imexnet.sensitivity.attribution import METHODS
 from imexnet.sensitivity.questions import ANSWER, USUAL, abouts
 from imexnet.spectral.operators import BOUNDARIES
@@ -20,12 +21,13 @@ ANSWERS = {
     "depth": "the depth",
     "segmentation": "the answer: winner minus runner-up",
     "qtips": "the answer: winner minus runner-up",
+    "rods": "the answer: winner minus runner-up",
 }
 DIRECTIONS = [("what decided this output", "inputs"), ("which outputs this input moves", "outputs")]
 PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
 EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
 METHOD_CHOICES = [
-    ("What is usual: the gradient, for Q-tips integrated gradients", USUAL),
+    ("What is usual: the gradient, for Q-tips and rods integrated gradients", USUAL),
     *((method.title, name) for name, method in METHODS.items()),
 ]
 QUERY_NOTE = (
@@ -204,7 +206,7 @@ def fitting(task: str, direction: str, about: str, part: str) -> tuple[dict, dic
     """What can be asked about, and which parts of a derivative there are."""
     choices = [(ANSWERS[task], ANSWER), *((name, name) for name in abouts(task)[1:])]
     kept = about if about in abouts(task) else ANSWER
-    parts = PARTS if task != "qtips" and direction == "inputs" else PARTS[:2]
+    parts = PARTS if not TASKS[task].drawn and direction == "inputs" else PARTS[:2]
     return (
         gr.update(choices=choices, value=kept),
         gr.update(choices=list(parts), value=part if part in parts else PARTS[0]),

@@ -95,7 +95,7 @@ class Hide:
 
         Args:
             photo: of the visitor.
-            task: depth, segmentation or qtips.
+            task: depth, segmentation, qtips or rods.
             asked: column, row, strokes of the brush, filling, trunk, and the camera's angle.
         """
         if not asked[2]:

@@ -59,7 +59,7 @@ class History:
 
 def small_copy(photo: Photo) -> bytes:
     """A JPEG of the page's size; a PNG if its truth is known, which is found by its pixels."""
-    if examples.is_qtip(photo) or examples.true_values(photo, "depth") is not None:
+    if examples.drawn_task(photo) or examples.true_values(photo, "depth") is not None:
         return photo.encoded("PNG")
     small = photo.picture.copy()
     small.thumbnail((SHOWN, SHOWN))

@@ -14,7 +14,7 @@ import numpy as np
 from imexnet.io.photos import Photo, read_photo
 from imexnet.ui.compare.view import View
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import QTIPS, example
+from imexnet.ui.components.inputs import example
 from imexnet.ui.components.kept import Kept
 
 BYTES, MOST = 64 * 2**20, 64  # of visitors' photos that links name, as PNG; and how many
@@ -101,13 +101,19 @@ def _named(name: str) -> str | Photo | None:
     for path in examples.kitchens():
         if name == f"kitchen-{Path(path).stem}":
             return path
-    offered = {f"qtip-{number}": number for number in range(QTIPS)}
-    return example(offered[name]) if name in offered else None
+    offered = _drawn()
+    return example(*offered[name]) if name in offered else None
+
+
+def _drawn() -> dict[str, tuple[str, int]]:
+    """Name of each drawn example → its task and number."""
+    numbers = range(examples.OFFERED)
+    return {f"{of.name}-{i}": (task, i) for task, of in examples.DRAWN.items() for i in numbers}
 
 
 @lru_cache(1)
 def _names() -> dict[str, str]:
     """Digest of each example's pixels → its name."""
     named = {f"kitchen-{Path(path).stem}": Photo.of(path) for path in examples.kitchens()}
-    named |= {f"qtip-{number}": example(number) for number in range(QTIPS)}
+    named |= {name: example(*offered) for name, offered in _drawn().items()}
     return {examples.digest(np.asarray(photo.picture)): name for name, photo in named.items()}

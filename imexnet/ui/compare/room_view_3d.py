@@ -107,8 +107,8 @@ class RoomView3D:
         trunk: str,
     ) -> str:
         photo, pair, x, camera = pair_and_input(self.networks, photo, "depth", trunk, angle)
-        if examples.is_qtip(photo):
-            raise user_error("A Q-tip has no depth. Choose a photo of a room.")
+        if examples.drawn_task(photo):
+            raise user_error("A drawing of rods has no depth. Choose a photo of a room.")
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")

@@ -30,6 +30,7 @@ COLUMNS = {**plots.LABELS, "apart": "Apart", "camera": "Camera"}
 APART = {
     "depth": "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet.",
     "segmentation": "Commonest class of each network; apart: share of pixels that differ.",
+    "rods": "Commonest class of each network; apart: share of pixels that differ.",
     "qtips": "Commonest class of each network; apart: share of pixels that differ.",
 }
 

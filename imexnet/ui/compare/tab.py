@@ -50,7 +50,7 @@ RAW_NOTE = (
     "<div class=\"note\">Both networks' values at the photo's own size, its longer side at most "
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
     "nearly black</li><li><b>-depth.npy</b>: depth in metres, float32</li>"
-    "<li><b>-segmentation.npy</b>, <b>-qtips.npy</b>: class numbers, uint8</li>"
+    "<li><b>-segmentation.npy</b>, <b>-qtips.npy</b>, <b>-rods.npy</b>: class numbers, uint8</li>"
     "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
     "</div>"
 )
@@ -94,7 +94,7 @@ class Compare:
 
         Args:
             photo: a picture.
-            task: depth, segmentation or qtips.
+            task: depth, segmentation, qtips or rods.
             trunk: of the networks for rooms, plain or backbone.
             colours: colour map of depth.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
@@ -118,8 +118,8 @@ class Compare:
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
-            elif task == "qtips":
-                words = f"<b>{examples.NO_QTIP}</b>"
+            elif task in examples.DRAWN:
+                words = f"<b>{examples.DRAWN[task].refusal}</b>"
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(answers, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}
@@ -147,7 +147,7 @@ class Compare:
 
         Args:
             photo: a picture.
-            task: depth, segmentation or qtips.
+            task: depth, segmentation, qtips or rods.
             trunk: of the networks for rooms, plain or backbone.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
@@ -366,8 +366,9 @@ class Compare:
 
 def _about(task: str, trunk: str) -> str:
     """What the networks are, as the page says beside their answers."""
-    if task == "qtips":
-        return "Small networks, trained on Q-tips."
+    if task in examples.DRAWN:
+        drawn = {"qtips": "Q-tips", "rods": "pictures of 3 to 5 rods"}[task]
+        return f"Small networks, trained on {drawn}."
     begun = "" if trunk == "plain" else " that begin with layers from ImageNet"
     return f"Small networks{begun}, trained on photos of rooms."
 

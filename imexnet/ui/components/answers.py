@@ -38,8 +38,8 @@ def answer_pictures(
         return _enlarged(pictures(task, metres, colours), size), bar
     classes = {}
     for kind, o in outputs.items():
-        # Q-tips are pixel art: their answers are enlarged as they are.
-        height, width = o[task].shape[-2:] if task == "qtips" else size
+        # Drawn pictures are pixel art: their answers are enlarged as they are.
+        height, width = o[task].shape[-2:] if TASKS[task].drawn else size
         classes[kind] = answer(task, o, (height, width)).values
     classes |= known
     present = sorted({int(k) for values in classes.values() for k in np.unique(values)})
@@ -57,7 +57,7 @@ def pointer_values(
     """JSON of what the page shows at the pointer: 16-bit millimetres, or class numbers.
 
     Args:
-        task: depth, segmentation or qtips.
+        task: depth, segmentation, qtips or rods.
         outputs: of each network; taken on its own grid.
         truth: (h, w) metres or classes, if known.
         photo_size: (width, height) in pixels.

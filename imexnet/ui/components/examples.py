@@ -4,7 +4,8 @@ A picture is recognised by its pixels alone, so that nothing is remembered betwe
 upload of one's own has no truth.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import lru_cache
 from hashlib import sha256
 from html import escape
@@ -12,7 +13,8 @@ from html import escape
 import numpy as np
 from torch import Tensor
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu, qtips, rods
+from imexnet.data.sequences import DRAW
 from imexnet.inference import answer, resize
 from imexnet.io.photos import Photo
 from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
@@ -21,13 +23,52 @@ from imexnet.places import KITCHENS
 from imexnet.ui.components.parts import colour_bar, table
 from imexnet.viz import colours, drawing, plots
 
-QTIPS_SEED = 26  # two Q-tips of each class among its first six, long ones
 ERROR_COLOURS = "RdBu"  # too near is red, too far is blue
 LARGEST_ERROR = 0.5  # of the true depth, at the ends of the colour scale
-NO_QTIP = (
-    "This is no Q-tip: these two networks know only rods of 4 grey values on 64 × 64 pixels. "
-    "Choose depth or segmentation for a photo."
-)
+
+
+@dataclass(frozen=True)
+class DrawnExamples:
+    """The examples of a drawn task.
+
+    Attributes:
+        seed: of the sequence that begins with them.
+        side: of a picture, in pixels.
+        label: above them.
+        name: of each, in addresses; its number follows.
+        true_label: classes of a picture of that side; None if it is none of the task.
+        refusal: words for such a picture.
+    """
+
+    seed: int
+    side: int
+    label: str
+    name: str
+    true_label: Callable[[np.ndarray], np.ndarray | None]
+    refusal: str
+
+
+DRAWN = {
+    "qtips": DrawnExamples(
+        26,  # two Q-tips of each class among its first six, long ones
+        qtips.SIZE,
+        "Q-tips: which markers does the rod have?",
+        "qtip",
+        qtips.true_label,
+        "This is no Q-tip: these two networks know only one rod of 4 grey values on 64 × 64 "
+        "pixels. Choose depth or segmentation for a photo.",
+    ),
+    "rods": DrawnExamples(
+        28,  # 3, 4 and 5 rods, and all classes in either of the first two
+        2 * rods.SIZE,
+        "Many rods: which markers does each have?",
+        "rods",
+        rods.true_label,
+        "These are not 3 to 5 rods: these two networks know only rods of 4 grey values on "
+        "128 × 128 pixels. Choose depth or segmentation for a photo.",
+    ),
+}
+OFFERED = 6  # of each drawn task
 
 
 @lru_cache(1)
@@ -41,22 +82,23 @@ def kitchens() -> list[str]:
     return [str(path) for path in sorted((KITCHENS / "rgb").glob("*.jpg"))]
 
 
-def qtip(index: int, longest: int) -> Photo:
-    """A Q-tip, enlarged as it is."""
-    picture, _ = qtips.qtip(QTIPS_SEED, index)
+def drawn(task: str, index: int, longest: int) -> Photo:
+    """A picture of a drawn task, enlarged as it is."""
+    of = DRAWN[task]
+    picture = DRAW[task](of.seed, index, of.side).picture
     size = drawing.display_size(picture.shape, longest)
     return Photo.of(drawing.enlarge(picture, size, smooth=False))
 
 
-def is_qtip(photo: Photo) -> bool:
-    """Whether its grey values are those of a Q-tip."""
-    return _true_qtip(photo) is not None
+def drawn_task(photo: Photo) -> str | None:
+    """The task that a picture was drawn for, by its grey values; None for a photo."""
+    return next((task for task in DRAWN if _drawn_label(photo, task) is not None), None)
 
 
 def true_values(photo: Photo, task: str) -> np.ndarray | None:
     """(h, w) true metres or classes; None where they are not known."""
-    if task == "qtips":
-        return _true_qtip(photo)
+    if task in DRAWN:
+        return _drawn_label(photo, task)
     room = _gallery().get(digest(np.asarray(photo.picture)))
     if room is None:
         return None
@@ -78,7 +120,9 @@ def plain_verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarra
         about, how = "Off from the truth on average", "by"
     else:
         share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
-        about, how = "Right class" if task != "qtips" else "Right about the rod", "on"
+        about, how = "Right class", "on"
+        if task in DRAWN:
+            about = f"Right about the {'rod' if task == 'qtips' else 'rods'}"
     words = " and ".join(
         f"the {plots.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
     )
@@ -94,7 +138,9 @@ def verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray | No
         for name, score in _scores(task, values, truth).items():
             scores.setdefault(name, {})[kind] = score
     about = "Compared with the exact truth of the whole rendered picture (no crop):"
-    if task == "qtips":
+    if task == "rods":
+        about = "Compared with the truth:"
+    elif task == "qtips":
         about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
     return f'<div class="note">{about}</div>' + table(list(scores.items()), list(answers))
 
@@ -128,6 +174,8 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
         }
     confusion = confusion_matrix(values, truth, len(TASKS[task].classes))
     ious = iou(confusion)
+    if task == "rods":
+        return {"Mean IoU of the rods' classes ↑": f"{np.nanmean(ious[1:]):.3f}"}
     if task == "qtips":
         return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}
     # Classes that neither the truth nor the answer has do not count.
@@ -135,11 +183,10 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
     return {"mIoU ↑": f"{mean:.3f}", "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}"}
 
 
-def _true_qtip(photo: Photo) -> np.ndarray | None:
-    """The label of a Q-tip, at any whole enlargement."""
-    return qtips.true_label(
-        np.asarray(resize(photo.picture, (qtips.SIZE, qtips.SIZE)).convert("L"))
-    )
+def _drawn_label(photo: Photo, task: str) -> np.ndarray | None:
+    """The label of a drawn picture, at any whole enlargement."""
+    of = DRAWN[task]
+    return of.true_label(np.asarray(resize(photo.picture, (of.side, of.side)).convert("L")))
 
 
 def digest(pixels: np.ndarray) -> str:

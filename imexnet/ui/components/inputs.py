@@ -29,10 +29,15 @@ from imexnet.ui.components.parts import (
 from imexnet.ui.server.memory_fallback import effort
 from imexnet.viz import plots
 
-TASK_CHOICES = [("Depth", "depth"), ("Segmentation", "segmentation"), ("Q-tips", "qtips")]
+TASK_CHOICES = [
+    ("Depth", "depth"),
+    ("Segmentation", "segmentation"),
+    ("Q-tips", "qtips"),
+    ("Many rods", "rods"),
+]
 PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
 CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
-QTIPS, FIRST = 6, 3  # Q-tips among the examples; the kitchen that is shown first
+FIRST = 3  # the kitchen that is shown first
 
 
 @dataclass(frozen=True)
@@ -49,9 +54,15 @@ class Inputs:
 def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     """Builds the column where it is called; `prefix` goes before each element's id."""
     kitchens = examples.kitchens()
-    rods = [example(i).picture for i in range(QTIPS)]
+    drawn = {
+        name: [example(name, i).picture for i in range(examples.OFFERED)] for name in examples.DRAWN
+    }
     photo = PhotoUpload(
-        value=kitchens[FIRST] if kitchens and task != "qtips" else rods[0],
+        value=drawn[task][0]
+        if task in drawn
+        else kitchens[FIRST]
+        if kitchens
+        else drawn["qtips"][0],
         label="Photo",
         alt_text="Photo",
         type="pil",
@@ -81,11 +92,11 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         )
         for name, label, pictures in (
             ("kitchen", "Rendered kitchens, whose truth is known", kitchens),
-            ("qtip", "Q-tips: which markers does the rod have?", rods),
+            *((of.name, of.label, drawn[name]) for name, of in examples.DRAWN.items()),
         )
         if pictures
     ]
-    fresh = gr.Button("Make another Q-tip", size="sm", elem_id=f"{prefix}fresh")
+    fresh = gr.Button("Make another drawing", size="sm", elem_id=f"{prefix}fresh")
     return Inputs(photo, upload, choice, offered, fresh)
 
 
@@ -109,7 +120,7 @@ def on_new_photo(
     dropped = chosen.photo.upload(as_read, chosen.photo, chosen.photo, **PRIVATE, **EVERY)
     dropped.failure(**gone, **PRIVATE)
     arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-    drawn = chosen.fresh.click(fresh, None, chosen.photo, **PRIVATE, **EVERY)
+    drawn = chosen.fresh.click(fresh, chosen.task, chosen.photo, **PRIVATE, **EVERY)
     return [
         dropped.success(**fit, **LATEST),
         arrived.success(**fit, **LATEST),
@@ -158,7 +169,7 @@ def pair_and_input(
 def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
     if task not in TASKS or not TASKS[task].shipped:
-        raise user_error("There is no such task; choose depth, segmentation or qtips.")
+        raise user_error("There is no such task; choose depth, segmentation, qtips or rods.")
     if trunk not in TRUNKS:
         raise user_error("There is no such trunk; choose plain or backbone.")
     names = {kind: ModelSpec.for_task(task, trunk, kind).name for kind in KINDS}
@@ -170,14 +181,14 @@ def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") ->
     return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
 
 
-def example(index: int) -> Photo:
-    """A Q-tip of the page's size."""
-    return examples.qtip(index, SHOWN)
+def example(task: str, index: int) -> Photo:
+    """A picture of a drawn task, of the page's size."""
+    return examples.drawn(task, index, SHOWN)
 
 
-def fresh() -> Photo:
-    """A Q-tip that nobody has seen yet."""
-    return example(time.time_ns())
+def fresh(task: str) -> Photo:
+    """A picture of the drawn task that nobody has seen yet; for rooms, a Q-tip."""
+    return example(task if task in examples.DRAWN else "qtips", time.time_ns())
 
 
 def read(path: str) -> Photo:
@@ -213,7 +224,6 @@ def require_photo(photo: Photo | None) -> Photo:
 
 
 def matching_task(photo: Photo | None, task: str) -> str:
-    """The task that matches a new photo: Q-tips for a Q-tip, otherwise none of them."""
-    if examples.is_qtip(require_photo(photo)):
-        return "qtips"
-    return "depth" if task == "qtips" else task
+    """The task that matches a new photo: that of a drawn picture, otherwise none of those."""
+    drawn = examples.drawn_task(require_photo(photo))
+    return drawn or ("depth" if task in examples.DRAWN else task)

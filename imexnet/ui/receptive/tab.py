@@ -11,7 +11,7 @@ from imexnet.inference import to_grid
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, time_steps
 from imexnet.models.steps import IMEXStep
-from imexnet.models.tasks import KINDS
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.sensitivity.green import SQUARES, farthest, green
 from imexnet.sensitivity.receptive_field import Average, effective, pictures, reach_per_step
 from imexnet.sensitivity.window import window_width
@@ -46,10 +46,10 @@ MOST_PICTURES, MOST_PIXELS, MOST_STEPS = 12, 16, 6
 REMEMBERED = 32  # averages
 THUMBNAIL = 256
 DECADES = 8  # of growth: far away, one solve leaves little
-GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80), "qtips": (64, 64)}
+GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80), "qtips": (64, 64), "rods": (128, 128)}
 WHOLE_NOTE = (
     '<div class="note">S / ΣS averaged over random pixels of many pictures (rendered kitchens; '
-    "new Q-tips), each map moved so that its pixel lies in the middle. Stop keeps the "
+    "new drawings), each map moved so that its pixel lies in the middle. Stop keeps the "
     "average so far.</div>"
 )
 GROWTH_NOTE = (
@@ -89,7 +89,7 @@ class Receptive:
             return
         pair = pair_of(self.networks, task)
         files = [Path(path) for path in examples.kitchens()]
-        if task != "qtips" and not files:
+        if not TASKS[task].drawn and not files:
             raise user_error("This server has no pictures of rooms; choose Q-tips.")
         running = {
             kind: effective(network, task, pictures(network, task, files, asked[1]), *asked[2:])

@@ -110,7 +110,8 @@ class Page(internals.HookedBlocks):
         named = internals.named_handlers(self)
         kitchens = examples.kitchens()
         for task in (name for name, task in TASKS.items() if task.shipped):
-            photo = decoded(kitchens[0]) if kitchens and task != "qtips" else example(0)
+            drawn = task if task in examples.DRAWN else None if kitchens else "qtips"
+            photo = example(drawn, 0) if drawn else decoded(kitchens[0])
             for name, pixel in (("predict", ()), ("field_of_view", (0, 0))):
                 handler = named.get(name)
                 if handler is None:

@@ -7,7 +7,6 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from imexnet.data import qtips
 from imexnet.inference import resize
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
@@ -318,9 +317,10 @@ PATTERN_NOTE = (
 
 
 def _grey(photo: Photo) -> np.ndarray:
-    """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a Q-tip at its own size."""
-    if examples.is_qtip(photo):
-        return np.asarray(resize(photo.picture, (qtips.SIZE, qtips.SIZE)).convert("L"), float) / 255
+    """The photo in grey on [0, 1], of at most `PHOTO_PIXELS`; a drawn picture at its own size."""
+    if drawn := examples.drawn_task(photo):
+        side = examples.DRAWN[drawn].side
+        return np.asarray(resize(photo.picture, (side, side)).convert("L"), float) / 255
     width, height = photo.picture.size
     scale = min(1.0, (PHOTO_PIXELS / (width * height)) ** 0.5)
     size = max(8, round(height * scale)), max(8, round(width * scale))

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 
 from imexnet.inference import to_input
 from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import Sample
 from imexnet.ui.components.inputs import PICTURES, pair_of, read
@@ -27,12 +27,14 @@ NAMES = {
 }
 SETS = [
     ("Fresh Q-tips, against their truth", "qtips"),
+    ("Fresh pictures of many rods, against their truth", "rods"),
     ("My photos, depth against the clean answer", "depth"),
     ("My photos, classes against the clean answer", "segmentation"),
 ]
 MOST_PHOTOS = 64
 SCORES = {
     "qtips": "Share of the rod's pixels with the right class",
+    "rods": "Share of the rods' pixels with the right class",
     "depth": "Share of pixels within 25 % of the clean answer",
     "segmentation": "Share of pixels with the class of the clean answer",
 }
@@ -61,7 +63,7 @@ class Curves:
         """Scores over a set against severity, mean and spread."""
         pair = pair_of(self.networks, task)
         config, device = pair["resnet"].config, pair["resnet"].mean.device
-        if task == "qtips":
+        if TASKS[task].drawn:
             samples = severity_curves.fresh(int(seed or 0), int(images), config, device)
         else:
             if not files:
@@ -103,7 +105,7 @@ class Curves:
                 label="Perturbation",
             )
         with gr.Row(equal_height=True):
-            images = gr.Slider(4, MOST_PHOTOS, 8, step=4, label="Q-tips to draw")
+            images = gr.Slider(4, MOST_PHOTOS, 8, step=4, label="Pictures to draw")
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
             run = gr.Button("Draw the curves", variant="primary", min_width=160, elem_id="curves")
         photos = gr.File(
@@ -113,7 +115,7 @@ class Curves:
             visible=False,
         )
         which.change(
-            lambda task: (gr.update(visible=task != "qtips"), gr.update(visible=task == "qtips")),
+            lambda task: [gr.update(visible=TASKS[task].drawn is drawn) for drawn in (False, True)],
             which,
             [photos, images],
             queue=False,

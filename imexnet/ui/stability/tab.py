@@ -12,7 +12,7 @@ from torch import Tensor
 from imexnet.inference import answer, in_metres
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
-from imexnet.models.tasks import KINDS
+from imexnet.models.tasks import KINDS, TASKS
 from imexnet.stability import severity_curves
 from imexnet.stability.attacks import ATTACKS, ITERATIONS
 from imexnet.stability.bounds import StepBound, step_bounds
@@ -130,7 +130,7 @@ class Stability:
 
     @staticmethod
     def _truth(photo: Photo, task: str) -> np.ndarray | None:
-        return examples.true_values(photo, task) if task == "qtips" else None
+        return examples.true_values(photo, task) if TASKS[task].drawn else None
 
     def _build(self, tab: gr.Tab) -> None:
         self.seen = gr.State(False)
@@ -310,7 +310,7 @@ def _measures(
         row("… power iterations used", lambda kind: str(local[kind].iterations)),
     ]
     unit = "metres" if task == "depth" else "logits"
-    score = SCORES[task] if with_truth or task != "qtips" else SCORES["segmentation"]
+    score = SCORES[task] if with_truth or not TASKS[task].drawn else SCORES["segmentation"]
     return (
         table(rows, KINDS)
         + f'<div class="note">{score}. A step cannot amplify if its bound, which follows from its '
