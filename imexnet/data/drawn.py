@@ -1,11 +1,12 @@
 """Pictures drawn for a task, what they are made of, and folders of them."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy import ndimage
 
 from imexnet.io.files import write_picture
 
@@ -45,27 +46,15 @@ def rods_by_markers(picture: np.ndarray) -> tuple[np.ndarray, int] | None:
     """
     if not {BACKGROUND, BODY} < set(np.unique(picture).tolist()) <= GREYS:
         return None
-    label, count = np.zeros(picture.shape, np.uint8), 0
-    for rod in _apart(picture != BACKGROUND):
-        markers = set(picture[rod].tolist()) - {BODY}
+    rods, count = ndimage.label(picture != BACKGROUND, np.ones((3, 3)))
+    label = np.zeros(picture.shape, np.uint8)
+    for number in range(1, count + 1):
+        markers = set(picture[rods == number].tolist()) - {BODY}
         kind = {(WHITE,): 1, (BLACK, WHITE): 2, (BLACK,): 3}.get(tuple(sorted(markers)))
         if kind is None:
             return None
-        label[rod], count = kind, count + 1
+        label[rods == number] = kind
     return label, count
-
-
-def _apart(inside: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """The rows and columns of each part that hangs together along edges or corners."""
-    left = set(zip(*(axis.tolist() for axis in np.nonzero(inside)), strict=True))
-    while left:
-        part = [left.pop()]
-        for row, column in part:  # grows as it is walked along
-            around = {(row + i, column + j) for i in (-1, 0, 1) for j in (-1, 0, 1)} & left
-            left -= around
-            part.extend(around)
-        rows, columns = np.array(part).T
-        yield rows, columns
 
 
 def write_folder(folder: Path, sequence: Iterable[Drawn]) -> int:

@@ -18,7 +18,8 @@ from torch import Tensor
 from imexnet.models.tasks import task_named
 from imexnet.sensitivity.measures import Region
 
-STEPS = 64  # of an integral
+STEPS, FEWEST = 64, 16  # of an integral
+DRAWN_PIXELS = 64 * 64  # of a grey picture that gets all the steps
 PIXELS = 2**16  # of the pictures that go through a network together, unless one has more
 BLUR = 1 / 16  # standard deviation of a blur, of the shorter side
 PATCH = 1 / 8  # side of a patch, of the shorter side
@@ -73,7 +74,7 @@ def gradient_times_difference(q: Target, x: Tensor, baseline: Filling = blurred)
 
 
 def integrated_gradients(
-    q: Target, x: Tensor, baseline: Filling = blurred, steps: int = STEPS
+    q: Target, x: Tensor, baseline: Filling = blurred, steps: int | None = None
 ) -> Tensor:
     """A = (x − x′) ∫₀¹ ∂q / ∂x (x′ + α (x − x′)) dα, with ΣA = q(x) − q(x′), completeness.
 
@@ -85,7 +86,8 @@ def integrated_gradients(
         q: the target.
         x: (1, C, H, W).
         baseline: makes x′.
-        steps: gradients that are taken, at least 1.
+        steps: gradients that are taken, at least 1. By default 64; for drawings of more than 64 × 64
+            pixels in proportion fewer, down to 16, as their networks keep the full resolution.
 
     Returns:
         (C, H, W).
@@ -93,6 +95,10 @@ def integrated_gradients(
     Raises:
         ValueError: for no steps.
     """
+    if steps is None:
+        pixels = x.shape[-2] * x.shape[-1]
+        drawn = x.shape[1] == 1 and pixels > DRAWN_PIXELS
+        steps = max(FEWEST, STEPS * DRAWN_PIXELS // pixels) if drawn else STEPS
     if steps < 1:
         raise ValueError(f"an integral needs at least one step, got {steps}")
     x = x.detach()
@@ -196,7 +202,7 @@ METHODS = {
 
 
 def usual_method(task: str) -> str:
-    """The method that shows most: for Q-tips, the gradient all but misses the markers."""
+    """The method that shows most: of drawn rods, the gradient all but misses the markers."""
     return "integrated-flat" if task_named(task).drawn else GRADIENT
 
 

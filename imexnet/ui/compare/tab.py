@@ -166,15 +166,15 @@ class Compare:
         return [str(path) for path in paths]
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
-        """For a new photo: its task, size and central pixel, its own camera, and no files."""
+        """For a new photo: its task, size and first pixel, its own camera, and no files."""
         photo = require_photo(photo)
-        width, height = photo.full_size
+        task = matching_task(photo, task)
         return {
-            self.task: matching_task(photo, task),
+            self.task: task,
             self.room.source: self.room.sources(photo),
-            self.size: (width, height),
+            self.size: photo.full_size,
             self.angle: View.angle,
-            **self.explorer.form.at(width // 2, height // 2),
+            **self.explorer.form.at(*examples.first_pixel(photo, task)),
             **dict.fromkeys(self.left),
             **self.no_files(),
         }

@@ -95,6 +95,18 @@ def drawn_task(photo: Photo) -> str | None:
     return next((task for task in DRAWN if _drawn_label(photo, task) is not None), None)
 
 
+def first_pixel(photo: Photo, task: str) -> tuple[int, int]:
+    """Column and row to ask about first: the middle, or the pixel of a rod that is nearest to it."""
+    width, height = photo.full_size
+    label = _drawn_label(photo, task) if task in DRAWN else None
+    if label is None or label[label.shape[0] // 2, label.shape[1] // 2]:
+        return width // 2, height // 2
+    rows, columns = np.nonzero(label)
+    nearest = np.hypot(rows - label.shape[0] // 2, columns - label.shape[1] // 2).argmin()
+    cell = height / label.shape[0]
+    return int((columns[nearest] + 0.5) * cell), int((rows[nearest] + 0.5) * cell)
+
+
 def true_values(photo: Photo, task: str) -> np.ndarray | None:
     """(h, w) true metres or classes; None where they are not known."""
     if task in DRAWN:
