@@ -73,6 +73,7 @@ def robustness_command(
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     seed: Seed = 0,
     iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
+    restarts: Annotated[int, typer.Option(min=1, help="Of PGD, from other points.")] = 1,
     trunk: Trunk = "plain",
     bounded: Bounded = False,
     resnet: Weights = None,
@@ -103,7 +104,9 @@ def robustness_command(
         samples = severity_curves.rooms(rooms, task, first.config, first.mean.device)
     else:
         raise ValueError(f"--task {task} needs --data, the folder that prepare-nyu writes")
-    found = severity_curves.curves(pair, task, samples, noise, values, seed, iterations, progress)
+    found = severity_curves.curves(
+        pair, task, samples, noise, values, seed, iterations, restarts, progress
+    )
     points = {kind: [asdict(point) for point in curve] for kind, curve in found.items()}
     facts = {"task": task, "noise": noise, "severity": severity_curves.meaning(noise)}
     if as_json:

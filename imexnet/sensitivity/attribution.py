@@ -86,8 +86,9 @@ def integrated_gradients(
         q: the target.
         x: (1, C, H, W).
         baseline: makes x′.
-        steps: gradients that are taken, at least 1. By default 64; for drawings of more than 64 × 64
-            pixels in proportion fewer, down to 16, as their networks keep the full resolution.
+        steps: gradients that are taken, at least 1. By default 64; for drawings of more than
+            64 × 64 pixels in proportion fewer, down to 16, as their networks keep the full
+            resolution.
 
     Returns:
         (C, H, W).

@@ -1,13 +1,13 @@
 """Perturbations made against a network: FGSM and PGD in the ball ‖x' − x‖∞ ≤ ε.
 
 ε is on the [0, 1] picture, before the network's own normalisation. FGSM: Goodfellow et al. 2015;
-PGD: Madry et al. 2018, random start, sign steps of 2.5 ε / iterations, the best iterate is kept. A
-network can look robust because its gradients mislead, so noise of the same norm (`random_signs`)
-and the attack made for the other network belong beside every result.
+PGD: Madry et al. 2018, random starts, sign steps of 2.5 ε / iterations, the best iterate of each
+picture is kept. A network can look robust because its gradients mislead, so noise of the same norm
+(`random_signs`) and the attack made for the other network belong beside every result.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import torch
 import torch.nn.functional as F
@@ -68,6 +68,7 @@ def attack(
     epsilon: float,
     seed: int = 0,
     iterations: int = ITERATIONS,
+    restarts: int = 1,
 ) -> Tensor:
     """A picture in the ball of radius ε round x, and in [0, 1], that makes the objective large.
 
@@ -79,19 +80,25 @@ def attack(
         seed: of the random point of the ball where the gradient is first taken: at x itself that
             of |log ŷ − log ŷ(x)| is zero.
         iterations: of PGD.
+        restarts: of PGD, each from another random point.
 
     Raises:
-        ValueError: for an unknown kind or a bad ε.
+        ValueError: for an unknown kind, a bad ε, or no start.
     """
     if kind not in ATTACKS:
         raise ValueError(f"the attack must be one of {', '.join(ATTACKS)}, got {kind!r}")
     _check(epsilon)
     generator = torch.Generator().manual_seed(seed)
-    start = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
-    start = project(x + (2 * start - 1) * epsilon, x, epsilon)
+    if restarts < 1:
+        raise ValueError(f"an attack needs at least one start, got {restarts}")
+
+    def start() -> Tensor:
+        random = torch.rand(x.shape, generator=generator, dtype=x.dtype).to(x.device)
+        return project(x + (2 * random - 1) * epsilon, x, epsilon)
+
     if kind == "fgsm":
-        return project(x + epsilon * _ascent(objective, start)[1], x, epsilon)
-    return _pgd(objective, x, start, epsilon, iterations)
+        return project(x + epsilon * _ascent(objective, start())[1], x, epsilon)
+    return _pgd(objective, x, (start() for _ in range(restarts)), epsilon, iterations)
 
 
 def smallest_flip(
@@ -144,15 +151,18 @@ def project(moved: Tensor, x: Tensor, epsilon: float) -> Tensor:
     return torch.minimum(torch.maximum(moved, x - epsilon), x + epsilon).clamp(0, 1)
 
 
-def _pgd(objective: Loss, x: Tensor, start: Tensor, epsilon: float, iterations: int) -> Tensor:
-    moved, best, highest = start, start, x.new_full((x.shape[0],), -math.inf)
-    for number in range(iterations + 1):
-        values, signs = _ascent(objective, moved)
-        better = values > highest
-        best = torch.where(better.view(-1, 1, 1, 1), moved, best)
-        highest = torch.where(better, values, highest)
-        if number < iterations:
-            moved = project(moved + 2.5 * epsilon / iterations * signs, x, epsilon)
+def _pgd(
+    objective: Loss, x: Tensor, starts: Iterable[Tensor], epsilon: float, iterations: int
+) -> Tensor:
+    best, highest = x, x.new_full((x.shape[0],), -math.inf)
+    for moved in starts:
+        for number in range(iterations + 1):
+            values, signs = _ascent(objective, moved)
+            better = values > highest
+            best = torch.where(better.view(-1, 1, 1, 1), moved, best)
+            highest = torch.where(better, values, highest)
+            if number < iterations:
+                moved = project(moved + 2.5 * epsilon / iterations * signs, x, epsilon)
     return best
 
 

@@ -95,6 +95,7 @@ def curves(
     severities: Sequence[float],
     seed: int = 0,
     iterations: int = attacks.ITERATIONS,
+    restarts: int = 1,
     progress: Progress = lambda done, of: None,
 ) -> dict[str, list[Point]]:
     """Network → one point a severity.
@@ -106,7 +107,7 @@ def curves(
         perturbation: one of `PERTURBATIONS`.
         severities: see `meaning`. 0 is the clean picture of any perturbation.
         seed: of noises and of the attacks' starts.
-        iterations: of PGD.
+        iterations, restarts: of PGD.
         progress: told after each batch.
 
     Raises:
@@ -128,8 +129,9 @@ def curves(
                 if severity != 0:
                     where = seed + number
                     moved = perturbed(
-                        networks, kind, task, x, perturbation, severity, where, iterations, truths
-                    )
+                        networks, kind, task, x, perturbation, severity, where, iterations, truths,
+                        restarts,
+                    )  # fmt: skip
                 scores += _scores(network, task, moved, truths)
                 done += 1
                 progress(done, total)
@@ -149,6 +151,7 @@ def perturbed(
     seed: int = 0,
     iterations: int = attacks.ITERATIONS,
     truths: Sequence[np.ndarray] | None = None,
+    restarts: int = 1,
 ) -> Tensor:
     """The pictures that a network is shown: with noise, or attacked.
 
@@ -163,6 +166,7 @@ def perturbed(
         seed: of the noise, or of the attack's start.
         iterations: of PGD.
         truths: one a picture, see `Sample`; the attacked network's own clean answers by default.
+        restarts: of PGD.
 
     Raises:
         ValueError: for an unknown perturbation or a bad severity.
@@ -180,7 +184,7 @@ def perturbed(
         reference = _reference(task, truths, x)
     objective = attacks.loss(network, task, reference)
     method = "pgd" if transfer else perturbation
-    return attacks.attack(method, objective, x, severity / 255, seed, iterations)
+    return attacks.attack(method, objective, x, severity / 255, seed, iterations, restarts)
 
 
 def severities(perturbation: str) -> tuple[float, ...]:

@@ -49,6 +49,21 @@ def test_attacks_stay_in_their_ball_and_in_the_picture(kind, epsilon, seed):
     assert torch.equal(moved, attack(kind, objective, x, epsilon, seed, iterations=3))
 
 
+def test_of_several_starts_the_best_is_kept_for_each_picture():
+    """Two hills, of which the higher one is found from half of the points."""
+    x = torch.full((16, 1, 1, 1), 0.5)
+
+    def hills(v: torch.Tensor) -> torch.Tensor:
+        away = v.flatten(1).squeeze(1) - 0.5
+        return away.abs() + 0.5 * away
+
+    once, often = (attack("pgd", hills, x, 0.1, iterations=5, restarts=n) for n in (1, 8))
+    assert {round(v, 4) for v in once.flatten().tolist()} == {0.4, 0.6}
+    torch.testing.assert_close(often, torch.full_like(x, 0.6))
+    with pytest.raises(ValueError, match="at least one start, got 0"):
+        attack("pgd", hills, x, 0.1, restarts=0)
+
+
 @pytest.mark.parametrize("kind", ATTACKS)
 def test_attack_of_a_linear_objective_is_its_closed_form(kind):
     weight = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(4))

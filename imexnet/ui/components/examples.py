@@ -96,7 +96,7 @@ def drawn_task(photo: Photo) -> str | None:
 
 
 def first_pixel(photo: Photo, task: str) -> tuple[int, int]:
-    """Column and row to ask about first: the middle, or the pixel of a rod that is nearest to it."""
+    """Column and row to ask about first: the middle, or the nearest pixel of a rod."""
     width, height = photo.full_size
     label = _drawn_label(photo, task) if task in DRAWN else None
     if label is None or label[label.shape[0] // 2, label.shape[1] // 2]:
