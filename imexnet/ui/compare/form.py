@@ -53,7 +53,10 @@ class ViewForm:
     Attributes:
         fields: field of `View` → its component, in the order of the API's parameters.
         look: the button that asks for the field of view.
+        answered: whether the page opens with the answers for its first photo.
     """
+
+    answered = False
 
     def __init__(self, chosen: Inputs, size: gr.State, trunk: gr.Radio, angle: gr.Slider) -> None:
         self.photo, self.task, self.size = chosen.photo, chosen.task, size
@@ -110,9 +113,11 @@ class ViewForm:
             demo: the page.
             begin: what happens for a new photo, as `fn`, `inputs`, `outputs`.
         """
-        restored = demo.load(self.restored, None, [self.photo, *self.fields.values()], **PRIVATE)
+        restored = demo.load(self.restored, None, [self.photo, *self.fields.values()], **QUIET)
         where = [*self.pixel, *self.corner, self.place, self.corners, self.angle]
-        return restored.then(**begin, **PRIVATE).then(self.restored_place, None, where, **PRIVATE)
+        return restored.success(**begin, **PRIVATE).then(
+            self.restored_place, None, where, **PRIVATE
+        )
 
     def restored(self, request: gr.Request) -> Changes:
         """Photo and settings of a visitor's link, as far as a new photo leaves them."""
@@ -121,6 +126,8 @@ class ViewForm:
             for name, words in (("example", NO_VIEW), ("photo", links.GONE)):
                 if name in request.query_params:
                     gr.Warning(words, title="Another example is shown")
+            if self.answered:
+                raise gr.Error(visible=False, print_exception=False)  # nothing is to be asked
             return gr.skip()
         photo, view = found
         later = {*self.pixel, *self.corner, self.angle}

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -37,10 +38,12 @@ from imexnet.ui.components.parts import (
     SHOWN,
     Changes,
     Folder,
+    decoded,
     picture,
     user_error,
 )
 from imexnet.ui.components.style import CITE, EMPTY, INVITATION, static
+from imexnet.ui.server.gradio_internals import begin_with
 from imexnet.viz import drawing, plots
 from imexnet.viz.colours import DEPTH_COLOURS
 
@@ -178,6 +181,18 @@ class Compare:
             **dict.fromkeys(self.left),
             **self.no_files(),
         }
+
+    def open_answered(self) -> None:
+        """Lets the page open with the answers for its first photo."""
+        with suppress(gr.Error):  # a network is missing
+            photo, task = decoded(self.photo.value["path"]), self.task.value
+            *_, answers = self.predict(photo, task)
+            column, row = examples.first_pixel(photo, task)
+            view = self.explorer.field_of_view(photo, task, column, row)
+            size = {self.size: photo.full_size, **self.explorer.form.at(column, row)}
+            for component, value in {**size, **answers, **view}.items():
+                begin_with(component, value)
+            self.explorer.form.answered = True
 
     def no_files(self) -> Changes:
         """Files are of the question that was asked before."""

@@ -68,7 +68,6 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         type="pil",
         image_mode=None,
         format="png",
-        height=280,
         # Gradio's icons for other sources take the photo away before another is there. Phones offer
         # their camera for a file, and `page.js` takes what is pasted.
         sources=["upload"],

@@ -12,7 +12,9 @@ import gradio as gr
 from gradio.block_function import BlockFunction
 from gradio.blocks import convert_component_dict_to_list
 from gradio.components import Component
+from gradio.processing_utils import move_files_to_cache
 from gradio.utils import get_upload_folder, is_in_or_equal
+from pydantic import BaseModel
 from starlette._utils import get_route_path
 from starlette.types import Scope
 
@@ -95,6 +97,21 @@ class HookedBlocks(gr.Blocks):
             return await super().call_function(*given, **named)
         except Exception as error:
             raise self.handler_error(error) from None
+
+
+def begin_with(component: Component, value: Any) -> None:
+    """Makes a page open with what a handler would answer for a component."""
+    update = value if isinstance(value, dict) and "__type__" in value else {"value": value}
+    for name in update.keys() - {"__type__", "value"}:
+        setattr(component, name, update[name])
+    if "value" not in update:
+        return
+    if isinstance(component, gr.State):
+        component.value = update["value"]
+        return
+    shown = component.postprocess(update["value"])
+    plain = shown.model_dump() if isinstance(shown, BaseModel) else shown
+    component.value = move_files_to_cache(plain, component, postprocess=True, keep_in_cache=True)
 
 
 def upload_folder() -> str:

@@ -65,6 +65,8 @@ def build() -> Page:
                 with gr.Tab("Inside the solve", elem_id="solve-tab") as tab:
                     Solve(tab, networks)
 
+    if not ZERO_GPU:
+        compare.open_answered()
     page.decorate(spaces.GPU(duration=60) if spaces and ZERO_GPU else None)
     return page
 

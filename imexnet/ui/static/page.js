@@ -11,6 +11,9 @@ function name() {
 
 name();
 new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+document.addEventListener("load", ({ target }) => {
+  if (target.closest?.("#spots")) target.closest("#your-photo").classList.add("opened");
+}, true);
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   const upload = document.querySelector("input[type=file]:has(+ #upload)"); // the button's own
