@@ -6,6 +6,7 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from imexnet.io.photos import Photo
 from imexnet.models.networks import TRAINED
 from imexnet.models.tasks import TASKS
 from imexnet.sensitivity.attribution import METHODS
@@ -53,10 +54,10 @@ class ViewForm:
     Attributes:
         fields: field of `View` → its component, in the order of the API's parameters.
         look: the button that asks for the field of view.
-        answered: whether the page opens with the answers for its first photo.
+        answered: the photo and the view that the page opens with, answered already; None for none.
     """
 
-    answered = False
+    answered: tuple[str | Photo, View] | None = None
 
     def __init__(self, chosen: Inputs, size: gr.State, trunk: gr.Radio, angle: gr.Slider) -> None:
         self.photo, self.task, self.size = chosen.photo, chosen.task, size
@@ -126,9 +127,10 @@ class ViewForm:
             for name, words in (("example", NO_VIEW), ("photo", links.GONE)):
                 if name in request.query_params:
                     gr.Warning(words, title="Another example is shown")
-            if self.answered:
-                raise gr.Error(visible=False, print_exception=False)  # nothing is to be asked
-            return gr.skip()
+            if self.answered is None:
+                return gr.skip()
+        if found is None or found == self.answered:
+            raise gr.Error(visible=False, print_exception=False)  # nothing is to be asked
         photo, view = found
         later = {*self.pixel, *self.corner, self.angle}
         chosen = {c: getattr(view, name) for name, c in self.fields.items() if c not in later}

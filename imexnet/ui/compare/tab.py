@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
+from urllib.parse import parse_qsl
 
 import gradio as gr
 
@@ -12,6 +13,7 @@ from imexnet.io import files
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
+from imexnet.ui.compare import links
 from imexnet.ui.compare.explorer import Explorer
 from imexnet.ui.compare.hide import Hide
 from imexnet.ui.compare.history import History
@@ -192,7 +194,8 @@ class Compare:
             size = {self.size: photo.full_size, **self.explorer.form.at(column, row)}
             for component, value in {**size, **answers, **view}.items():
                 begin_with(component, value)
-            self.explorer.form.answered = True
+            query = links.link(photo, View(task=task, column=column, row=row))
+            self.explorer.form.answered = links.restore(dict(parse_qsl(query)))
 
     def no_files(self) -> Changes:
         """Files are of the question that was asked before."""

@@ -138,8 +138,10 @@ function mark() {
 
 function followAddress() {
   const state = document.querySelector("#view-state");
-  if (!state && address === null) return; // the link that the page was opened with
   const query = state?.dataset.query ?? ""; // without a photo, no view
+  opened ??= state && query;
+  // The address that the page was opened with stays until another view has come: it is still read.
+  if (address === null && (!state || query === opened)) return;
   if (query === address) return;
   address = query;
   const url = new URL(window.location.href);
@@ -158,6 +160,7 @@ tip.className = "pointer-tip";
 tip.hidden = true;
 tip.setAttribute("aria-hidden", "true"); // the line below the pictures says it, too
 let address = null;
+let opened = null; // the query of the view that the page brought along
 let chosen = false; // whether the last press was on one of our pictures
 
 document.addEventListener("pointermove", (event) => {
