@@ -1,8 +1,9 @@
 """Commands about one network and its photos: predict, field-of-view, receptive-field."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,6 +28,11 @@ from imexnet.cli.options import (
     print_result,
     progress,
 )
+
+if TYPE_CHECKING:
+    from imexnet.io.camera import Camera
+    from imexnet.sensitivity.field_of_view import FieldOfView
+    from imexnet.sensitivity.hiding import Answered
 
 
 def predict_command(
@@ -139,8 +145,7 @@ def field_of_view_command(
         files.write_bytes(out / f"{image.stem}-{stem}-figure.{figure}", printed)
         found = questions.arrays(question, views)
         files.write_arrays(found, out / f"{image.stem}-{stem}.npz")
-    used = camera.to_dict() if task == "depth" else {}
-    print_result({kind: view.to_dict() | used for kind, view in views.items()}, as_json)
+    _print_each(views, task, camera, as_json)
 
 
 def hide_command(
@@ -178,8 +183,18 @@ def hide_command(
         files.write_picture(drawn, path, image)
     changes = {f"{kind}_change": answered.change for kind, answered in found.items()}
     files.write_arrays(changes, stem.with_name(f"{stem.name}.npz"))
+    _print_each(found, task, camera, as_json)
+
+
+def _print_each(
+    found: "Mapping[str, FieldOfView] | Mapping[str, Answered]",
+    task: str,
+    camera: "Camera",
+    as_json: bool,
+) -> None:
+    """What was found of each network; of depth, the camera besides."""
     used = camera.to_dict() if task == "depth" else {}
-    print_result({kind: answered.to_dict() | used for kind, answered in found.items()}, as_json)
+    print_result({kind: each.to_dict() | used for kind, each in found.items()}, as_json)
 
 
 def receptive_field_command(

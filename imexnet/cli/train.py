@@ -3,7 +3,7 @@ prepare-nyu, render."""
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -40,16 +40,10 @@ def train_qtips(
     resume: Resume = False,
 ) -> None:
     """Train on Q-tips that are drawn afresh in every epoch, or on those of a folder."""
-    from imexnet.models.spec import ModelSpec
-    from imexnet.training import loop, recipes
-
-    if data is not None and images is not None:
-        raise ValueError("--images counts fresh Q-tips; with --data an epoch is the folder")
-    name = ModelSpec("qtips", "plain", model, bounded).name
-    config = recipes.recipe(
-        name, seed=seed, epochs=epochs, learning_rate=learning_rate, images=images
-    )
-    print_metrics(loop.fit(config, out, data, resume, start_from=start_from))
+    _train_drawn(
+        "qtips", model, out, data, None, bounded, start_from, resume,
+        seed=seed, epochs=epochs, learning_rate=learning_rate, images=images,
+    )  # fmt: skip
 
 
 def train_rods(
@@ -57,6 +51,7 @@ def train_rods(
     out: Out,
     seed: Seed = 0,
     epochs: Epochs = None,
+    learning_rate: LearningRate = None,
     images: Images = None,
     data: Data = None,
     size: Size = None,
@@ -65,7 +60,10 @@ def train_rods(
     resume: Resume = False,
 ) -> None:
     """Train on pictures of 3 to 5 rods, drawn afresh in every epoch, or on those of a folder."""
-    _train_drawn("rods", model, out, seed, epochs, images, data, size, bounded, start_from, resume)
+    _train_drawn(
+        "rods", model, out, data, size, bounded, start_from, resume,
+        seed=seed, epochs=epochs, learning_rate=learning_rate, images=images,
+    )  # fmt: skip
 
 
 def train_paths(
@@ -73,6 +71,7 @@ def train_paths(
     out: Out,
     seed: Seed = 0,
     epochs: Epochs = None,
+    learning_rate: LearningRate = None,
     images: Images = None,
     data: Data = None,
     size: Size = None,
@@ -81,29 +80,29 @@ def train_paths(
     resume: Resume = False,
 ) -> None:
     """Train on pictures of winding curves, drawn afresh in every epoch, or on those of a folder."""
-    _train_drawn("paths", model, out, seed, epochs, images, data, size, bounded, start_from, resume)
+    _train_drawn(
+        "paths", model, out, data, size, bounded, start_from, resume,
+        seed=seed, epochs=epochs, learning_rate=learning_rate, images=images,
+    )  # fmt: skip
 
 
 def _train_drawn(
     family: str,
     model: str,
     out: Path,
-    seed: int,
-    epochs: int | None,
-    images: int | None,
     data: Path | None,
     size: str | None,
     bounded: bool,
     start_from: Path | None,
     resume: bool,
+    **chosen: Any,
 ) -> None:
     from imexnet.models.spec import ModelSpec
     from imexnet.training import loop, recipes
 
-    if data is not None and images is not None:
+    if data is not None and chosen["images"] is not None:
         raise ValueError("--images counts fresh pictures; with --data an epoch is the folder")
-    name = ModelSpec(family, "plain", model, bounded).name
-    config = recipes.recipe(name, seed=seed, epochs=epochs, images=images)
+    config = recipes.recipe(ModelSpec(family, "plain", model, bounded).name, **chosen)
     if size is not None:
         config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, start_from=start_from))

@@ -377,7 +377,7 @@ def test_qtips_of_a_folder_are_all_seen_in_every_epoch(tmp_path, monkeypatch, ca
     with pytest.raises(SystemExit) as end:
         command_line()
     assert end.value.code == 2
-    assert "--images counts fresh Q-tips" in capsys.readouterr().err
+    assert "--images counts fresh pictures" in capsys.readouterr().err
 
 
 def tensors_equal(a: Path, b: Path) -> bool:

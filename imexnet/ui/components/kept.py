@@ -31,6 +31,7 @@ class Kept(Generic[Key, Value]):
         self.most, self.seconds, self._size = most, seconds, size
         self._values: dict[Key, Value] = {}
         self._put: dict[Key, float] = {}  # when
+        self._total = 0  # bytes
         self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
@@ -45,9 +46,11 @@ class Kept(Generic[Key, Value]):
     def put(self, key: Key, value: Value) -> None:
         """Keeps the value, and drops others for it."""
         with self._lock:
-            self._values.pop(key, None)
+            if key in self._values:
+                self._drop(key)
             self._values[key], self._put[key] = value, time.monotonic()
-            while sum(map(self._size, self._values.values())) > self.most:
+            self._total += self._size(value)
+            while self._total > self.most:
                 self._drop(next(iter(self._values)))
 
     def forget_old(self) -> None:
@@ -62,6 +65,7 @@ class Kept(Generic[Key, Value]):
         with self._lock:
             self._values.clear()
             self._put.clear()
+            self._total = 0
 
     def items(self) -> list[tuple[Key, Value]]:
         """All of them, the oldest first."""
@@ -73,7 +77,8 @@ class Kept(Generic[Key, Value]):
         return [value for _, value in self.items()]
 
     def _drop(self, key: Key) -> None:
-        del self._values[key], self._put[key]
+        self._total -= self._size(self._values.pop(key))
+        del self._put[key]
 
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
