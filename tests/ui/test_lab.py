@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
+from imexnet.models.spec import shipped_names
 from imexnet.models.tasks import KINDS
 from imexnet.stability import severity_curves
 from imexnet.ui.components.inputs import example
@@ -28,8 +29,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def networks():
-    names = [f"{family}-{kind}" for family in ("qtips", "indoor") for kind in ("resnet", "imexnet")]
-    return {name: load_pretrained(name, "cpu") for name in names}
+    return {name: load_pretrained(name, "cpu") for name in shipped_names()}
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +88,19 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
         pytest.approx([17.1, 5.48, 21.8, 9.07, 22.5, 12.3], rel=0.01),
     ]
     assert cells(measures, "Steps that cannot amplify") == ["0 of 6", "0 of 6"]
+
+
+def test_the_switch_asks_the_bounded_pair(stability):
+    answered = stability.perturb(example("qtips", 0), "qtips", "gaussian", 0.02, 0, 10, True)
+    measures = answered[stability.measures]
+    assert cells(measures, "Steps that cannot amplify") == ["6 of 6", "6 of 6"]
+    growth = [float(v) for v in cells(measures, "‖δY‖ / ‖δY₀‖ after the last step")]
+    assert all(0 < g < 1 for g in growth)
+    stretch = stability.stretch
+    words = stretch.run(example("qtips", 0), "qtips", 20, 8, True)[stretch.words]
+    assert words.count("finite: ") == 2 and "blows up: " not in words
+    with pytest.raises(gr.Error, match="Only the networks for Q-tips"):
+        stability.perturb(example("qtips", 0), "rods", "gaussian", 0.02, 0, 10, True)
 
 
 def test_no_noise_changes_nothing(stability):

@@ -12,7 +12,7 @@ from imexnet.inference import to_input
 from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
-from imexnet.models.spec import TRUNKS, ModelSpec
+from imexnet.models.spec import CERTIFIED, TRUNKS, ModelSpec
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components import examples
 from imexnet.ui.components.parts import (
@@ -155,9 +155,10 @@ def pair_and_input(
     task: str,
     trunk: str = "plain",
     angle: float = 0.0,
+    bounded: bool = False,
 ) -> Asked:
     """What both networks are asked with; a wrong choice gets one clear sentence."""
-    photo, pair = require_photo(photo), pair_of(networks, task, trunk)
+    photo, pair = require_photo(photo), pair_of(networks, task, trunk, bounded)
     network = pair["resnet"]
     with as_user_error():
         camera = camera_of(photo, angle=angle)
@@ -165,13 +166,17 @@ def pair_and_input(
     return Asked(photo, pair, x, camera)
 
 
-def pair_of(networks: Mapping[str, Network], task: str, trunk: str = "plain") -> dict[str, Network]:
+def pair_of(
+    networks: Mapping[str, Network], task: str, trunk: str = "plain", bounded: bool = False
+) -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
     if task not in TASKS or not TASKS[task].shipped:
         raise user_error("There is no such task; choose depth, segmentation, qtips or rods.")
     if trunk not in TRUNKS:
         raise user_error("There is no such trunk; choose plain or backbone.")
-    names = {kind: ModelSpec.for_task(task, trunk, kind).name for kind in KINDS}
+    if bounded and TASKS[task].family != CERTIFIED:
+        raise user_error("Only the networks for Q-tips come with bounded weights. Choose Q-tips.")
+    names = {kind: ModelSpec.for_task(task, trunk, kind, bounded).name for kind in KINDS}
     missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:
         raise user_error(

@@ -29,16 +29,25 @@ class Stretch:
 
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
-        photo, task: the components that choose what is shown to them.
+        photo, task, bounded: the components that choose what is shown to which of them.
     """
 
-    def __init__(self, networks: Mapping[str, Network], photo: gr.Image, task: gr.Radio) -> None:
+    def __init__(
+        self, networks: Mapping[str, Network], photo: gr.Image, task: gr.Radio, bounded: gr.Checkbox
+    ) -> None:
         self.networks = networks
-        self._build(photo, task)
+        self._build(photo, task, bounded)
 
-    def run(self, photo: Photo | None, task: str, step_size: float, repeats: float) -> Changes:
+    def run(
+        self,
+        photo: Photo | None,
+        task: str,
+        step_size: float,
+        repeats: float,
+        bounded: bool = False,
+    ) -> Changes:
         """Both trained networks with another step size, and each step taken several times."""
-        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, bounded=bounded)
         with as_user_error():
             twins = {k: stretched(n, float(step_size), int(repeats)) for k, n in pair.items()}
         with DEVICE:
@@ -68,7 +77,7 @@ class Stretch:
             self.figure: figure,
         }
 
-    def _build(self, photo: gr.Image, task: gr.Radio) -> None:
+    def _build(self, photo: gr.Image, task: gr.Radio, bounded: gr.Checkbox) -> None:
         gr.HTML(STRETCH_NOTE)
         with gr.Row(equal_height=True):
             step_size = gr.Slider(0.1, 20, 1, step=0.1, label="Step size h", elem_id="step-size")
@@ -82,7 +91,7 @@ class Stretch:
         self.outputs = [*self.pictures.values(), self.legend, self.words, self.figure]
         asked: dict[str, Any] = {
             "fn": self.run,
-            "inputs": [photo, task, step_size, repeats],
+            "inputs": [photo, task, step_size, repeats, bounded],
             "outputs": self.outputs,
             **COMPUTE,
         }

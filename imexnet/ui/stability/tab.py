@@ -71,9 +71,10 @@ class Stability:
         severity: float,
         seed: float,
         iterations: float,
+        bounded: bool = False,
     ) -> Changes:
         """What both networks make of a perturbed photo: pictures, measures, growth."""
-        photo, pair, x, camera = pair_and_input(self.networks, photo, task)
+        photo, pair, x, camera = pair_and_input(self.networks, photo, task, bounded=bounded)
         options = int(seed or 0), int(iterations)
         truth = self._truth(photo, task)
         with DEVICE:
@@ -137,21 +138,26 @@ class Stability:
         with gr.Row(equal_height=False):
             with gr.Column(scale=1, min_width=280):
                 chosen = inputs("stability-", task="qtips")
+                bounded = gr.Checkbox(
+                    label="Bounded weights",
+                    info="A pair for Q-tips none of whose steps can amplify.",
+                    elem_id="bounded",
+                )
             with gr.Column(scale=3, min_width=320), gr.Tabs():
                 with gr.Tab("Noise and attacks"):
                     controls, run = self._build_perturb()
                 with gr.Tab("Step size and depth"):
-                    self.stretch = Stretch(self.networks, chosen.photo, chosen.task)
+                    self.stretch = Stretch(self.networks, chosen.photo, chosen.task, bounded)
                 with gr.Tab("Severity curves"):
                     self.curves = Curves(self.networks)
                 with gr.Tab("Certificate"):
                     self.certificate = Certificate(self.networks, chosen.photo)
 
-        given = [chosen.photo, chosen.task, *controls]
+        given = [chosen.photo, chosen.task, *controls, bounded]
         perturbed = [*self.pictures.values(), self.legend, self.measures, self.figure]
         outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
-        runs: list[Any] = [run.click(**show), chosen.task.input(**show)]
+        runs: list[Any] = [on(**show) for on in (run.click, chosen.task.input, bounded.input)]
         others = [*self.stretch.outputs, *self.certificate.outputs]
         for begun in on_new_photo(chosen):
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
