@@ -66,12 +66,14 @@ class Ground:
         scores: columns of runs.csv → their titles.
         per_picture: scores of pictures.csv → their titles; the first is compared in pairs.
         best: of the scores, what a learning rate is chosen by; the smallest if it is an error.
+        recipe: fields of `TrainConfig` in which trainings here differ from the shipped networks'.
     """
 
     base: str
     scores: dict[str, str]
     per_picture: dict[str, str]
     best: str
+    recipe: dict[str, Any] = field(default_factory=dict)
 
     @property
     def rooms(self) -> bool:
@@ -91,6 +93,16 @@ GROUNDS = {
         SCORES,
         {"abs_rel": "AbsRel", "scaled_abs_rel": "AbsRel, scaled", "accuracy": "accuracy"},
         "abs_rel",
+        # The shipped networks were trained so, too, when these trainings began.
+        dict(
+            segmentation=0.3,
+            balance=0.5,
+            smoothing=0.0,
+            noise=0.0,
+            blur=0.0,
+            scales=1,
+            portrait=0.0,
+        ),
     ),
     "rods": Ground("rods", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
     "paths": Ground("paths", _DRAWN_SCORES, _DRAWN_PER_PICTURE, "mean_iou"),
@@ -173,7 +185,7 @@ class Setting:
 REACH = (0.5, 16.0)
 ABLATION = {
     "explicit": Variant("explicit step: the ResNet", {"step": "explicit"}),
-    "imex": Variant("IMEX step, as shipped"),
+    "imex": Variant("IMEX step, the paper's"),
     "diffusion-reaction": Variant("diffusion–reaction step", {"step": "diffusion-reaction"}),
     "laplacian": Variant("L the fixed Laplacian", {"operator": "laplacian"}),
     "mirrored": Variant("mirrored boundary", {"boundary": "mirrored"}),
@@ -185,7 +197,7 @@ ABLATION = {
     "scale-half": Variant("stencil started half as large", {"reach": (0.5, 0.5)}),
     "scale-double": Variant("stencil started twice as large", {"reach": (2.0, 2.0)}),
     "stencil-decay": Variant("weight decay on the stencil", {}, {"stencil_decay": 5e-2}),
-    "reach": Variant("stencils log-spaced from 0.5 to 16", {"reach": REACH}),
+    "reach": Variant("stencils log-spaced from 0.5 to 16, as shipped", {"reach": REACH}),
     "h-range": Variant("h log-spaced from 1/16 to 64", {"step_size_range": (1 / 16, 64.0)}),
     "stencils-2": Variant("two stencils per channel", {"stencils": 2}),
     "stencils-2-reach": Variant("two stencils, log-spaced", {"stencils": 2, "reach": REACH}),
@@ -259,7 +271,7 @@ def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) 
     # Other pictures than those of the training before: the stream follows from the seed.
     stream = seed if start is None else seed + 100
     config = recipe(f"{ground.base}-{kind}", seed=stream, epochs=epochs)
-    config = replace(config, **variant.recipe)
+    config = replace(config, **{**ground.recipe, **variant.recipe})
     if setting.rate is not None:
         config = replace(config, learning_rate=setting.rate)
     if setting.size is not None:

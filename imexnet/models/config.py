@@ -188,7 +188,7 @@ MODELS = {
     "paths-resnet": _PATHS,
     "paths-imexnet": replace(_PATHS, step="imex", reach=(0.5, 16.0)),
     "indoor-resnet": _INDOOR,
-    "indoor-imexnet": replace(_INDOOR, step="imex"),
+    "indoor-imexnet": replace(_INDOOR, step="imex", reach=(0.5, 16.0)),
     "indoor-backbone-resnet": _BACKBONE,
     "indoor-backbone-imexnet": replace(_BACKBONE, step="imex", reach=(0.5, 16.0)),
 }

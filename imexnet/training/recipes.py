@@ -63,26 +63,27 @@ def averaging_decay(config: TrainConfig, images: int) -> float:
     return min(config.average, max(0.0, 1 - 3 / max(1, steps)))
 
 
+_ROOMS = TrainConfig(
+    "indoor-backbone-imexnet",
+    epochs=48,
+    learning_rate=3e-3,
+    weight_decay=5e-2,
+    segmentation=0.5,
+    balance=0.25,
+    smoothing=0.1,
+    noise=0.1,
+    blur=1.0,
+    scales=3,
+    portrait=0.25,
+)
 RECIPES = {
     "qtips": TrainConfig("qtips-imexnet", epochs=60, background=1.0, noise=0.15, blur=1.0),
     # With the noise and the weights of the others, the IMEXNet had learned no class in 10 epochs.
     f"qtips{BOUNDED}": TrainConfig("qtips-imexnet-bounded", epochs=24, noise=0.05),
     "rods": TrainConfig("rods-imexnet", epochs=32, noise=0.05),
     "paths": TrainConfig("paths-imexnet", epochs=32, noise=0.05),
-    "indoor": TrainConfig("indoor-imexnet", epochs=80, learning_rate=3e-3, weight_decay=5e-2),
-    "indoor-backbone": TrainConfig(
-        "indoor-backbone-imexnet",
-        epochs=48,
-        learning_rate=3e-3,
-        weight_decay=5e-2,
-        segmentation=0.5,
-        balance=0.25,
-        smoothing=0.1,
-        noise=0.1,
-        blur=1.0,
-        scales=3,
-        portrait=0.25,
-    ),
+    "indoor": replace(_ROOMS, model="indoor-imexnet", epochs=80),
+    "indoor-backbone": _ROOMS,
 }
 """By `ModelSpec.base`: both kinds of a network are trained alike, bounded ones like the others
 unless they have a recipe of their own."""

@@ -151,7 +151,7 @@ def variants(record_run, monkeypatch, tmp_path):
 
 def test_every_variant_is_a_network_and_only_the_twins_of_the_shipped_are_alike(variants):
     configs = {name: variant.config for name, variant in variants.VARIANTS.items()}
-    assert configs["imex"] == MODELS["indoor-imexnet"]
+    assert configs["reach"] == MODELS["indoor-imexnet"]
     assert configs["explicit"] == MODELS["indoor-resnet"]
     recipes = [(config, str(variants.VARIANTS[n].recipe)) for n, config in configs.items()]
     assert len(set(recipes)) == len(configs)

@@ -321,10 +321,10 @@ def test_stencils_of_all_reaches_in_one_step():
 
 
 def test_configurations_from_before_the_decoder_are_read_as_they_were():
-    values = MODELS["indoor-imexnet"].to_dict()
+    values = MODELS["qtips-imexnet"].to_dict()
     for name in ("decoder", "encoder", "reach"):
         values.pop(name)
-    assert ModelConfig.from_dict(values) == MODELS["indoor-imexnet"]
+    assert ModelConfig.from_dict(values) == MODELS["qtips-imexnet"]
 
 
 @pytest.mark.parametrize("name", MODELS)

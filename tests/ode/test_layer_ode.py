@@ -136,6 +136,6 @@ def test_the_chosen_layer_gets_the_features_before_it(task, family, kind):
     networks = {f"{family}-{k}": network for k in KINDS}
     with torch.no_grad():
         for number, step in enumerate(time_steps(network)[:MOST_STEPS], 1):
-            layer = find(networks, example(0), task, kind, number)
+            layer = find(networks, example("qtips", 0), task, kind, number)
             assert layer.step is step
             assert step.rhs(layer.features).shape == layer.features.shape

@@ -213,7 +213,7 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
 )
 def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, setting, start, ended):
     photo = Photo.of(np.asarray(room.picture)[::2, ::2])
-    played = solve.play(0, setting, start, 0, **layer(photo=photo, task="depth", number=2))
+    played = solve.play(0, setting, start, 0, **layer(photo=photo, task="depth", number=1))
     path, last, words = played[solve.pattern], played[solve.last], played[solve.rest]
     assert path == played[solve.animation]
     with Image.open(path) as film, Image.open(last) as still:

@@ -112,6 +112,7 @@ def test_shared_photos_are_bounded_in_number_and_in_bytes(shared):
     assert len(shared.items()) == links.MOST
     assert link(Photo.of(Image.new("RGB", (9, 9), (2, 0, 0))), View("depth", 2, 1)) == ""
     assert link(Photo.of(Image.new("RGB", (9, 9), (3, 0, 0))), View("depth", 2, 1)) != ""
+    shared.clear()
     shared.most = 2000
     shared._size = lambda kept: len(kept[1])
     noisy = [np.random.default_rng(n).integers(0, 256, (20, 20, 3), np.uint8) for n in range(3)]
