@@ -257,3 +257,23 @@ def test_answers_that_nobody_fetches_are_bounded(page):
     page._queue.event_ids_to_events["running"] = None  # pyright: ignore[reportArgumentType]
     forget_answered(page, 5)
     assert list(events) == list(boxes) == [*sessions[:2], *sessions[-5:]]
+
+
+def test_a_page_begins_with_what_a_handler_would_answer(monkeypatch, tmp_path):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    with gr.Blocks(analytics_enabled=False) as page:
+        number, image, state = gr.Number(label="N"), gr.Image(format="png"), gr.State()
+        hidden = gr.Textbox(visible=False)
+    for component, value in (
+        (number, 3),
+        (image, np.zeros((4, 4, 3), np.uint8)),
+        (state, [1]),
+        (hidden, gr.update(value="words", visible=True)),
+    ):
+        internals.begin_with(component, value)
+    internals.keep_files(number, ["/of/the/page"])
+    shown = {part["id"]: part["props"] for part in page.get_config_file()["components"]}
+    assert shown[number._id]["value"] == 3 and state.value == [1]
+    assert (shown[hidden._id]["value"], shown[hidden._id]["visible"]) == ("words", True)
+    path = shown[image._id]["value"]["path"]
+    assert Path(path).is_file() and {path, "/of/the/page"} <= internals.kept_files(page)

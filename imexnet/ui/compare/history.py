@@ -12,6 +12,7 @@ from imexnet.io.photos import Photo
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import read
 from imexnet.ui.components.parts import NOT_KEPT, SHOWN, Folder, user_error
+from imexnet.ui.server.gradio_internals import begin_with, keep_files
 
 MOST = 12
 THUMB = 120  # longer side in pixels
@@ -38,6 +39,12 @@ class History:
             visible=False,
             elem_id="history",
         )
+
+    def begin(self, photo: Photo) -> None:
+        """Lets every visit begin with a photo."""
+        kept, _ = self.remember(photo, [])
+        begin_with(self.kept, kept)
+        keep_files(self.strip, kept)
 
     def remember(self, photo: Photo | None, kept: list[str]) -> tuple[list[str], dict]:
         """The photo before the others, each once, and the strip that shows them."""

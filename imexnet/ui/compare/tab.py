@@ -194,6 +194,7 @@ class Compare:
             size = {self.size: photo.full_size, **self.explorer.form.at(column, row)}
             for component, value in {**size, **answers, **view}.items():
                 begin_with(component, value)
+            self.history.begin(photo)
             query = links.link(photo, View(task=task, column=column, row=row))
             self.explorer.form.answered = links.restore(dict(parse_qsl(query)))
 
@@ -213,7 +214,7 @@ class Compare:
                 self.photo, self.task = chosen.photo, chosen.task
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
                     self._build_settings()
-                history = History(self.folder)
+                self.history = History(self.folder)
             with gr.Column(scale=3, min_width=320, elem_id="answered"):
                 with gr.Row(equal_height=False, elem_id="answers"):
                     spots, sentence = self._build_answers()
@@ -248,13 +249,14 @@ class Compare:
         self.several.answer_clicks(self.task, self.trunk, self.colours, self.angle)
         given = [self.photo, self.task, self.trunk, self.angle]
         self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
-        self._answer_photos(demo, chosen, history)
+        self._answer_photos(demo, chosen)
         pictures = [self.photo, self.resnet, self.imexnet, self.truth]
         changed = [side.input for side in self.sides] + [part.change for part in pictures[2:]]
         compared = [*self.sides, self.slider]
         gr.on(changed, None, [*self.sides, *pictures], compared, js=COMPARED, **PRIVATE)
 
-    def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, history: History) -> None:
+    def _answer_photos(self, demo: gr.Blocks, chosen: Inputs) -> None:
+        history = self.history
         runs: list[Any] = []
 
         def answer_then_view(on, **names: Any) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import wraps
 from inspect import isgeneratorfunction
@@ -112,6 +112,11 @@ def begin_with(component: Component, value: Any) -> None:
     shown = component.postprocess(update["value"])
     plain = shown.model_dump() if isinstance(shown, BaseModel) else shown
     component.value = move_files_to_cache(plain, component, postprocess=True, keep_in_cache=True)
+
+
+def keep_files(component: Component, paths: Iterable[str]) -> None:
+    """Makes files stay as long as the page, see `kept_files`."""
+    component.keep_in_cache.update(paths)
 
 
 def upload_folder() -> str:
