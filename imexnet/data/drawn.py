@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 from PIL import Image
@@ -46,7 +47,8 @@ def rods_by_markers(picture: np.ndarray) -> tuple[np.ndarray, int] | None:
     """
     if not {BACKGROUND, BODY} < set(np.unique(picture).tolist()) <= GREYS:
         return None
-    rods, count = ndimage.label(picture != BACKGROUND, np.ones((3, 3)))
+    found = ndimage.label(picture != BACKGROUND, np.ones((3, 3)))
+    rods, count = cast(tuple[np.ndarray, int], found)
     label = np.zeros(picture.shape, np.uint8)
     for number in range(1, count + 1):
         markers = set(picture[rods == number].tolist()) - {BODY}
