@@ -28,6 +28,7 @@ from imexnet.ui.components.inputs import (
     matching_task,
     on_new_photo,
     pair_and_input,
+    pair_of,
     require_photo,
 )
 from imexnet.ui.components.kept import forward
@@ -189,6 +190,10 @@ class Compare:
         with suppress(gr.Error):  # a network is missing
             photo, task = decoded(self.photo.value["path"]), self.task.value
             *_, answers = self.predict(photo, task)
+            if task == "depth" and examples.true_values(photo, task) is not None:
+                with DEVICE:
+                    words = examples.nearer_on(pair_of(self.networks, task))
+                answers[self.summary] += f'<div class="note">{words}</div>'
             column, row = examples.first_pixel(photo, task)
             view = self.explorer.field_of_view(photo, task, column, row)
             size = {self.size: photo.full_size, **self.explorer.form.at(column, row)}
