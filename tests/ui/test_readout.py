@@ -1,5 +1,6 @@
 """What the page tells beside the pictures: values, distances, the room, several photos, history."""
 
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -88,6 +89,14 @@ def test_distance_between_two_clicks(fresh):
     line = fresh.locator(".readout")
     expect(line).to_contain_text("Between the last two clicks")
     expect(line).to_contain_text("63°")
+    depths = metres("indoor-imexnet")
+    told = re.search(r"point before: .*?IMEXNet (\d+\.\d\d) m", line.inner_text())
+    assert told is not None and float(told[1]) == pytest.approx(depths[a], rel=0.03)
+    box = fresh.locator("#imexnet img").bounding_box()
+    drawn = fresh.locator("#imexnet .crosshair.measured")
+    length = drawn.evaluate("e => parseFloat(getComputedStyle(e, '::after').width)")
+    across, down = (b[1] - a[1]) / 160 * box["width"], (b[0] - a[0]) / 120 * box["height"]
+    assert length == pytest.approx(math.hypot(across, down), abs=3)
     found = re.search(r"Between.*IMEXNet (\d+\.\d\d) m", line.inner_text())
     assert found is not None
     expected = point_cloud.distance(metres("indoor-imexnet"), a, b)

@@ -73,6 +73,10 @@ function distance() {
     `(for a camera that sees ${Math.round(known.angle)}° along the longer side).`;
 }
 
+function measured() {
+  return Boolean(known) && !known.classes && clicks.length === 2;
+}
+
 function say() {
   const line = element.querySelector(".readout");
   if (!line) return;
@@ -81,7 +85,8 @@ function say() {
       ? `${HINT} Two clicks measure the distance between them.` : HINT;
   } else {
     const here = `At the point: ${answers(clicks.at(-1)).join(" · ")}.`;
-    line.textContent = known.classes || clicks.length === 1 ? here : `${here} ${distance()}`;
+    const before = `At the point before: ${answers(clicks[0]).join(" · ")}.`;
+    line.textContent = measured() ? `${here} ${before} ${distance()}` : here;
   }
 }
 
@@ -110,17 +115,19 @@ function ask(column, row) {
   setTimeout(() => look.click(), 0);
 }
 
-// Draws the crosshair on every picture, where the numbers say: measures all, then draws all.
+// Draws the crosshair on every picture, where the numbers say, and of a distance the line to its
+// other end: measures all, then draws all.
 function mark() {
   const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
   const places = [...document.querySelectorAll(PICTURES)].map((shown) => {
     const image = shown.querySelector("img");
     if (!(known && image?.naturalWidth && column >= 0 && row >= 0)) return [shown];
     const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
-    return [shown, left - outer.left + ((column + 0.5) / known.size[0]) * width,
-      top - outer.top + ((row + 0.5) / known.size[1]) * height];
+    const here = [(column + 0.5) / known.size[0], (row + 0.5) / known.size[1]];
+    const away = measured() && [(clicks[0][0] - here[0]) * width, (clicks[0][1] - here[1]) * height];
+    return [shown, left - outer.left + here[0] * width, top - outer.top + here[1] * height, away];
   });
-  for (const [shown, left, top] of places) {
+  for (const [shown, left, top, away] of places) {
     let cross = shown.querySelector(":scope > .crosshair");
     if (left === undefined) {
       cross?.remove();
@@ -133,6 +140,10 @@ function mark() {
     }
     cross.style.left = `${left}px`;
     cross.style.top = `${top}px`;
+    cross.classList.toggle("measured", Boolean(away));
+    if (!away) continue;
+    cross.style.setProperty("--length", `${Math.hypot(...away)}px`);
+    cross.style.setProperty("--angle", `${Math.atan2(away[1], away[0])}rad`);
   }
 }
 
