@@ -58,11 +58,7 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         name: [example(name, i).picture for i in range(examples.OFFERED)] for name in examples.DRAWN
     }
     photo = PhotoUpload(
-        value=drawn[task][0]
-        if task in drawn
-        else kitchens[FIRST]
-        if kitchens
-        else drawn["qtips"][0],
+        value=first(task),
         label="Photo",
         alt_text="Photo",
         type="pil",
@@ -185,14 +181,20 @@ def pair_of(
     return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
 
 
+def first(task: str) -> str | Photo:
+    """What is shown first for a task: the file of a kitchen, or a drawing."""
+    kitchens = examples.kitchens()
+    return kitchens[FIRST] if kitchens and task not in examples.DRAWN else example(task, 0)
+
+
 def example(task: str, index: int) -> Photo:
-    """A picture of a drawn task, of the page's size."""
-    return examples.drawn(task, index, SHOWN)
+    """A picture of a drawn task, of the page's size; for rooms, a Q-tip."""
+    return examples.drawn(task if task in examples.DRAWN else "qtips", index, SHOWN)
 
 
 def fresh(task: str) -> Photo:
-    """A picture of the drawn task that nobody has seen yet; for rooms, a Q-tip."""
-    return example(task if task in examples.DRAWN else "qtips", time.time_ns())
+    """The same, which nobody has seen yet."""
+    return example(task, time.time_ns())
 
 
 def read(path: str) -> Photo:

@@ -24,8 +24,7 @@ from imexnet.memory import return_freed_memory
 from imexnet.models.tasks import TASKS
 from imexnet.program import INTERRUPTED
 from imexnet.ui.compare import links
-from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import example
+from imexnet.ui.components.inputs import first
 from imexnet.ui.components.parts import ON_DEVICE, decoded, forget_photos, user_error
 from imexnet.ui.server import gradio_internals as internals
 from imexnet.ui.server.address import check_proxies, visitor
@@ -108,10 +107,9 @@ class Page(internals.HookedBlocks):
     def warm(self) -> None:
         """Answers one question of each kind, so that the first visitor need not wait longer."""
         named = internals.named_handlers(self)
-        kitchens = examples.kitchens()
         for task in (name for name, task in TASKS.items() if task.shipped):
-            drawn = task if task in examples.DRAWN else None if kitchens else "qtips"
-            photo = example(drawn, 0) if drawn else decoded(kitchens[0])
+            shown = first(task)
+            photo = decoded(shown) if isinstance(shown, str) else shown
             for name, pixel in (("predict", ()), ("field_of_view", (0, 0))):
                 handler = named.get(name)
                 if handler is None:
