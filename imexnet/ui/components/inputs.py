@@ -57,8 +57,9 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
     drawn = {
         name: [example(name, i).picture for i in range(examples.OFFERED)] for name in examples.DRAWN
     }
+    shown = first(task)
     photo = PhotoUpload(
-        value=first(task),
+        value=shown.picture if isinstance(shown, Photo) else shown,
         label="Photo",
         alt_text="Photo",
         type="pil",
