@@ -121,6 +121,9 @@ def train_indoor(
     epochs: Epochs = None,
     learning_rate: LearningRate = None,
     size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
+    edge_weight: Annotated[
+        float | None, typer.Option(help="How much more edges of depth count, from 0 on.")
+    ] = None,
     start_from: StartFrom = None,
     resume: Resume = False,
 ) -> None:
@@ -129,7 +132,9 @@ def train_indoor(
     from imexnet.training import loop, recipes
 
     name = ModelSpec("indoor", known_trunk(trunk), model, bounded).name
-    config = recipes.recipe(name, seed=seed, epochs=epochs, learning_rate=learning_rate)
+    config = recipes.recipe(
+        name, seed=seed, epochs=epochs, learning_rate=learning_rate, edge_weight=edge_weight
+    )
     if size is not None:
         config = replace(config, size=size_of(size))
     print_metrics(loop.fit(config, out, data, resume, rendered, start_from=start_from))

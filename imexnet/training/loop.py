@@ -216,6 +216,8 @@ def _command(
         words.append("--rendered KITCHENS")
     if config.learning_rate != recipe(config.model).learning_rate:
         words.append(f"--learning-rate {config.learning_rate:g}")
+    if config.edge_weight != recipe(config.model).edge_weight:
+        words.append(f"--edge-weight {config.edge_weight:g}")
     if config.size is not None:
         words.append(f"--size {config.size[1]}x{config.size[0]}")
     if start_from is not None:

@@ -29,6 +29,7 @@ class TrainConfig:
         blur: largest σ in pixels of the Gaussian blur of every other picture, uniform from 0.1 on.
         scales: number of grids, each half as fine as the one before, on which the gradients of
             log-depth are compared, of rooms.
+        edge_weight: how much more those gradients count at edges of depth, see `log_depth_loss`.
         portrait: share of the batches that are cut to upright pictures, of rooms.
         size: (H, W) of the pictures, that of the network's configuration by default.
     """
@@ -50,6 +51,7 @@ class TrainConfig:
     noise: float = 0.0
     blur: float = 0.0
     scales: int = 1
+    edge_weight: float = 0.0
     portrait: float = 0.0
     size: tuple[int, int] | None = None
 
@@ -88,6 +90,8 @@ RECIPES = {
 """By `ModelSpec.base`: both kinds of a network are trained alike, bounded ones like the others
 unless they have a recipe of their own."""
 
+_FROM_0 = ("seed", "edge_weight")
+
 
 def recipe(model: str, **changes: float | None) -> TrainConfig:
     """The recipe of a network; changes that are None count as not given.
@@ -100,6 +104,7 @@ def recipe(model: str, **changes: float | None) -> TrainConfig:
     base = own if spec.bounded and own in RECIPES else spec.base
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
-        if value < (0 if name == "seed" else 1e-8 if name == "learning_rate" else 1):
-            raise ValueError(f"{name.replace('_', ' ')} must be positive, got {value}")
+        if value < (0 if name in _FROM_0 else 1e-8 if name == "learning_rate" else 1):
+            asked = "0 or more" if name in _FROM_0 else "positive"
+            raise ValueError(f"{name.replace('_', ' ')} must be {asked}, got {value}")
     return replace(RECIPES[base], model=model, **given)

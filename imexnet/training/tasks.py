@@ -158,16 +158,19 @@ class IndoorTask:
             yield photos.float() / 255
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
-        depth = log_depth_loss(outputs["depth"], targets["depth"], self.config.scales)
+        config = self.config
+        depth = log_depth_loss(
+            outputs["depth"], targets["depth"], config.scales, config.edge_weight
+        )
         logits = outputs["segmentation"]
         classes = F.cross_entropy(
             logits,
             targets["segmentation"] - 1,  # 0 = unlabelled becomes -1
             weight=self.weights.to(logits.device),
             ignore_index=-1,
-            label_smoothing=self.config.smoothing,
+            label_smoothing=config.smoothing,
         )
-        return depth + self.config.segmentation * classes
+        return depth + config.segmentation * classes
 
     def validate(self, network: Network) -> dict:
         return evaluate_indoor(network, self.validation)

@@ -178,6 +178,19 @@ def test_gradients_of_log_depth_on_several_scales():
     assert (both - one).item() == pytest.approx(0.5 * (down + across), rel=1e-4)
 
 
+def test_edges_of_depth_count_more_by_their_height():
+    """A step of ln 1.1 counts 1 + 40 ln 1.1 times, one of ln 4 no more than one of a quarter."""
+    true = torch.tensor([[1.0, 1.1, 4.4, 4.4, 0.0]])
+    e = torch.tensor([[0.1, 0.3, -0.4, 0.2, 5.0]])
+    predicted = true.clamp(min=1) * e.exp()
+    plain, weighted = (
+        log_depth_loss(predicted[None, None], true[None, None], edge_weight=w).item()
+        for w in (0, 40)
+    )
+    more = 40 * (math.log(1.1) * 0.2 + 0.25 * 0.7) / 3  # the mean over the known pairs
+    assert weighted - plain == pytest.approx(0.5 * more, rel=1e-4)
+
+
 def test_a_network_begins_with_the_weights_of_its_kind_or_of_its_encoder(tmp_path):
     torch.manual_seed(1)
     config = MODELS["indoor-backbone-imexnet"]
