@@ -87,7 +87,7 @@ def test_input_size_of_the_data_sets():
     assert input_size((480, 640), INDOOR) == (120, 160)
     assert input_size((640, 480), INDOOR) == (160, 120)
     assert input_size((64, 64), MODELS["qtips-resnet"]) == (64, 64)
-    assert input_size((480, 640), MODELS["indoor-backbone-resnet"]) == (120, 160)
+    assert input_size((480, 640), MODELS["indoor-backbone-resnet"]) == (240, 320)
 
 
 @pytest.mark.parametrize("size", [(30, 4000), (4000, 30), (1, 1)])

@@ -176,6 +176,7 @@ _BACKBONE = replace(
     decoder=(Level(channels=96, steps=2), Level(channels=64, steps=1), Level(channels=32, steps=0)),
     mean=(MEAN,) * 3,
     std=(STD,) * 3,
+    size=(240, 320),
 )
 
 MODELS = {

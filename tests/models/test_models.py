@@ -296,7 +296,7 @@ def test_window_of_a_backbone_holds_all_that_its_encoder_reads(size, across):
 
 def test_a_backbone_answers_on_half_the_input_with_one_encoder_for_both_kinds():
     config = MODELS["indoor-backbone-imexnet"]
-    assert (config.stride, config.coarsest, config.size) == (2, 16, (120, 160))
+    assert (config.stride, config.coarsest, config.size) == (2, 16, (240, 320))
     torch.manual_seed(3)
     implicit = build(config)
     torch.manual_seed(3)

@@ -194,7 +194,7 @@ def test_edges_of_depth_count_more_by_their_height():
 def test_a_network_begins_with_the_weights_of_its_kind_or_of_its_encoder(tmp_path):
     torch.manual_seed(1)
     config = MODELS["indoor-backbone-imexnet"]
-    start, other = build(config), build(replace(config, size=(240, 320)))
+    start, other = build(config), build(replace(config, size=(120, 160)))
     path = tmp_path / "start.safetensors"
     write_tensors(path, {}, {k: t.contiguous() for k, t in start.state_dict().items()})
     state.begin_with(other, path)
@@ -232,9 +232,12 @@ def test_rooms_have_one_recipe_but_for_the_epochs():
 
 
 def test_recipes_refuse_what_makes_no_sense():
-    for name, value in (("epochs", 0), ("images", -1), ("seed", -1), ("learning_rate", 0.0)):
+    for name, value, asked in (
+        ("epochs", 0, "positive"), ("images", -1, "positive"), ("learning_rate", 0.0, "positive"),
+        ("seed", -1, "0 or more"), ("edge_weight", -0.5, "0 or more"),
+    ):  # fmt: skip
         words = name.replace("_", " ")
-        with pytest.raises(ValueError, match=f"{words} must be positive, got {value}"):
+        with pytest.raises(ValueError, match=f"{words} must be {asked}, got {value}"):
             recipe("qtips-resnet", **{name: value})
     with pytest.raises(ValueError, match="no model 'qtips-vit'; there are qtips-resnet"):
         recipe("qtips-vit")
@@ -449,13 +452,14 @@ def test_the_backbone_is_trained_and_evaluated_from_the_command_line(
 
     trained = json.loads(
         imexnet("train", "indoor", *words, "--epochs", "1", "--seed", "4", "--out", str(out),
-            "--learning-rate", "0.002")
+            "--learning-rate", "0.002", "--size", "160x120", "--edge-weight", "7.5")
     )  # fmt: skip
     card, _ = read(out)
-    assert card.config == MODELS[f"indoor-backbone-{kind}"]
+    assert card.config == replace(MODELS[f"indoor-backbone-{kind}"], size=(120, 160))
+    assert card.training["edge_weight"] == 7.5
     assert card.training["command"] == (
         f"python -m imexnet train indoor --model {kind} --trunk backbone --data NYU "
-        "--learning-rate 0.002 --seed 4 "
+        "--learning-rate 0.002 --edge-weight 7.5 --size 160x120 --seed 4 "
         "--epochs 1 --out net.safetensors"
     )
     scores = json.loads(imexnet("evaluate", "indoor", *words, "--weights", str(out), "--json"))
