@@ -9,6 +9,8 @@ from imexnet.sensitivity.questions import ANSWER, Question
 def summary(question: Question, views: Mapping[str, FieldOfView], width: int) -> str:
     """How far the ResNet can see, and how much of the IMEXNet's answer comes from beyond.
 
+    Where it can see the whole picture, the second sentence says how much of it each uses.
+
     Args:
         question: what was asked.
         views: "resnet" and "imexnet", or one of them, → field of view.
@@ -17,17 +19,34 @@ def summary(question: Question, views: Mapping[str, FieldOfView], width: int) ->
     """
     words = _reach(question, next(iter(views.values())), width)
     words = f"{'The' if 'resnet' in views else 'An equal'} ResNet {words}."
-    view = views.get("imexnet")
-    return words if view is None else f"{words} {_beyond(question, view)}"
+    view, resnet = views.get("imexnet"), views.get("resnet")
+    if view is None:
+        return words
+    if resnet is not None and _everything(view) and resnet.sensitivity.any():
+        return f"{words} {_used(question, resnet, view)}"
+    return f"{words} {_beyond(question, view)}"
+
+
+def _everything(view: FieldOfView) -> bool:
+    """Whether the explicit window is the whole picture."""
+    return all(
+        (span.start, span.stop) == (0, n)
+        for span, n in zip(view.window, view.sensitivity.shape, strict=True)
+    )
+
+
+def _used(question: Question, resnet: FieldOfView, imexnet: FieldOfView) -> str:
+    """In how much of the picture nearly all of the sensitivity of either lies."""
+    moves = question.direction == "outputs"
+    what = "it moves in the ResNet" if moves else "decided the ResNet's answer"
+    ours, theirs = (_percent(view.measures.area95).lower() for view in (imexnet, resnet))
+    return f"95 % of what {what} lies in {theirs} of the picture; for the IMEXNet it is {ours}."
 
 
 def _reach(question: Question, view: FieldOfView, width: int) -> str:
     """What the ResNet can do."""
     place = "this point" if question.other is None else "this box"
-    everything = all(
-        (span.start, span.stop) == (0, n)
-        for span, n in zip(view.window, view.sensitivity.shape, strict=True)
-    )
+    everything = _everything(view)
     if question.direction == "outputs":
         reach = "everywhere" if everything else f"within {width} pixels around it"
         return f"lets this point move answers {reach}"

@@ -1,5 +1,7 @@
 """The sentences from the numbers, and their edge cases."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,10 +46,23 @@ def test_shares(share, words):
 
 
 def test_a_window_that_covers_the_picture():
-    assert told(POINT, made(0, ALL)) == (
-        "The ResNet can see the whole picture from this point. "
-        "Nothing of what decided the IMEXNet's answer lies beyond."
+    """Then it says how much of it each uses: here 1 and 2 of 600 pixels, or 300 and all."""
+    assert told(POINT, made(0.4, ALL)) == (
+        "The ResNet can see the whole picture from this point. 95 % of what decided the ResNet's "
+        "answer lies in less than 1 % of the picture; for the IMEXNet it is less than 1 %."
     )
+    wide, half = made(0, ALL), made(0, ALL)
+    wide.sensitivity[:] = 1
+    half.sensitivity[:10] = 1
+    views = {
+        name: replace(v, measures=measure(v.sensitivity, v.asked, v.window))
+        for name, v in (("resnet", half), ("imexnet", wide))
+    }
+    assert summary(POINT, views, 83).endswith("in 48 % of the picture; for the IMEXNet it is 95 %.")
+    moves = Question("depth", (6, 8), direction="outputs")
+    assert "95 % of what it moves in the ResNet lies in 48 %" in summary(moves, views, 83)
+    alone = summary(POINT, {"imexnet": wide}, 83)
+    assert alone.endswith("Nothing of what decided the IMEXNet's answer lies beyond.")
     tall = slice(0, 20), slice(6, 11)
     assert "can see 83 pixels" in told(POINT, made(0.2, tall))
 

@@ -117,8 +117,10 @@ def test_another_trunk_and_other_colours_answer_anew(fresh):
     fresh.get_by_role("option", name="Even steps").click()
     expect(fresh.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(fresh.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
+    expect(fresh.locator("#sentence")).to_contain_text("can see 83 pixels")
     fresh.locator("#trunk label", has_text="Backbone").click()
     expect(fresh.locator("#measures")).to_contain_text("643 px", timeout=60_000)
+    expect(fresh.locator("#sentence")).to_contain_text("95 % of what decided the ResNet's answer")
 
 
 def test_history_brings_a_photo_back_and_is_each_visitors_own(fresh, browser, url):

@@ -215,7 +215,7 @@ class Compare:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False, elem_id="compare"):
             with gr.Column(scale=1, min_width=280, elem_id="given"):
-                chosen = inputs()
+                chosen = inputs(under_task=self._build_trunk)
                 self.photo, self.task = chosen.photo, chosen.task
                 with gr.Accordion("Settings", open=False, elem_id="settings"):
                     self._build_settings()
@@ -304,14 +304,15 @@ class Compare:
         # The photo itself stays out of it: one that is dropped onto another clears that first.
         self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
 
-    def _build_settings(self) -> None:
+    def _build_trunk(self) -> None:
         self.trunk = gr.Radio(
-            [("Plain", "plain"), ("Backbone", "backbone")],
+            [("Plain", "plain"), ("Backbone: sharper", "backbone")],
             value="plain",
             label="Networks for rooms",
-            info="Plain: one resolution, as in the paper. Backbone: first layers from ImageNet.",
             elem_id="trunk",
         )
+
+    def _build_settings(self) -> None:
         self.colours = gr.Dropdown(
             list(COLOURS.items()), value=DEPTH_COLOURS, label="Colours of depth", elem_id="colours"
         )

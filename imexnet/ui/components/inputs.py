@@ -1,7 +1,7 @@
 """What every tab begins with: a photo, the task, and examples."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -51,8 +51,16 @@ class Inputs:
     fresh: gr.Button
 
 
-def inputs(prefix: str = "", task: str = "depth") -> Inputs:
-    """Builds the column where it is called; `prefix` goes before each element's id."""
+def inputs(
+    prefix: str = "", task: str = "depth", under_task: Callable[[], None] = lambda: None
+) -> Inputs:
+    """Builds the column where it is called; `prefix` goes before each element's id.
+
+    Args:
+        prefix: of the tab.
+        task: that is chosen first.
+        under_task: builds what else there is to choose.
+    """
     kitchens = examples.kitchens()
     drawn = {
         name: [example(name, i).picture for i in range(examples.OFFERED)] for name in examples.DRAWN
@@ -76,6 +84,7 @@ def inputs(prefix: str = "", task: str = "depth") -> Inputs:
         "Upload a photo", file_types=PICTURES, variant="primary", elem_id=f"{prefix}upload"
     )
     choice = gr.Radio(TASK_CHOICES, value=task, label="Task", elem_id=f"{prefix}task")
+    under_task()
     offered = [
         gr.Examples(
             pictures,
