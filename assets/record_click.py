@@ -18,7 +18,7 @@ from imexnet.program import run
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from browser import find
 
-PIXELS = ((0.5, 0.5), (0.12, 0.3), (0.3, 0.85))
+PIXELS = ((0.5, 0.5), (0.3, 0.85))
 """Across and down the IMEXNet's answer."""
 STROKE = ((0.62, 0.15), (0.7, 0.2))
 """Over one marker of the second Q-tip: across and down the photo."""
@@ -26,13 +26,16 @@ SHOWN, WIDTH = 2200, 1000  # milliseconds a picture; pixels of it
 
 
 def frames(page: Page) -> Iterator[bytes]:
-    """The page after each click on a kitchen, with a Q-tip, and with a marker of it hidden."""
+    """The page after each click on a kitchen, with a backbone, a Q-tip, a marker of it hidden."""
     for across, down in PIXELS:
         with new_light(page):
             at(page, "#imexnet img", across, down)
             page.mouse.down()
             page.mouse.up()
         yield page.screenshot()
+    with new_light(page):
+        page.locator("#trunk label", has_text="Backbone").click()
+    yield page.screenshot()
     with new_light(page):
         page.locator("#qtip .gallery-item").nth(1).click()
     yield page.screenshot()
