@@ -21,7 +21,7 @@ from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.config import MODELS
 from imexnet.models.folding import FOLDED, autocast, fold
 from imexnet.models.networks import Network, build
-from imexnet.models.spec import ModelSpec
+from imexnet.models.spec import TRUNKS, ModelSpec
 from imexnet.models.steps import ExplicitStep, IMEXStep
 from imexnet.places import install_command
 from imexnet.sensitivity.field_of_view import field_of_view
@@ -274,12 +274,16 @@ def training(timing: Timing) -> dict:
 def page(timing: Timing) -> dict:
     """Requests over HTTP, both networks on a photo of 640 × 480, beside the bare forward passes."""
     threads = torch.get_num_threads()
+    asked = "depth", 320, 240, "answer", None, None, "inputs", "trained"
     with pages.serve(threads) as server:
         small = {
-            "predict": pages.requests(server, pages.SMALL, "predict", "depth"),
-            "field_of_view": pages.requests(
-                server, pages.SMALL, "field_of_view", "depth", 320, 240
-            ),
+            trunk: {
+                "predict": pages.requests(server, pages.SMALL, "predict", "depth", trunk),
+                "field_of_view": pages.requests(
+                    server, pages.SMALL, "field_of_view", *asked, trunk
+                ),
+            }
+            for trunk in TRUNKS
         }
         before = server.memory()
         large = pages.requests(server, pages.LARGE, "predict", "depth")
@@ -293,8 +297,10 @@ def page(timing: Timing) -> dict:
     torch_alone, library = pages.seconds_to_run("import torch", "from imexnet import *")
     return {
         "640 × 480": small,
-        "forward passes of both networks, ms": bare,
-        "predict, ms beyond 1.25 × the forward passes": small["predict"]["later, ms"] - 1.25 * bare,
+        "forward passes of both plain networks, ms": bare,
+        "predict, ms beyond 1.25 × the forward passes": (
+            small["plain"]["predict"]["later, ms"] - 1.25 * bare
+        ),
         "12 megapixels": large,
         "peak memory before and after 12 megapixels, MB": [before, peak],
         "import imexnet, s beyond import torch": library - torch_alone,
