@@ -130,9 +130,14 @@ WHERE = {  # row of the scoreboard → page, row of a table there, columns of th
     ),
     "Rooms, depth, AbsRel": ("results", ("ResNet, plain", "IMEXNet, plain"), "AbsRel ↓"),
     "Rooms, 13 classes, mIoU": ("results", ("ResNet, plain", "IMEXNet, plain"), "mIoU ↑"),
-    "Rooms, AbsRel, beside a dilated ResNet": (
+    "Rods at 64 × 64, beside a dilated ResNet": (
         "results",
-        ("dilated ResNet (1, 2, 4, 8; no more parameters)", "IMEX step"),
+        ("64 × 64, after 24 epochs",) * 2,
+        ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
+    ),
+    "Rooms, depth, AbsRel, with a backbone": (
+        "results",
+        ("ResNet, backbone", "IMEXNet, backbone"),
         "AbsRel ↓",
     ),
     "Parameters for Q-tips": (
