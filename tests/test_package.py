@@ -92,10 +92,11 @@ def test_public_names_are_there_and_torch_waits_for_them():
         "import sys, imexnet\n"
         "print(imexnet.__version__, 'torch' in sys.modules)\n"
         "print(all(callable(getattr(imexnet, name)) for name in imexnet.__all__))\n"
-        "print(imexnet.predict.__module__)"
+        "print(imexnet.predict.__module__)\n"
+        "print('torch._dynamo' in sys.modules)"  # the compiler, more than a second
     )
     assert run(program).split("\n") == [
-        f"{imexnet.__version__} False", "True", "imexnet.inference",
+        f"{imexnet.__version__} False", "True", "imexnet.inference", "False",
     ]  # fmt: skip
     with pytest.raises(AttributeError, match="module 'imexnet' has no attribute 'nothing'"):
         _ = imexnet.nothing

@@ -6,6 +6,7 @@ of f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for e
 
 import copy
 from contextlib import AbstractContextManager, nullcontext
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -45,8 +46,19 @@ def fold(network: Network, compiled: bool = False) -> Network:
             folded.set_submodule(name, FOLDED[kind](layer))
     folded.eval().requires_grad_(False)
     if compiled:
+        _prepare_outside()
         folded.compile(mode="reduce-overhead")
     return folded
+
+
+@cache
+def _prepare_outside() -> None:
+    """Keeps `prepared` out of compiled code: a plain tensor, whatever mode the first picture has.
+
+    Only where something is compiled, as a decorator would load all of the compiler on import.
+    """
+    outside = torch.compiler.disable(FoldedIMEXStep.prepared)
+    FoldedIMEXStep.prepared = outside  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def autocast(device: torch.device | str, precision: torch.dtype) -> AbstractContextManager:
@@ -104,7 +116,6 @@ class FoldedIMEXStep(FoldedExplicitStep):
         self.step = step
         self.resolvents: dict[tuple, Tensor] = {}
 
-    @torch.compiler.disable()  # a plain tensor, whatever mode the first picture came in
     def prepared(self, r: Tensor) -> Tensor:
         """(I + hL)⁻¹ for the size of R, from memory where it has been met."""
         key = (r.shape[1:], r.dtype, r.device)
