@@ -3,6 +3,7 @@
 python benchmarks/compare_runs.py [FILE]; scores on the validation split, of one seed as they are.
 """
 
+import math
 import re
 import statistics
 import sys
@@ -38,7 +39,9 @@ def main(runs: Path = RUNS) -> None:
         seeds = ", ".join(row["seed"] for row in rows)
         print(f"{command}\n  seeds {seeds}")
         for name in SCORES:
-            print(f"  {name:18}{summary([number(row[name]) for row in rows])}")
+            values = [number(row[name]) for row in rows]
+            if not any(map(math.isnan, values)):  # depth is a score of rooms alone
+                print(f"  {name:18}{summary(values)}")
 
 
 if __name__ == "__main__":

@@ -118,6 +118,19 @@ def test_bad_input_gives_one_line_and_changes_nothing(record_run, tmp_path, caps
     assert (BENCHMARKS / "runs.csv").read_bytes() == before
 
 
+def test_scores_that_a_run_lacks_are_left_out_of_its_spread(
+    record_run, compare_runs, tmp_path, capsys
+):
+    """Drawn pictures have no depth."""
+    runs = tmp_path / "runs.csv"
+    for seed, iou in ((0, 0.7), (1, 0.8)):
+        facts = {"command": f"train rods --seed {seed}", "seed": seed, "epochs": 6}
+        record_run.append(record_run.row_of(facts, {"mean_iou": iou}, 9), runs)
+    compare_runs.main(runs)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()[2:]]
+    assert lines == [["mean_iou", "0.7500", "±", "0.0707"]]
+
+
 def test_spread_over_seeds_of_one_command(record_run, compare_runs, tmp_path, capsys):
     runs = tmp_path / "runs.csv"
     for kind, seed, abs_rel in (
