@@ -272,7 +272,7 @@ def training(timing: Timing) -> dict:
 
 
 def page(timing: Timing) -> dict:
-    """Requests over HTTP, both networks on a photo of 640 × 480, beside the bare forward passes."""
+    """Requests over HTTP to both networks; the page remembers later answers, but not clicks."""
     threads = torch.get_num_threads()
     asked = "depth", 320, 240, "answer", None, None, "inputs", "trained"
     with pages.serve(threads) as server:
@@ -289,18 +289,9 @@ def page(timing: Timing) -> dict:
         large = pages.requests(server, pages.LARGE, "predict", "depth")
         peak = server.memory()
         ready = server.ready
-    bare = sum(
-        value["forward, ms"]
-        for name, value in fields_of_view(timing).items()
-        if ModelSpec.from_name(name).family == "indoor"
-    )
     torch_alone, library = pages.seconds_to_run("import torch", "from imexnet import *")
     return {
         "640 × 480": small,
-        "forward passes of both plain networks, ms": bare,
-        "predict, ms beyond 1.25 × the forward passes": (
-            small["plain"]["predict"]["later, ms"] - 1.25 * bare
-        ),
         "12 megapixels": large,
         "peak memory before and after 12 megapixels, MB": [before, peak],
         "import imexnet, s beyond import torch": library - torch_alone,

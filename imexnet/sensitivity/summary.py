@@ -19,12 +19,12 @@ def summary(question: Question, views: Mapping[str, FieldOfView], width: int) ->
     """
     words = _reach(question, next(iter(views.values())), width)
     words = f"{'The' if 'resnet' in views else 'An equal'} ResNet {words}."
-    view, resnet = views.get("imexnet"), views.get("resnet")
-    if view is None:
+    resnet, imexnet = views.get("resnet"), views.get("imexnet")
+    if imexnet is None:
         return words
-    if resnet is not None and _everything(view) and resnet.sensitivity.any():
-        return f"{words} {_used(question, resnet, view)}"
-    return f"{words} {_beyond(question, view)}"
+    if resnet is not None and _everything(imexnet) and resnet.sensitivity.any():
+        return f"{words} {_used(question, resnet, imexnet)}"
+    return f"{words} {_beyond(question, imexnet)}"
 
 
 def _everything(view: FieldOfView) -> bool:
@@ -37,20 +37,18 @@ def _everything(view: FieldOfView) -> bool:
 
 def _used(question: Question, resnet: FieldOfView, imexnet: FieldOfView) -> str:
     """In how much of the picture nearly all of the sensitivity of either lies."""
-    moves = question.direction == "outputs"
-    what = "it moves in the ResNet" if moves else "decided the ResNet's answer"
-    ours, theirs = (_percent(view.measures.area95).lower() for view in (imexnet, resnet))
-    return f"95 % of what {what} lies in {theirs} of the picture; for the IMEXNet it is {ours}."
+    parts = [_percent(view.measures.area95).lower() for view in (resnet, imexnet)]
+    what = _all_of_it(question, resnet, "ResNet")
+    return f"95 % of {what} lies in {parts[0]} of the picture; for the IMEXNet it is {parts[1]}."
 
 
 def _reach(question: Question, view: FieldOfView, width: int) -> str:
     """What the ResNet can do."""
     place = "this point" if question.other is None else "this box"
-    everything = _everything(view)
     if question.direction == "outputs":
-        reach = "everywhere" if everything else f"within {width} pixels around it"
+        reach = "everywhere" if _everything(view) else f"within {width} pixels around it"
         return f"lets this point move answers {reach}"
-    if everything:
+    if _everything(view):
         return f"can see the whole picture from {place}"
     around = place if question.other is None else f"each point of {place}"
     return f"can see {width} pixels around {around}"
@@ -58,21 +56,28 @@ def _reach(question: Question, view: FieldOfView, width: int) -> str:
 
 def _beyond(question: Question, view: FieldOfView) -> str:
     """How much of the IMEXNet's answer comes from outside the window."""
-    answer = "the IMEXNet's answer"
-    if isinstance(view.reading, ClassReading) and question.about != ANSWER:
-        answer = f"the IMEXNet's score for “{view.reading.name}”"
-    elif isinstance(view.reading, ClassReading):
-        answer = f"the IMEXNet's answer “{view.reading.name}”"
-    if question.direction == "outputs":
-        all_of_it, none = "what it moves in the IMEXNet", "It moves nothing in the IMEXNet."
-    else:
-        all_of_it, none = f"what decided {answer}", f"Nothing in the picture decided {answer}."
     share = view.measures.outside_window
     if not view.sensitivity.any():
-        return none
-    if share == 0:
-        return f"Nothing of {all_of_it} lies beyond."
-    return f"{_percent(share)} of {all_of_it} lies beyond."
+        if question.direction == "outputs":
+            return "It moves nothing in the IMEXNet."
+        return f"Nothing in the picture decided {_answer(question, view, 'IMEXNet')}."
+    part = "Nothing" if share == 0 else _percent(share)
+    return f"{part} of {_all_of_it(question, view, 'IMEXNet')} lies beyond."
+
+
+def _all_of_it(question: Question, view: FieldOfView, network: str) -> str:
+    """What the whole sensitivity stands for."""
+    if question.direction == "outputs":
+        return f"what it moves in the {network}"
+    return f"what decided {_answer(question, view, network)}"
+
+
+def _answer(question: Question, view: FieldOfView, network: str) -> str:
+    """The answer or the score that is asked about."""
+    if not isinstance(view.reading, ClassReading):
+        return f"the {network}'s answer"
+    asked = "answer" if question.about == ANSWER else "score for"
+    return f"the {network}'s {asked} “{view.reading.name}”"
 
 
 def _percent(share: float) -> str:
