@@ -207,9 +207,6 @@ def test_a_new_photo_and_none_change_what_belongs_to_them(tab, room):
     assert (begun[tab.task], begun[tab.size]) == ("depth", (160, 120))
     assert [begun[number] for number in (*form.pixel, *form.corner)] == [80, 60, None, None]
     assert begun[tab.raw] is begun[tab.room.model] is None  # files of another photo
-    cleared = tab.clear()
-    assert all(cleared[result] is None for result in (*tab.explorer.outputs, tab.raw))
-    assert tab.photo not in cleared  # a photo that is dropped onto another clears that first
 
 
 def test_no_answer_goes_to_a_part_of_the_page_with_many_others_in_it(tab):

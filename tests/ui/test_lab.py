@@ -7,7 +7,7 @@ import gradio as gr
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from imexnet.io.photos import Photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
@@ -357,3 +357,32 @@ def test_results_leave_with_their_photo(page: Page, tab, button, photo, words):
     expect(shown).to_be_visible(timeout=90_000)
     page.locator(f"#{photo}-photo button[aria-label='Remove Image']").click()
     expect(shown).to_have_count(0, timeout=30_000)
+
+
+@pytest.mark.browser
+def test_an_answer_that_comes_after_its_photo_has_left_leaves_too(page: Page):
+    page.get_by_role("tab", name="Receptive field", exact=True).click()
+    example, shown = (
+        page.locator("#reach-qtip button.gallery-item"),
+        page.locator("#growth-words table"),
+    )
+    example.first.click()
+    expect(shown).to_be_visible(timeout=90_000)
+    asked: list[Route] = []
+
+    def hold_the_third(route: Route) -> None:
+        asked.append(route)  # for the task of the photo, for the place to look at, for the answer
+        if len(asked) != 3:
+            route.continue_()
+
+    page.route("**/queue/join*", hold_the_third)
+    example.nth(1).click()
+    while len(asked) < 3:
+        page.wait_for_timeout(50)
+    page.locator("#reach-photo button[aria-label='Remove Image']").click()
+    expect(shown).to_have_count(0, timeout=30_000)
+    with page.expect_response("**/queue/data*"):
+        asked[2].continue_()
+    page.wait_for_timeout(2000)  # until the answer is there
+    expect(shown).to_have_count(0, timeout=30_000)
+    page.unroute("**/queue/join*")

@@ -25,6 +25,7 @@ from imexnet.ui.components.answers import COLOURS, answer_pictures, pointer_valu
 from imexnet.ui.components.inputs import (
     Inputs,
     inputs,
+    leave_with,
     matching_task,
     on_new_photo,
     pair_and_input,
@@ -207,10 +208,6 @@ class Compare:
         """Files are of the question that was asked before."""
         return {self.raw: None, self.explorer.saved: gr.update(value=None, visible=False)}
 
-    def clear(self) -> Changes:
-        """Without a photo: no results. The style sheet hides their boxes and says what to do."""
-        return dict.fromkeys(self.results) | self.no_files()
-
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
         with gr.Row(equal_height=False, elem_id="compare"):
@@ -281,7 +278,7 @@ class Compare:
             "outputs": begun,
         }
         refused: dict[str, Any] = {
-            "fn": lambda: {self.photo: None, **self.clear()},
+            "fn": lambda: dict.fromkeys([self.photo, *self.results]),
             "inputs": None,
             "outputs": [self.photo, *self.results],
         }
@@ -302,7 +299,8 @@ class Compare:
             answer_then_view(changed, **PRIVATE)
             changed(self.no_files, None, self.files, **PRIVATE)
         # The photo itself stays out of it: one that is dropped onto another clears that first.
-        self.photo.clear(self.clear, None, self.results, **PRIVATE, cancels=runs)
+        # Without a photo the style sheet hides the boxes of results and says what to do.
+        leave_with(self.photo, self.results, runs)
 
     def _build_trunk(self) -> None:
         self.trunk = gr.Radio(

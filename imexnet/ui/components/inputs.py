@@ -135,15 +135,19 @@ def on_new_photo(
 
 
 def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> None:
-    """Empties what shows something of a photo when that is removed, and drops what is on its way.
+    """Empties what shows something of a photo when that is removed.
+
+    Whatever is still on its way is dropped; an answer that comes all the same leaves at once.
 
     Args:
         photo: of the visitor.
         shown: components.
         runs: events that ask about the photo.
     """
-    empty = dict.fromkeys(shown)
-    photo.clear(lambda: empty, None, [*shown], cancels=[*runs], **PRIVATE)
+    none = f"Array({len(shown)}).fill(null)"
+    photo.clear(None, None, [*shown], js=f"() => {none}", cancels=[*runs], **PRIVATE)
+    came = [part.change for part in shown if hasattr(part, "change")]
+    gr.on(came, None, photo, [*shown], js=f"(photo) => photo ? [] : {none}", **PRIVATE)
 
 
 class Asked(NamedTuple):
