@@ -120,8 +120,10 @@ def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, 
     expect(scores).to_contain_text("Accuracy")
     expect(page.locator("#truth img")).to_be_visible()
     expect(page.locator("#error-resnet img")).not_to_be_visible()
+    expect(page.locator("#trunk")).to_be_visible()
     page.locator("button.gallery-item").nth(13).click()  # the second Q-tip
     expect(scores).to_contain_text("True label: ", timeout=60_000)
+    expect(page.locator("#trunk")).not_to_be_visible()  # it is of the networks for rooms
     expect(scores).to_contain_text("IoU of the rod")
     page.locator("button.gallery-item").nth(4).click()
     expect(scores).to_contain_text("AbsRel", timeout=60_000)
