@@ -107,23 +107,30 @@ def step_bounds(network: Network, x: Tensor) -> list[StepBound]:
 
 
 @torch.no_grad()
-def lipschitz_bound(network: Network) -> float:
-    """L with ‖ŷ₁ − ŷ₂‖ ≤ L ‖x₁ − x₂‖ for any two pictures x on [0, 1] of any size, ŷ the logits.
+def lipschitz_bound(network: Network, task: str | None = None) -> float:
+    """L with ‖ŷ₁ − ŷ₂‖ ≤ L ‖x₁ − x₂‖ for any two pictures x on [0, 1] of any size.
 
-    The product over all layers: 1 / std, ‖D K‖ of an opening σ(D K Y + b), `expansion` of a step,
-    ‖W‖ of the head. Bounded steps count 1, a stage of bounded IMEX steps too; a single IMEX step,
-    or one with a step size per channel, counts 1 + max h ‖D^½ K‖², one that is not `boundable` inf.
+    ŷ are a pixel's logits, or its log-depth; those of all pixels together where the network keeps
+    the picture's resolution. Enlarged answers are means of those of the cells around a pixel.
+
+    The product over all layers: 1 / std, ‖D K‖ of an opening σ(D K Y + b) whatever its stride,
+    `expansion` of a step, ‖W‖ of the head. Bounded steps count 1, a stage of bounded IMEX steps
+    too; a single IMEX step, or one with a step size per channel, counts 1 + max h ‖D^½ K‖², one
+    that is not `boundable` inf.
 
     Args:
-        network: at one resolution, that of the picture, with one head of classes.
+        network: without a backbone.
+        task: one of the network's, by default its only one.
 
     Raises:
-        ValueError: for another network.
+        ValueError: for another network, and without a task for one of several.
     """
     config = network.config
-    if config.coarsest > 1 or len(config.heads) > 1 or config.boundary != "periodic":
-        raise ValueError("only a network for Q-tips, with periodic solves, has a Lipschitz bound")
-    (head,) = network.heads.values()
+    if config.encoder or config.decoder or config.boundary != "periodic":
+        raise ValueError("only a network without a backbone, with periodic solves, has a bound")
+    if task is None and len(config.heads) > 1:
+        raise ValueError(f"choose one of the tasks {', '.join(network.heads)}")
+    head = network.heads[task or next(iter(network.heads))]
     largest = float(torch.linalg.matrix_norm(cast(nn.Conv2d, head).weight.flatten(1).double(), 2))
     for layer in network.layers:
         if isinstance(layer, Opening):
@@ -134,7 +141,7 @@ def lipschitz_bound(network: Network) -> float:
 
 
 @torch.no_grad()
-def certified_radius(network: Network, x: Tensor) -> Tensor:
+def certified_radius(network: Network, x: Tensor, task: str | None = None) -> Tensor:
     """r per pixel: no perturbation with ‖δx‖ < r, of all pixels together, changes its class.
 
     (z_i − z_j) / √2 is no more than the change of the pixel's logits z, so that with the margin m
@@ -143,13 +150,34 @@ def certified_radius(network: Network, x: Tensor) -> Tensor:
     Args:
         network: as for `lipschitz_bound`, in eval mode.
         x: (B, C, H, W) on [0, 1].
+        task: of classes, as for `lipschitz_bound`.
 
     Returns:
         (B, H, W), in the units of x.
     """
-    (logits,) = network(x).values()
+    constant = lipschitz_bound(network, task)
+    logits = network(x)[task or next(iter(network.heads))]
     winner, runner_up = logits.topk(2, dim=1).values.unbind(1)
-    return (winner - runner_up) / (math.sqrt(2) * lipschitz_bound(network))
+    return (winner - runner_up) / (math.sqrt(2) * constant)
+
+
+@torch.no_grad()
+def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor, Tensor]:
+    """The depths between which each pixel's stays under every perturbation with ‖δx‖ ≤ norm.
+
+    ŷ e^(−L norm) and ŷ e^(L norm), L the `lipschitz_bound` of log-depth.
+
+    Args:
+        network: as for `lipschitz_bound`, in eval mode.
+        x: (B, C, H, W) on [0, 1].
+        norm: in the units of x.
+
+    Returns:
+        The nearest and the farthest, (B, H, W) in metres.
+    """
+    factor = torch.tensor(norm * lipschitz_bound(network, "depth")).exp()
+    depth = network(x)["depth"].squeeze(1)
+    return depth / factor, depth * factor
 
 
 def lanczos_bound(apply: Callable[[Tensor], Tensor], start: Tensor) -> float:

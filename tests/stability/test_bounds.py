@@ -24,6 +24,7 @@ from imexnet.models.steps import (
 from imexnet.spectral.solve import apply_filter, resolvent
 from imexnet.stability import bounds
 from imexnet.stability.bounds import (
+    certified_interval,
     certified_radius,
     lanczos_bound,
     lipschitz_bound,
@@ -356,8 +357,46 @@ def test_the_lipschitz_bound_holds_for_the_whole_network():
         jacobian = torch.func.jacrev(lambda v, n=network: n(v)["qtips"])(x)
         norm = float(torch.linalg.matrix_norm(jacobian.reshape(-1, x.numel()), 2))
         assert 0 < norm <= lipschitz_bound(network) < math.inf
-    with pytest.raises(ValueError, match="only a network for Q-tips"):
+    with pytest.raises(ValueError, match="only a network without a backbone"):
+        lipschitz_bound(build(MODELS["indoor-backbone-resnet"]), "depth")
+    with pytest.raises(ValueError, match="choose one of the tasks depth, segmentation"):
         lipschitz_bound(build(MODELS["indoor-resnet-bounded"]))
+
+
+@pytest.mark.parametrize("step", ["explicit", "imex"])
+def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step):
+    """For each pixel, against dense Jacobians and an ascent on one pixel's depth."""
+    shown = MODELS["indoor-resnet-bounded"]
+    stages = Stage(4, 2, 0), Stage(5, 2, 2), Stage(5, 1, 1)
+    torch.manual_seed(0)
+    network = lived_in(build(replace(shown, step=step, stages=stages)), 0, 4.0)
+    for head in network.heads.values():
+        assert isinstance(head, nn.Conv2d)
+        head.weight.normal_()
+    x = torch.rand(1, 3, 9, 10, dtype=torch.float64)
+    for task in ("depth", "segmentation"):
+        jacobian = torch.func.jacrev(lambda v, t=task: network(v)[t])(x).reshape(-1, 90, x.numel())
+        if task == "depth":
+            jacobian = jacobian / network(x)[task].reshape(1, 90, 1)  # of log-depth
+        norms = torch.linalg.matrix_norm(jacobian.movedim(1, 0), 2)
+        assert 0 < float(norms.max()) <= lipschitz_bound(network, task)
+    radius = certified_radius(network, x, "segmentation")
+    assert radius.shape == (1, 9, 10) and (radius >= 0).all()
+
+    norm = 0.2 / lipschitz_bound(network, "depth")
+    low, high = certified_interval(network, x, norm)
+    assert low.shape == high.shape == (1, 9, 10)
+    torch.testing.assert_close(high / low, torch.full_like(low, math.exp(0.4)))
+    for sign in (-1, 1):
+        delta = 1e-6 * norm * torch.randn_like(x)
+        for _ in range(15):
+            delta.requires_grad_()
+            (gradient,) = torch.autograd.grad(network(x + delta)["depth"][0, 0, 4, 5], delta)
+            delta = delta.detach() + 0.5 * sign * norm * gradient / gradient.norm()
+            delta = delta * min(1.0, norm / float(delta.norm()))
+        found = network(x + delta)["depth"][:, 0]
+        assert (low <= found).all() and (found <= high).all()
+        assert sign * float(found[0, 4, 5] - (low * high).sqrt()[0, 4, 5]) > 0  # it did move
 
 
 @pytest.mark.parametrize("variant", ["explicit", "imex", "diffusion-reaction"])
