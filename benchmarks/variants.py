@@ -111,11 +111,13 @@ GROUNDS = {
         _DRAWN_SCORES,
         {
             "right": "right",
-            "right_0.05": "right, σ = 0.05",  # the recipe trains with σ up to 0.15
+            "right_0.05": "right, σ = 0.05",  # the largest of training
             "right_0.1": "right, σ = 0.1",
             "right_pgd": "right, PGD, ε = 1/255",
         },
         "mean_iou",
+        # By the recipe of the shipped networks little is learned in so few epochs.
+        dict(background=0.1, noise=0.05, blur=0.0),
     ),
 }
 COUNTS = (2, 4, 8, 16)
