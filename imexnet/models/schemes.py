@@ -18,7 +18,7 @@ from imexnet.models.newton import Layer, solve
 from imexnet.models.steps import ExplicitStep, Magnitude, scale_of
 from imexnet.spectral.symbols import computing_type
 
-TRAINING_TOLERANCE = 1e-2
+TRAINING_TOLERANCE = 5e-3
 """Of the implicit equation and of its gradients in training, see `newton.solve`."""
 
 EVERYWHERE = 10**9
