@@ -44,6 +44,7 @@ ASPECTS = (4 / 3, 3 / 4, 16 / 9, 1, 1 / 3)
 FORMATS = ("HEIF", "WEBP", "PNG", "JPEG")
 PHOTO_KINDS = ("image", "uploadbutton")  # components that take a photo
 GROWTH = 0.1  # of memory from the second quarter to the last, at most
+STROKE = json.dumps({"radius": 0.1, "strokes": [[[0.3, 0.3], [0.4, 0.3]]]})  # of the brush
 OUTCOMES = ("right", "refused in words", "wrong", "failed")
 BUSY = ("Queue is full", "Too many", "no room")  # how the page says that it has no time
 
@@ -112,13 +113,13 @@ def photos() -> list[tuple[bytes, str]]:
 
 
 def events(config: dict[str, Any]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Name and inputs of all that the page's tabs do, clicks on pictures excepted, each once."""
+    """Name and inputs of all that visitors do in the tabs but click pictures, each once."""
     components = {component["id"]: component for component in config["components"]}
     found = {}
     for event in config["dependencies"]:
         function = re.sub(r"_\d+$", "", event["api_name"] or "")
-        clicked = any(trigger == "select" for _, trigger in event["targets"])
-        if event["backend_fn"] and event["queue"] is not False and not clicked:
+        other = any(trigger in ("select", "load") for _, trigger in event["targets"])
+        if event["backend_fn"] and event["queue"] is not False and not other:
             inputs = [components[number] for number in event["inputs"]]
             found[function] = event["api_name"], [c for c in inputs if c["type"] != "state"]
     return list(found.values())
@@ -129,6 +130,8 @@ def given(component: dict[str, Any], photo: dict, chance: random.Random) -> obje
     kind, props = component["type"], component["props"]
     if kind in PHOTO_KINDS or kind == "file":
         return photo if kind in PHOTO_KINDS else [photo, photo]
+    if props.get("elem_id") == "brush":
+        return STROKE
     if str(props.get("elem_id")).endswith("task"):
         return chance.choice([name for name, task in TASKS.items() if task.shipped])
     return 7 if kind == "number" and props.get("value") is None else props.get("value")

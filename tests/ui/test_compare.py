@@ -239,6 +239,8 @@ def test_a_stroke_asks_each_network_once(tab, room, task, monkeypatch):
         tab.hide.hide(photo, task, 80, 60, STROKE, "grey", "plain")[tab.hide.words]
         == (first[tab.hide.words])
     )
+    with pytest.raises(gr.Error, match="Draw over a part of the photo first"):
+        tab.hide.share(photo, task, 80, 60, "", "grey", "plain")
     with Image.open(tab.hide.share(photo, task, 80, 60, STROKE, "grey", "plain")) as card:
         assert card.size == (1200, 630)
     assert len(asked) == 4

@@ -117,6 +117,8 @@ class Hide:
 
     def share(self, *asked: Any) -> str:
         """The same as a picture to share."""
+        if not asked[4]:
+            raise user_error("Draw over a part of the photo first.")
         photo, covered, point, found = self._ask(*asked)
         card = share_card(np.asarray(photo.picture), covered, point, found)
         return self.folder.pictures({"hide-and-see": card})["hide-and-see"]
