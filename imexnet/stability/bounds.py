@@ -123,14 +123,16 @@ def lipschitz_bound(network: Network, task: str | None = None) -> float:
         task: one of the network's, by default its only one.
 
     Raises:
-        ValueError: for another network, and without a task for one of several.
+        ValueError: for another network or task, and for none of several.
     """
     config = network.config
     if config.encoder or config.decoder or config.boundary != "periodic":
         raise ValueError("only a network without a backbone, with periodic solves, has a bound")
-    if task is None and len(config.heads) > 1:
+    if task is None and len(config.heads) == 1:
+        task = config.heads[0][0]
+    if task is None or task not in network.heads:
         raise ValueError(f"choose one of the tasks {', '.join(network.heads)}")
-    head = network.heads[task or next(iter(network.heads))]
+    head = network.heads[task]
     largest = float(torch.linalg.matrix_norm(cast(nn.Conv2d, head).weight.flatten(1).double(), 2))
     for layer in network.layers:
         if isinstance(layer, Opening):
@@ -175,7 +177,8 @@ def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor
     Returns:
         The nearest and the farthest, (B, H, W) in metres.
     """
-    factor = torch.tensor(norm * lipschitz_bound(network, "depth")).exp()
+    exponent = norm * lipschitz_bound(network, "depth")
+    factor = torch.tensor(exponent, dtype=torch.float64).exp()  # inf where it is too large
     depth = network(x)["depth"].squeeze(1)
     return depth / factor, depth * factor
 

@@ -361,6 +361,8 @@ def test_the_lipschitz_bound_holds_for_the_whole_network():
         lipschitz_bound(build(MODELS["indoor-backbone-resnet"]), "depth")
     with pytest.raises(ValueError, match="choose one of the tasks depth, segmentation"):
         lipschitz_bound(build(MODELS["indoor-resnet-bounded"]))
+    with pytest.raises(ValueError, match="choose one of the tasks qtips"):
+        certified_interval(build(MODELS["qtips-resnet-bounded"]), torch.rand(1, 1, 6, 7), 1e-3)
 
 
 @pytest.mark.parametrize("step", ["explicit", "imex"])

@@ -117,8 +117,6 @@ class Hide:
 
     def share(self, *asked: Any) -> str:
         """The same as a picture to share."""
-        if not asked[4]:
-            raise user_error("Draw over a part of the photo first.")
         photo, covered, point, found = self._ask(*asked)
         card = share_card(np.asarray(photo.picture), covered, point, found)
         return self.folder.pictures({"hide-and-see": card})["hide-and-see"]
@@ -138,6 +136,8 @@ class Hide:
         photo, pair, _, camera = pair_and_input(self.networks, photo, task, trunk, angle)
         if column is None or row is None:
             raise user_error("Give a column and a row, or click a picture.")
+        if not strokes:
+            raise user_error("Draw over a part of the photo first.")
         shown = photo.picture
         scale = shown.width / photo.full_size[0]
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
