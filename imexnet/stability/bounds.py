@@ -8,7 +8,7 @@ in the norms of h^(−½)Y and h^(−½)S⁻¹Y.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import cast
 
@@ -35,6 +35,9 @@ KRYLOV = 72
 
 SLACK = 0.02
 """By which that norm is enlarged, so that it is an upper bound: see `lanczos_bound`."""
+
+TINY = 1e-30
+"""Instead of 0 in a divisor, whose dividend then is 0, too."""
 
 
 @dataclass(frozen=True)
@@ -101,9 +104,8 @@ def step_bound(step: ExplicitStep, size: tuple[int, int]) -> StepBound:
 def step_bounds(network: Network, x: Tensor) -> list[StepBound]:
     """The bounds of all time steps, on the grids that a picture x (1, C, H, W) gives them."""
     with torch.inference_mode():
-        sizes = [(y.shape[-2], y.shape[-1]) for _, y, _ in walk(network, x)]
-        steps = [step for step, _, _ in walk(network, x)]
-    return [step_bound(step, size) for step, size in zip(steps, sizes, strict=True)]
+        steps = [(step, (y.shape[-2], y.shape[-1])) for step, y, _ in walk(network, x)]
+    return [step_bound(*step) for step in steps]
 
 
 @torch.no_grad()
@@ -125,29 +127,45 @@ def lipschitz_bound(network: Network, task: str | None = None) -> float:
     Raises:
         ValueError: for another network or task, and for none of several.
     """
-    config = network.config
-    if config.encoder or config.decoder or config.boundary != "periodic":
-        raise ValueError("only a network without a backbone, with periodic solves, has a bound")
-    if task is None and len(config.heads) == 1:
-        task = config.heads[0][0]
-    if task is None or task not in network.heads:
-        raise ValueError(f"choose one of the tasks {', '.join(network.heads)}")
-    head = network.heads[task]
-    largest = float(torch.linalg.matrix_norm(cast(nn.Conv2d, head).weight.flatten(1).double(), 2))
-    for layer in network.layers:
-        if isinstance(layer, Opening):
-            largest *= _opening(layer)
-        elif isinstance(layer, ExplicitStep):
-            largest *= _euclidean(layer)
-    return largest / float(network.std.min())
+    weights = _head(network, task)
+    return float(torch.linalg.matrix_norm(weights, 2)) * _features(network, network.layers)
+
+
+@torch.no_grad()
+def pixel_bounds(network: Network, combinations: Tensor) -> Tensor:
+    """L with |a·(Y₁(p) − Y₂(p))| ≤ L ‖x₁ − x₂‖ for a combination a of the last features at any p.
+
+    Of an opening σ(D K Y + b) before the head a pixel sees one patch. There K is a matrix, its rows
+    one for each channel; the difference is aᵀ S D K δY with 0 ≤ S ≤ I diagonal, which is at most
+    ‖a / d‖ ‖d D K‖ ‖δY‖ for any diagonal d > 0. Taken is d² = |a| / ‖rows of D K‖. All other
+    layers count as in `lipschitz_bound`.
+
+    Args:
+        network: as for `lipschitz_bound`.
+        combinations: one per row, (n, C).
+
+    Returns:
+        (n,), in float64.
+
+    Raises:
+        ValueError: for another network.
+    """
+    rows, layers = combinations.double(), list(network.layers)
+    last = layers[-1]
+    if not isinstance(last, Opening):
+        return rows.norm(dim=1) * _features(network, layers)
+    patch = _scaled(last).flatten(1).double()
+    balance = (rows.abs() / patch.norm(dim=1).clamp_min(TINY)).sqrt().clamp_min(TINY)
+    seen = torch.linalg.matrix_norm(balance[:, :, None] * patch, 2)
+    return (rows / balance).norm(dim=1) * seen * _features(network, layers[:-1])
 
 
 @torch.no_grad()
 def certified_radius(network: Network, x: Tensor, task: str | None = None) -> Tensor:
     """r per pixel: no perturbation with ‖δx‖ < r, of all pixels together, changes its class.
 
-    (z_i − z_j) / √2 is no more than the change of the pixel's logits z, so that with the margin m
-    of the winner, r = m / (√2 L) with L the `lipschitz_bound`.
+    The smallest (z_i − z_j) / L_ij, i the winner among the pixel's logits z, j any other class and
+    L_ij the `pixel_bounds` of the difference of their rows in the head.
 
     Args:
         network: as for `lipschitz_bound`, in eval mode.
@@ -157,17 +175,22 @@ def certified_radius(network: Network, x: Tensor, task: str | None = None) -> Te
     Returns:
         (B, H, W), in the units of x.
     """
-    constant = lipschitz_bound(network, task)
-    logits = network(x)[task or next(iter(network.heads))]
-    winner, runner_up = logits.topk(2, dim=1).values.unbind(1)
-    return (winner - runner_up) / (math.sqrt(2) * constant)
+    weights = _head(network, task)
+    classes = len(weights)
+    differences = (weights[:, None] - weights[None]).flatten(0, 1)
+    constants = pixel_bounds(network, differences).view(classes, classes)
+    logits = network(x)[task or next(iter(network.heads))].movedim(1, -1)  # (B, H, W, classes)
+    winner = logits.argmax(-1)
+    margins = logits.amax(-1, keepdim=True) - logits
+    radii = margins / constants.to(margins)[winner]
+    return radii.scatter(-1, winner[..., None], math.inf).amin(-1)
 
 
 @torch.no_grad()
 def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor, Tensor]:
     """The depths between which each pixel's stays under every perturbation with ‖δx‖ ≤ norm.
 
-    ŷ e^(−L norm) and ŷ e^(L norm), L the `lipschitz_bound` of log-depth.
+    ŷ e^(−L norm) and ŷ e^(L norm), L the `pixel_bounds` of log-depth.
 
     Args:
         network: as for `lipschitz_bound`, in eval mode.
@@ -177,8 +200,7 @@ def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor
     Returns:
         The nearest and the farthest, (B, H, W) in metres.
     """
-    exponent = norm * lipschitz_bound(network, "depth")
-    factor = torch.tensor(exponent, dtype=torch.float64).exp()  # inf where it is too large
+    factor = (norm * pixel_bounds(network, _head(network, "depth"))).exp()  # inf where too large
     depth = network(x)["depth"].squeeze(1)
     return depth / factor, depth * factor
 
@@ -242,6 +264,29 @@ def _found(step: ExplicitStep, largest: float) -> StepBound:
     return StepBound(step.explicit_share * largest, float(step.scale.min()), order)
 
 
-def _opening(opening: Opening) -> float:
-    kernel = scale_of(opening.norm).abs().view(-1, 1, 1, 1) * opening.conv.weight
-    return math.sqrt(float(norm_squared_bound(kernel)))
+def _head(network: Network, task: str | None) -> Tensor:
+    """The weights of a task's head, (classes, C), or (1, C)."""
+    if task is None and len(network.heads) == 1:
+        task = next(iter(network.heads))
+    if task is None or task not in network.heads:
+        raise ValueError(f"choose one of the tasks {', '.join(network.heads)}")
+    return cast(nn.Conv2d, network.heads[task]).weight.flatten(1).double()
+
+
+def _features(network: Network, layers: Iterable[nn.Module]) -> float:
+    """An upper bound of ‖Y₁ − Y₂‖ / ‖x₁ − x₂‖ after these layers, the network's first."""
+    config = network.config
+    if config.encoder or config.decoder or config.boundary != "periodic":
+        raise ValueError("only a network without a backbone, with periodic solves, has a bound")
+    largest = 1 / float(network.std.min())
+    for layer in layers:
+        if isinstance(layer, Opening):
+            largest *= math.sqrt(float(norm_squared_bound(_scaled(layer))))
+        elif isinstance(layer, ExplicitStep):
+            largest *= _euclidean(layer)
+    return largest
+
+
+def _scaled(opening: Opening) -> Tensor:
+    """|D| K of an opening."""
+    return scale_of(opening.norm).abs().view(-1, 1, 1, 1) * opening.conv.weight

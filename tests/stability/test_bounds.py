@@ -28,6 +28,7 @@ from imexnet.stability.bounds import (
     certified_radius,
     lanczos_bound,
     lipschitz_bound,
+    pixel_bounds,
     step_bound,
     step_bounds,
 )
@@ -365,11 +366,14 @@ def test_the_lipschitz_bound_holds_for_the_whole_network():
         certified_interval(build(MODELS["qtips-resnet-bounded"]), torch.rand(1, 1, 6, 7), 1e-3)
 
 
+@pytest.mark.parametrize(
+    "last", [0, 1]
+)  # steps of the last stage: an opening before the head, or not
 @pytest.mark.parametrize("step", ["explicit", "imex"])
-def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step):
+def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step, last):
     """For each pixel, against dense Jacobians and an ascent on one pixel's depth."""
     shown = MODELS["indoor-resnet-bounded"]
-    stages = Stage(4, 2, 0), Stage(5, 2, 2), Stage(5, 1, 1)
+    stages = Stage(4, 2, 0), Stage(5, 2, 2), Stage(5, 1, last)
     torch.manual_seed(0)
     network = lived_in(build(replace(shown, step=step, stages=stages)), 0, 4.0)
     for head in network.heads.values():
@@ -382,10 +386,15 @@ def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step
             jacobian = jacobian / network(x)[task].reshape(1, 90, 1)  # of log-depth
         norms = torch.linalg.matrix_norm(jacobian.movedim(1, 0), 2)
         assert 0 < float(norms.max()) <= lipschitz_bound(network, task)
+        combinations = torch.randn(20, len(jacobian), dtype=torch.float64)
+        gradients = torch.einsum("nc,cpx->npx", combinations, jacobian).norm(dim=2)
+        head = network.heads[task].weight.flatten(1)
+        bounds = pixel_bounds(network, combinations @ head)
+        assert ((gradients > 0) & (gradients <= bounds[:, None])).all()
     radius = certified_radius(network, x, "segmentation")
     assert radius.shape == (1, 9, 10) and (radius >= 0).all()
 
-    norm = 0.2 / lipschitz_bound(network, "depth")
+    norm = 0.2 / float(pixel_bounds(network, network.heads["depth"].weight.flatten(1)))
     low, high = certified_interval(network, x, norm)
     assert low.shape == high.shape == (1, 9, 10)
     torch.testing.assert_close(high / low, torch.full_like(low, math.exp(0.4)))
