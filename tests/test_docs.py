@@ -68,7 +68,7 @@ NOT_RUN = {
     r"(\.venv/bin/)?pip install .*": "the Makefile does it",
     r"accelerate launch": "a name",
     r"git tag .*": "it changes the repository",
-    r"python -m imexnet convert-encoder .*": "it needs the package that holds the weights",
+    r"(python -m )?imexnet convert-encoder .*": "it needs the package that holds the weights",
     r"python assets/record_click\.py .*": "it needs a running page",
 }
 FEWER = {

@@ -54,7 +54,7 @@ def evaluate_indoor(
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
-    """Depth and 13-class scores on NYU Depth V2, all rooms and kitchens apart."""
+    """Depth and 13-class scores on NYU Depth V2, over all rooms, and over kitchens alone."""
     from imexnet import evaluation
     from imexnet.data import nyu
     from imexnet.models.spec import ModelSpec

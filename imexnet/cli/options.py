@@ -17,9 +17,10 @@ Weights = Annotated[Path | None, typer.Option(help="A checkpoint instead of the 
 Out = Annotated[Path, typer.Option(help="The .safetensors file to write.")]
 Seed = Annotated[int, typer.Option(min=0, max=2**32 - 1)]
 LearningRate = Annotated[
-    float | None, typer.Option(min=1e-8, max=1, help="Its peak, instead of the recipe's.")
+    float | None,
+    typer.Option(min=1e-8, max=1, help="Peak of the learning rate; by default the recipe's."),
 ]
-Epochs = Annotated[int | None, typer.Option(help="Instead of the recipe's.")]
+Epochs = Annotated[int | None, typer.Option(help="How many; by default as in the recipe.")]
 Trunk = Annotated[str, typer.Option(help="plain or backbone")]
 Bounded = Annotated[
     bool, typer.Option("--bounded", help="The networks whose steps cannot amplify.")
@@ -37,7 +38,7 @@ FocalLength = Annotated[
     float | None,
     typer.Option(
         metavar="MM",
-        help="Of the camera, 35 mm equivalent, for depth; by default as the photo says (EXIF).",
+        help="Focal length for depth, 35 mm equivalent; by default from the photo's EXIF.",
     ),
 ]
 Noise = Annotated[

@@ -89,7 +89,7 @@ def field_of_view_command(
         str,
         typer.Option(
             help="gradient, gradient-times-difference, integrated-blur, integrated-flat, "
-            "occlusion-mean, occlusion-blur; usual: integrated-flat for Q-tips, else gradient"
+            "occlusion-mean, occlusion-blur; usual: integrated-flat if drawn, else gradient"
         ),
     ] = "usual",
     boundary: Annotated[
@@ -206,7 +206,7 @@ def receptive_field_command(
     count: Annotated[
         int, typer.Option("--images", min=1, help="Pictures to draw, of a drawn task.")
     ] = 12,
-    pixels: Annotated[int, typer.Option(min=1, help="Random ones a picture.")] = 16,
+    pixels: Annotated[int, typer.Option(min=1, help="Random pixels per picture.")] = 16,
     seed: Seed = 0,
     trunk: Trunk = "plain",
     as_json: AsJson = False,

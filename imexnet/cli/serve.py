@@ -19,10 +19,10 @@ def serve_command() -> None:
 
 def benchmark_command(
     only: Annotated[
-        list[str] | None, typer.Option(help="A section; give it again for more.")
+        list[str] | None, typer.Option(help="Run this section only; may be repeated.")
     ] = None,
-    seconds: Annotated[float, typer.Option(min=0, help="For each comparison.")] = 2.0,
-    threads: Annotated[int | None, typer.Option(min=1, help="Of the processor.")] = None,
+    seconds: Annotated[float, typer.Option(min=0, help="Time for each comparison.")] = 2.0,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of the CPU.")] = None,
     device: Annotated[str, typer.Option(help="cpu or cuda")] = "cpu",
     as_json: AsJson = False,
 ) -> None:

@@ -37,10 +37,10 @@ def stability_command(
     bounded: Bounded = False,
     as_json: AsJson = False,
 ) -> None:
-    """How much a perturbation grows from step to step and moves the answer, and could at most.
+    """How much a perturbation grows from step to step, how far it moves the answer, and bounds.
 
-    A step cannot amplify if its bound is at most 2 and no scale of its norm is negative. Attacks
-    are made for each network by itself, against its own clean answer.
+    A step cannot amplify if its bound is at most 2 and no scale of its batch norm is negative.
+    Attacks are made for each network by itself, against its own clean answer.
     """
     from imexnet import inference
     from imexnet.stability import growth, severity_curves
@@ -68,12 +68,12 @@ def robustness_command(
     severities: Annotated[
         str | None, typer.Option(help="With commas between them; 0 is the clean picture.")
     ] = None,
-    images: Annotated[int, typer.Option(min=1, help="Drawn pictures, without --data.")] = 64,
+    images: Annotated[int, typer.Option(min=1, help="How many, of a drawn task.")] = 64,
     data: Annotated[Path | None, typer.Option(help="The folder that prepare-nyu writes.")] = None,
     split: Annotated[str, typer.Option(help="val or test")] = "val",
     seed: Seed = 0,
-    iterations: Annotated[int, typer.Option(min=1, help="Of PGD.")] = 10,
-    restarts: Annotated[int, typer.Option(min=1, help="Of PGD, from other points.")] = 1,
+    iterations: Annotated[int, typer.Option(min=1, help="Steps of PGD.")] = 10,
+    restarts: Annotated[int, typer.Option(min=1, help="Random starts of PGD.")] = 1,
     trunk: Trunk = "plain",
     bounded: Bounded = False,
     resnet: Weights = None,

@@ -113,7 +113,7 @@ def train_indoor(
     out: Out,
     data: Annotated[Path, typer.Option(help="The folder that prepare-nyu writes.")],
     rendered: Annotated[
-        Path | None, typer.Option(help="A folder that render wrote, seen besides.")
+        Path | None, typer.Option(help="A folder from render, trained on, too.")
     ] = None,
     trunk: Trunk = "plain",
     bounded: Bounded = False,
@@ -122,7 +122,7 @@ def train_indoor(
     learning_rate: LearningRate = None,
     size: Annotated[str | None, typer.Option(help="Of the training pictures: 160x120.")] = None,
     edge_weight: Annotated[
-        float | None, typer.Option(help="How much more edges of depth count, from 0 on.")
+        float | None, typer.Option(help="Extra weight of depth edges; 0: none.")
     ] = None,
     start_from: StartFrom = None,
     resume: Resume = False,

@@ -46,12 +46,14 @@ def _reach(question: Question, view: FieldOfView, width: int) -> str:
     """What the ResNet can do."""
     place = "this point" if question.other is None else "this box"
     if question.direction == "outputs":
-        reach = "everywhere" if _everything(view) else f"within {width} pixels around it"
+        reach = (
+            "everywhere" if _everything(view) else f"within a square {width} pixels wide around it"
+        )
         return f"lets this point move answers {reach}"
     if _everything(view):
         return f"can see the whole picture from {place}"
     around = place if question.other is None else f"each point of {place}"
-    return f"can see {width} pixels around {around}"
+    return f"can see a square {width} pixels wide around {around}"
 
 
 def _beyond(question: Question, view: FieldOfView) -> str:

@@ -172,7 +172,7 @@ def average_figure(maps: Mapping[str, np.ndarray]) -> Figure:
         positive = np.where(profile > 0, profile, np.nan)
         axes.semilogy(positive, color=SERIES[kind], label=LABELS[kind], linewidth=2)
     axes.set_xlabel("distance, pixels of the network's input")
-    axes.set_ylabel("mean share a pixel")
+    axes.set_ylabel("mean share per pixel")
     axes.legend(frameon=False, labelcolor=INK)
     return figure
 

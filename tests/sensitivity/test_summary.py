@@ -40,7 +40,7 @@ POINT = Question("depth", (6, 8))
 )  # fmt: skip
 def test_shares(share, words):
     assert told(POINT, made(share)) == (
-        "The ResNet can see 83 pixels around this point. "
+        "The ResNet can see a square 83 pixels wide around this point. "
         f"{words} of what decided the IMEXNet's answer lies beyond."
     )
 
@@ -64,12 +64,14 @@ def test_a_window_that_covers_the_picture():
     alone = summary(POINT, {"imexnet": wide}, 83)
     assert alone.endswith("Nothing of what decided the IMEXNet's answer lies beyond.")
     tall = slice(0, 20), slice(6, 11)
-    assert "can see 83 pixels" in told(POINT, made(0.2, tall))
+    assert "can see a square 83 pixels wide" in told(POINT, made(0.2, tall))
 
 
 def test_boxes_classes_and_other_directions():
     box = Question("depth", (6, 8), (7, 9))
-    assert told(box, made(0.4)).startswith("The ResNet can see 83 pixels around each point of this")
+    assert told(box, made(0.4)).startswith(
+        "The ResNet can see a square 83 pixels wide around each point of this"
+    )
     assert told(box, made(0, ALL)).startswith("The ResNet can see the whole picture from this box.")
     answer = Question("qtips", (6, 8))
     assert told(answer, made(0.4, read=QTIP)).endswith(
@@ -81,7 +83,7 @@ def test_boxes_classes_and_other_directions():
     )
     moves = Question("depth", (6, 8), direction="outputs")
     assert told(moves, made(0.4)) == (
-        "The ResNet lets this point move answers within 83 pixels around it. "
+        "The ResNet lets this point move answers within a square 83 pixels wide around it. "
         "40 % of what it moves in the IMEXNet lies beyond."
     )
     assert "move answers everywhere." in told(moves, made(0, ALL))
@@ -100,9 +102,9 @@ def test_a_map_of_zeros():
 
 def test_one_network_alone():
     assert summary(POINT, {"resnet": made(0)}, 27) == (
-        "The ResNet can see 27 pixels around this point."
+        "The ResNet can see a square 27 pixels wide around this point."
     )
     assert summary(POINT, {"imexnet": made(0.25)}, 27) == (
-        "An equal ResNet can see 27 pixels around this point. "
+        "An equal ResNet can see a square 27 pixels wide around this point. "
         "25 % of what decided the IMEXNet's answer lies beyond."
     )

@@ -358,7 +358,7 @@ class TestAnswers:
         (state, body), meanwhile, again = asyncio.run(asyncio.wait_for(twice(), 10))
         assert (state, body) == (200, b"answer")
         assert meanwhile[0] == 409 and b"being fetched already." in meanwhile[1]
-        assert again[0] == 404 and b"fetched already, or it is on another server." in again[1]
+        assert again[0] == 404 and b"fetched already, or is on another server." in again[1]
 
     def test_a_session_without_answers_is_told_so_as_the_page_understands_it(self, fetch):
         fetch.told.set()
@@ -457,7 +457,7 @@ def test_other_methods_than_looking_count_too(client):
 def test_a_file_that_is_not_there_is_told_of_without_its_path(client):
     assert client.get("/gradio_api/file=/there").json() == "content"
     answer = client.get("/gradio_api/file=/home/somebody/photo.jpg")
-    refused(answer, 404, "only its own")
+    refused(answer, 404, "no longer on this server")
     assert "somebody" not in answer.text and "sandbox" in answer.headers["content-security-policy"]
 
 

@@ -149,7 +149,7 @@ def test_stretched_networks_say_whether_they_stay_finite(stability, room):
     words = answered[stretch.words]
     assert "blows up: " in words
     absent = answered[stretch.pictures["resnet"]] is None
-    assert absent == ("not a number: there is no picture" in words)
+    assert absent == ("not finite, so there is no picture" in words)
 
 
 def test_curves_are_those_of_the_library(stability, networks, room, tmp_path):

@@ -353,7 +353,7 @@ class Full(torch.nn.Module):
     [
         (160 * 120, (120, 160), ""),
         (80 * 60, (60, 80), "half the size"),
-        (0, (120, 160), "the processor gave this answer"),
+        (0, (120, 160), "this answer was computed on the CPU"),
     ],
 )
 @pytest.mark.parametrize("generator", [False, True])
@@ -409,7 +409,7 @@ def test_a_task_without_its_networks_says_so():
         pair_and_input({}, photo, "/etc/passwd")
     with pytest.raises(gr.Error, match="Upload a photo first"):
         pair_and_input({}, None, "depth")
-    with pytest.raises(gr.Error, match="keeps photos for an hour"):
+    with pytest.raises(gr.Error, match="photos are kept for an hour"):
         inputs.read("/tmp/there-was-one.png")
 
 

@@ -37,7 +37,7 @@ QUERY_NOTE = (
     "periodic boundary, the left edge is next to the right one; with a mirrored boundary it is "
     "not. The weights are the same.</div>"
 )
-NO_VIEW = "This link does not name a view of this page: its example or a setting is not here."
+NO_VIEW = "This link does not fit this page: its example or one of its settings does not exist."
 QUIET: dict[str, Any] = {"show_progress": "hidden", **PRIVATE}
 NUMBER: dict[str, Any] = {"precision": 0, "minimum": 0, "min_width": 100}
 
@@ -185,17 +185,19 @@ class ViewForm:
 
     def _build_query(self) -> None:
         self.direction = gr.Radio(
-            DIRECTIONS, value=View.direction, label="Show", elem_id="direction"
+            DIRECTIONS, value=View.direction, label="Direction", elem_id="direction"
         )
         self.about = gr.Dropdown(
             [(ANSWERS["depth"], ANSWER)],
             value=View.about,
-            label="About",
+            label="Quantity",
             elem_id="about",
             allow_custom_value=True,  # the API takes classes of every task
         )
-        self.method = gr.Dropdown(METHOD_CHOICES, value=View.method, label="By", elem_id="method")
-        self.place = gr.Radio(PLACES, value="pixel", label="At", elem_id="place")
+        self.method = gr.Dropdown(
+            METHOD_CHOICES, value=View.method, label="Method", elem_id="method"
+        )
+        self.place = gr.Radio(PLACES, value="pixel", label="Place", elem_id="place")
         self.boundary = gr.Radio(EDGES, value=View.boundary, label="Boundary", elem_id="boundary")
         gr.HTML(QUERY_NOTE)
 

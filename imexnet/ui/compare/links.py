@@ -20,8 +20,8 @@ from imexnet.ui.components.kept import Kept
 BYTES, MOST = 64 * 2**20, 64  # of visitors' photos that links name, as PNG; and how many
 SECONDS = 60 * 60
 GONE = (
-    "The photo of this link is not here: it is kept for an hour, and only by the server that made "
-    "the link."
+    "The photo of this link is not available: only the server that made the link keeps it, and "
+    "only for an hour."
 )
 SHARED: Kept[str, tuple[str, bytes]] = Kept(
     BYTES, lambda shared: max(len(shared[1]), BYTES // MOST), SECONDS

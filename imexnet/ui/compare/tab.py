@@ -307,6 +307,7 @@ class Compare:
             [("Plain", "plain"), ("Backbone: sharper", "backbone")],
             value="plain",
             label="Networks for rooms",
+            info="Plain: trained on rooms alone. Backbone: its first layers come from ImageNet.",
             elem_id="trunk",
         )
 
@@ -320,7 +321,7 @@ class Compare:
             View.angle,
             step=1,
             label="Camera's field of view along the longer side, degrees",
-            info="0: from the photo's focal length. If the file has none, as the Kinect's: 63° "
+            info="0 takes it from the photo's EXIF. If there is none, the Kinect's is assumed: 63° "
             "for a photo of 4:3.",
             elem_id="angle",
         )

@@ -39,7 +39,7 @@ DOWNLOAD = """(file) => {
 
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
 NOT_KEPT = (
-    "This photo is not here: a server keeps photos for an hour, and only its own; upload it again."
+    "This photo is no longer on this server: photos are kept for an hour. Please upload it again."
 )
 
 

@@ -41,7 +41,7 @@ EMPTY = """
 CITE = """
 <div class="note"><p>The method: E. Haber, K. Lensink, E. Treister, L. Ruthotto,
 <a href="https://arxiv.org/abs/1903.02639">IMEXnet: A Forward Stable Deep Neural Network</a>,
-ICML 2019. The authors of the paper have no part in these networks and this page.</p>
+ICML 2019. The authors of the paper were not involved in these networks or this page.</p>
 <pre tabindex="0">@inproceedings{haber2019imexnet,
   title     = {{IMEXnet}: A Forward Stable Deep Neural Network},
   author    = {Haber, Eldad and Lensink, Keegan and Treister, Eran and Ruthotto, Lars},

@@ -12,9 +12,9 @@ GLOSSARY = {
     "Accuracy": "Share of the pixels with the right class.",
     "RMS radius": "Root of the mean squared distance from the pixel, weighted by sensitivity.",
     "ResNet": "Residual network: Y⁺ = Y + h f(Y) in each layer, forward Euler for Ẏ = f(Y). "
-    "Each layer sees a pixel or two further, so the answer depends only on a window.",
-    "IMEXNet": "Implicit-explicit network: the same layer, and then one solve of "
-    "(I + hBᵀB) Y = R by FFT, which connects every pixel of a channel with every other.",
+    "Each layer sees a few pixels further, so the answer depends on a window around the pixel.",
+    "IMEXNet": "Implicit-explicit network: Y⁺ = Y + h (I + hBᵀB)⁻¹ f(Y) in each layer. The "
+    "inverse is one solve by FFT, which connects every pixel of a channel with every other.",
     "Q-tips": "A made-up test: a grey rod with a white or black marker at either end. "
     "Only a network that sees both ends can name it.",
 }

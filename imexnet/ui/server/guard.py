@@ -51,8 +51,8 @@ TOO_FAST = "Too many requests from your address; wait a few seconds and try agai
 TOO_MANY = "Too many of your requests are waiting; wait for their answers and try again."
 NO_ROOM = "The server has no room for more files at the moment; try again later."
 FAILED = "The page could not make sense of this request."
-NO_FILE = "This file is not here: a server keeps files for an hour, and only its own."
-NO_ANSWER = "This answer is not here: it was fetched already, or it is on another server."
+NO_FILE = "This file is no longer on this server: files are kept for an hour."
+NO_ANSWER = "This answer is not available: it was fetched already, or is on another server."
 FETCHED = "This answer is being fetched already."
 
 

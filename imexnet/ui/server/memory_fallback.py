@@ -48,7 +48,7 @@ class Effort:
 EFFORTS = (
     Effort(),
     Effort("The GPU has no memory left: this is the answer for a picture of half the size.", 2),
-    Effort("The GPU has no memory left: the processor gave this answer.", on_cpu=True),
+    Effort("The GPU has no memory left: this answer was computed on the CPU.", on_cpu=True),
 )
 _effort: ContextVar[Effort] = ContextVar("effort", default=EFFORTS[0])
 

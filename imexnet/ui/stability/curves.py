@@ -23,7 +23,7 @@ NAMES = {
     "fgsm": "Attack: FGSM",
     "pgd": "Attack: PGD",
     "transfer": "PGD made for the other network",
-    "random-signs": "Random signs, the norm of an attack",
+    "random-signs": "Random signs with the norm of an attack",
 }
 SETS = [
     ("Fresh Q-tips, against their truth", "qtips"),

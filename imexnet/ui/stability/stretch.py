@@ -18,9 +18,9 @@ from imexnet.ui.components.parts import COMPUTE, DEVICE, Changes, as_user_error,
 from imexnet.viz import plots, stability_figures
 
 STRETCH_NOTE = (
-    '<div class="note">The trained weights, h = 1, with another step size, and with each time '
-    "step repeated. The answers lose their meaning; the question is whether the features stay "
-    "bounded.</div>"
+    '<div class="note">The networks were trained with h = 1. Here the same weights run with '
+    "another step size, and each time step may be repeated. The answers lose their meaning; the "
+    "question is whether the features stay bounded.</div>"
 )
 
 
@@ -64,7 +64,7 @@ class Stretch:
             (
                 "The answer",
                 {
-                    kind: "numbers" if kind in whole else "not a number: there is no picture"
+                    kind: "finite" if kind in whole else "not finite, so there is no picture"
                     for kind in KINDS
                 },
             ),

@@ -18,7 +18,7 @@ CHAPTER = Chapter(
     "layers",
     "Layer by layer",
     "<p>Each layer lets the ResNet see a little further around the middle of your photo; the "
-    "IMEXNet sees all of it after one.</p>",
+    "IMEXNet sees the whole photo after one layer.</p>",
     "".join(
         f'<figure class="{kind}"><div class="frame"><canvas role="img" '
         f'aria-label="{label}: the photo, lit as far as the layer sees"></canvas></div>'
@@ -65,8 +65,8 @@ def _said(number: int, pair: Sequence[Reach], grid: tuple[int, int]) -> str:
         return f"Before the first layer, both see {_seen(first, grid)}."
     return (
         f"After layer {number}, the ResNet sees {_seen(first, grid)}. "
-        f"The IMEXNet sees {_seen(second, grid)}; 95 % of what "
-        f"counts lies in {100 * second.area95:.0f} % of the photo."
+        f"The IMEXNet sees {_seen(second, grid)}; 95 % of its "
+        f"sensitivity lies in {100 * second.area95:.0f} % of the photo."
     )
 
 

@@ -30,16 +30,16 @@ WINS, LOSES = "Where the solve wins", "Where it does not"
 COSTS, STABLE = "What it costs", "How stable it is"
 ROWS = (
     Row(WINS, "Q-tips, mIoU", "0.527", "0.993"),
-    Row(WINS, "Many rods, share that is right", "0.667", "0.898"),
+    Row(WINS, "Many rods, share of them right", "0.667", "0.898"),
     Row(WINS, "Rooms, depth, AbsRel", "0.298", "0.257", False),
     Row(WINS, "Rooms, 13 classes, mIoU", "0.282", "0.302"),
-    Row(LOSES, "Rods at 64 × 64, beside a dilated ResNet", "0.997", "0.986"),
-    Row(LOSES, "The same at 128 × 128, twice the noise", "0.684", "0.467"),
+    Row(LOSES, "Rods at 64 × 64, beside dilated kernels", "0.997", "0.986"),
+    Row(LOSES, "Rods at 128 × 128 and σ = 0.1, beside them", "0.684", "0.467"),
     Row(LOSES, "Rooms, depth, AbsRel, with a backbone", "0.201", "0.202", False),
     Row(COSTS, "Parameters for Q-tips", "14,260", "15,124", False),
     Row(COSTS, "Time of one layer, relative", "1", "1.21", False),
-    Row(STABLE, "Q-tips with noise, right on the rods", "0.522", "0.978"),
-    Row(STABLE, "Rooms under attack (PGD), δ1", "0.354", "0.340"),
+    Row(STABLE, "Q-tips with noise, σ = 0.1, rod pixels right", "0.522", "0.978"),
+    Row(STABLE, "Rooms under PGD, ε = 1/255, δ1", "0.354", "0.340"),
 )
 
 
@@ -66,9 +66,9 @@ def _line(row: Row) -> str:
 CHAPTER = Chapter(
     "scoreboard",
     "Scoreboard",
-    "<p>The solve wins where a network of few layers must see far. It does not win against other "
-    "ways to see far, it costs time, and it does not stop an attack.</p>",
+    "<p>The solve helps where a network of few layers must see far. Other ways to see far are "
+    "often as good or better, it costs time, and it does not stop an attack.</p>",
     _table(),
-    '<p class="note">On pictures that neither network was trained on; the better figure is bold. '
-    "Point at an underlined word for its meaning.</p>",
+    '<p class="note">Scores are on pictures that neither network was trained on. Better figures '
+    "are bold. Point at an underlined word for its meaning.</p>",
 )
