@@ -117,7 +117,7 @@ def test_another_trunk_and_other_colours_answer_anew(fresh):
     fresh.get_by_role("option", name="Even steps").click()
     expect(fresh.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(fresh.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
-    expect(fresh.locator("#sentence")).to_contain_text("can see 83 pixels")
+    expect(fresh.locator("#sentence")).to_contain_text("can see a square 83 pixels wide")
     fresh.locator("#trunk label", has_text="Backbone").click()
     expect(fresh.locator("#measures")).to_contain_text("643 px", timeout=60_000)
     expect(fresh.locator("#sentence")).to_contain_text("95 % of what decided the ResNet's answer")
