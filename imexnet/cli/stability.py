@@ -10,6 +10,7 @@ from imexnet.cli.options import (
     SEVERITY,
     AsJson,
     Bounded,
+    FocalLength,
     Kind,
     Noise,
     Picture,
@@ -35,6 +36,7 @@ def stability_command(
     seed: Seed = 0,
     trunk: Trunk = "plain",
     bounded: Bounded = False,
+    focal_length: FocalLength = None,
     as_json: AsJson = False,
 ) -> None:
     """How much a perturbation grows from step to step, how far it moves the answer, and bounds.
@@ -43,15 +45,16 @@ def stability_command(
     Attacks are made for each network by itself, against its own clean answer.
     """
     from imexnet import inference
+    from imexnet.io.camera import camera_of
     from imexnet.stability import growth, severity_curves
     from imexnet.stability.bounds import step_bounds
 
     photo = open_photo(image)
-    result = {}
+    camera, result = camera_of(photo, focal_length), {}
     kinds, pair = model_kinds(model), load_networks(task, "both", trunk, bounded)
     for kind in kinds:
         network = pair[kind]
-        x = inference.to_input(photo, network.config, network.mean.device)
+        x = inference.to_input(photo, network.config, network.mean.device, camera)
         noisy = severity_curves.perturbed(pair, kind, task, x, noise, severity, seed)
         steps = step_bounds(network, x)
         result[kind] = asdict(growth.perturbation_growth(network, task, x, noisy)) | {

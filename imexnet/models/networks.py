@@ -164,7 +164,11 @@ def walk(network: Network, x: Tensor) -> Iterator[tuple[ExplicitStep, Tensor, Te
     """Each time step with the features before and after it, (B, C, H, W).
 
     Before a step are not always the features after the last one: openings may stand between.
+
+    Raises:
+        ValueError: for a folded network, as `time_steps` does.
     """
+    time_steps(network)
     y = network.normalised(x)
     for layer, after in network.layers.walk(y):
         if isinstance(layer, ExplicitStep):
@@ -181,5 +185,12 @@ def states(network: Network, x: Tensor) -> list[Tensor]:
 
 
 def time_steps(network: Network) -> list[ExplicitStep]:
-    """The network's time steps, explicit or not, from the input on."""
-    return [layer for layer in network.layers if isinstance(layer, ExplicitStep)]
+    """The network's time steps, explicit or not, from the input on.
+
+    Raises:
+        ValueError: for a folded network, which has none.
+    """
+    found = [layer for layer in network.layers if isinstance(layer, ExplicitStep)]
+    if not found:
+        raise ValueError("the network has no time steps; if it was folded, ask the unfolded one")
+    return found

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from scipy.linalg import eigvalsh_tridiagonal
 from torch import Tensor, nn
 
-from imexnet.models.networks import Network, walk
+from imexnet.models.networks import Network, time_steps, walk
 from imexnet.models.schemes import RK4Step, ThetaStep
 from imexnet.models.steps import (
     LARGEST,
@@ -125,7 +125,7 @@ def lipschitz_bound(network: Network, task: str | None = None) -> float:
         task: one of the network's, by default its only one.
 
     Raises:
-        ValueError: for another network or task, and for none of several.
+        ValueError: for another network or task, for none of several, and for a folded network.
     """
     weights = _head(network, task)
     return float(torch.linalg.matrix_norm(weights, 2)) * _features(network, network.layers)
@@ -174,8 +174,13 @@ def certified_radius(network: Network, x: Tensor, task: str | None = None) -> Te
 
     Returns:
         (B, H, W), in the units of x.
+
+    Raises:
+        ValueError: as `lipschitz_bound` does, and for a task without classes.
     """
     weights = _head(network, task)
+    if len(weights) == 1:
+        raise ValueError("depth has an interval, not a radius: see certified_interval")
     classes = len(weights)
     differences = (weights[:, None] - weights[None]).flatten(0, 1)
     constants = pixel_bounds(network, differences).view(classes, classes)
@@ -199,6 +204,9 @@ def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor
 
     Returns:
         The nearest and the farthest, (B, H, W) in metres.
+
+    Raises:
+        ValueError: as `lipschitz_bound` does.
     """
     factor = (norm * pixel_bounds(network, _head(network, "depth"))).exp()  # inf where too large
     depth = network(x)["depth"].squeeze(1)
@@ -278,6 +286,7 @@ def _features(network: Network, layers: Iterable[nn.Module]) -> float:
     config = network.config
     if config.encoder or config.decoder or config.boundary != "periodic":
         raise ValueError("only a network without a backbone, with periodic solves, has a bound")
+    time_steps(network)
     largest = 1 / float(network.std.min())
     for layer in layers:
         if isinstance(layer, Opening):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from imexnet.models.networks import Network, states
+from imexnet.models.networks import Network, states, time_steps
 from imexnet.models.steps import ExplicitStep, IMEXStep
 from imexnet.models.trunk import Trunk
 from imexnet.spectral.solve import check_step_size
@@ -59,11 +59,12 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
         repeats: 1 … of every time step, with its weights.
 
     Raises:
-        ValueError: for a step size or a count that is none.
+        ValueError: for a step size or a count that is none, and for a folded network.
     """
     check_step_size(step_size, positive=True)
     if repeats < 1:
         raise ValueError(f"steps are repeated at least once, got {repeats}")
+    time_steps(network)
     twin = copy.deepcopy(network)
     layers: list[nn.Module] = []
     for layer in twin.layers:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from imexnet.models.config import MODELS, ModelConfig, Stage
 from imexnet.models.controls import DilatedStep, LaplaciansStep
+from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build, states, time_steps
 from imexnet.models.steps import (
     LARGEST,
@@ -32,7 +33,7 @@ from imexnet.stability.bounds import (
     step_bound,
     step_bounds,
 )
-from imexnet.stability.growth import stretched
+from imexnet.stability.growth import perturbation_growth, stretched
 
 STEPS = [ExplicitStep, IMEXStep, DiffusionReactionStep]
 SIZE = (6, 7)
@@ -408,6 +409,22 @@ def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step
         found = network(x + delta)["depth"][:, 0]
         assert (low <= found).all() and (found <= high).all()
         assert sign * float(found[0, 4, 5] - (low * high).sqrt()[0, 4, 5]) > 0  # it did move
+
+
+def test_what_has_no_bound_is_refused():
+    """Most of all a folded network, whose steps nothing would count."""
+    network, x = fold(small("imex")), torch.rand(1, 1, 6, 7, dtype=torch.float64)
+    for ask in (
+        lambda: lipschitz_bound(network),
+        lambda: certified_radius(network, x),
+        lambda: step_bounds(network, x),
+        lambda: perturbation_growth(network, "qtips", x, x + 0.1),
+        lambda: stretched(network, 1.0, 2),
+    ):
+        with pytest.raises(ValueError, match="no time steps; if it was folded"):
+            ask()
+    with pytest.raises(ValueError, match="depth has an interval"):
+        certified_radius(build(MODELS["indoor-resnet-bounded"]), torch.rand(1, 3, 9, 10), "depth")
 
 
 @pytest.mark.parametrize("variant", ["explicit", "imex", "diffusion-reaction"])

@@ -1,6 +1,7 @@
 """The tabs "Stability" and "Inside the solve": their answers, called as the page calls them."""
 
 import re
+import time
 from pathlib import Path
 
 import gradio as gr
@@ -357,6 +358,28 @@ def test_results_leave_with_their_photo(page: Page, tab, button, photo, words):
     expect(shown).to_be_visible(timeout=90_000)
     page.locator(f"#{photo}-photo button[aria-label='Remove Image']").click()
     expect(shown).to_have_count(0, timeout=30_000)
+
+
+@pytest.mark.browser
+def test_what_was_asked_about_the_photo_before_does_not_come(page: Page):
+    """A certificate takes seconds; another photo is chosen meanwhile."""
+    page.get_by_role("tab", name="Stability", exact=True).click()
+    page.get_by_role("tab", name="Certificate", exact=True).click()
+    example, shown = (
+        page.locator("#stability-qtip button.gallery-item"),
+        page.locator("#certificate table"),
+    )
+    example.first.click()
+    begun = time.monotonic()
+    page.locator("#certify").click()
+    expect(shown).to_be_visible(timeout=90_000)
+    taken = time.monotonic() - begun
+    with page.expect_response("**/queue/join*"):
+        page.locator("#certify").click()
+    example.nth(1).click()
+    expect(shown).to_have_count(0, timeout=30_000)
+    page.wait_for_timeout(2000 * taken)  # until the certificate would have come
+    expect(shown).to_have_count(0)
 
 
 @pytest.mark.browser

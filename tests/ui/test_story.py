@@ -122,15 +122,15 @@ def test_the_film_has_each_layer_of_both_networks():
 
 WHERE = {  # row of the scoreboard → page, row of a table there, columns of the two figures
     "Q-tips, mIoU": ("results", ("ResNet, 6 steps", "**IMEXNet, 6 steps**"), "mIoU, seed 0"),
-    "Many rods, share that is right": ("results", ("explicit", "IMEX"), "all"),
-    "The same at 128 × 128, twice the noise": (
+    "Many rods, share of them right": ("results", ("explicit", "IMEX"), "all"),
+    "Rods at 128 × 128, σ = 0.1; the same": (
         "results",
         ("128 × 128, σ = 0.1",) * 2,
         ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
     ),
     "Rooms, depth, AbsRel": ("results", ("ResNet, plain", "IMEXNet, plain"), "AbsRel ↓"),
     "Rooms, 13 classes, mIoU": ("results", ("ResNet, plain", "IMEXNet, plain"), "mIoU ↑"),
-    "Rods at 64 × 64, beside a dilated ResNet": (
+    "Rods at 64 × 64; the ResNet dilated": (
         "results",
         ("64 × 64, after 24 epochs",) * 2,
         ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
@@ -145,12 +145,12 @@ WHERE = {  # row of the scoreboard → page, row of a table there, columns of th
         ("ResNet, 6 steps", "**IMEXNet, 6 steps**"),
         "parameters",
     ),
-    "Q-tips with noise, right on the rods": (
+    "Q-tips with noise, σ = 0.1, rod pixels right": (
         "robustness",
         ("Gaussian, σ = 0.1",) * 2,
         ("ResNet, seed 0", "IMEXNet, seed 0"),
     ),
-    "Rooms under attack (PGD), δ1": (
+    "Rooms under PGD, ε = 1/255, δ1": (
         "robustness",
         ("PGD, ε = 1",) * 2,
         ("depth, ResNet", "depth, IMEXNet"),

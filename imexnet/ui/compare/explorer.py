@@ -86,7 +86,7 @@ class Explorer:
         self.form.answer(self.event)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
         files = self.event | {"fn": self.files, "outputs": self.saved}
-        show.then(**files, **PRIVATE)
+        self.saves = [show, show.then(**files, **PRIVATE)]
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 

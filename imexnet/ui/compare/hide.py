@@ -19,7 +19,6 @@ from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
     DOWNLOAD,
-    PRIVATE,
     SHOWN,
     Changes,
     Folder,
@@ -82,13 +81,13 @@ class Hide:
             "fn": self.hide,
             "outputs": self.outputs,
         }
-        runs = [
-            self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
-            self.filling.input(**asked, **changed),
-        ]
-        chosen.photo.change(None, cancels=runs, **PRIVATE)  # pyright: ignore[reportArgumentType]
         made = self.card.click(self.share, outputs=self.file, **asked)
         made.success(None, self.file, None, js=DOWNLOAD)
+        self.runs = [
+            self.brush.submit(**asked, **changed),  # pyright: ignore[reportAttributeAccessIssue]
+            self.filling.input(**asked, **changed),
+            made,
+        ]
 
     def hide(self, photo: Photo | None, task: str, *asked: Any) -> Changes:
         """How the answers at the point, and over the whole picture, change.

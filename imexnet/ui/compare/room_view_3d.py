@@ -68,7 +68,8 @@ class RoomView3D:
         asked = [photo, self.source, angle, trunk]
         built = self.build.click(self.room, asked, self.model, **ON_DEVICE, api_name="room")
         scanned = self.scan.click(self.points, asked, self.model, **ON_DEVICE, **PRIVATE)
-        for made in (built, scanned):
+        self.runs = [built, scanned]
+        for made in self.runs:
             made.success(None, self.model, None, js=DOWNLOAD, **PRIVATE)
 
     def sources(self, photo: Photo) -> dict[str, Any]:

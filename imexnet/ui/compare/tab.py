@@ -173,7 +173,7 @@ class Compare:
         return [str(path) for path in paths]
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
-        """For a new photo: its task, size and first pixel, its own camera, and no files."""
+        """For a new photo: its task, size and first pixel, its own camera, no values, no files."""
         photo = require_photo(photo)
         task = matching_task(photo, task)
         return {
@@ -182,7 +182,7 @@ class Compare:
             self.size: photo.full_size,
             self.angle: View.angle,
             **self.explorer.form.at(*examples.first_pixel(photo, task)),
-            **dict.fromkeys(self.left),
+            **dict.fromkeys([self.values, *self.left]),
             **self.no_files(),
         }
 
@@ -250,14 +250,16 @@ class Compare:
         self.hide.answer_events(chosen, self.explorer.form.pixel, self.trunk, self.angle)
         self.several.answer_clicks(self.task, self.trunk, self.colours, self.angle)
         given = [self.photo, self.task, self.trunk, self.angle]
-        self.write.click(self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values")
-        self._answer_photos(demo, chosen)
+        wrote = self.write.click(
+            self.raw_values, given, self.raw, **ON_DEVICE, api_name="raw_values"
+        )
+        self._answer_photos(demo, chosen, [wrote, *self.explorer.saves])
         pictures = [self.photo, self.resnet, self.imexnet, self.truth]
         changed = [side.input for side in self.sides] + [part.change for part in pictures[2:]]
         compared = [*self.sides, self.slider]
         gr.on(changed, None, [*self.sides, *pictures], compared, js=COMPARED, **PRIVATE)
 
-    def _answer_photos(self, demo: gr.Blocks, chosen: Inputs) -> None:
+    def _answer_photos(self, demo: gr.Blocks, chosen: Inputs, filed: list[Any]) -> None:
         history = self.history
         runs: list[Any] = []
 
@@ -270,7 +272,7 @@ class Compare:
         form = self.explorer.form
         begun = [
             self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
-            *self.left, *self.files,
+            self.values, *self.left, *self.files,
         ]  # fmt: skip
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -297,17 +299,16 @@ class Compare:
         settings = self.task.input, self.trunk.input, self.colours.input, self.angle.release
         for changed in settings:
             answer_then_view(changed, **PRIVATE)
-            changed(self.no_files, None, self.files, **PRIVATE)
+            changed(self.no_files, None, self.files, cancels=filed, **PRIVATE)
         # The photo itself stays out of it: one that is dropped onto another clears that first.
         # Without a photo the style sheet hides the boxes of results and says what to do.
-        leave_with(self.photo, self.results, runs)
+        leave_with(self.photo, self.results, runs, [*filed, *self.room.runs, *self.hide.runs])
 
     def _build_trunk(self) -> None:
         self.trunk = gr.Radio(
             [("Plain", "plain"), ("Backbone: sharper", "backbone")],
             value="plain",
             label="Networks for rooms",
-            info="Plain: trained on rooms alone. Backbone: its first layers come from ImageNet.",
             elem_id="trunk",
         )
 

@@ -134,7 +134,9 @@ def on_new_photo(
     ]
 
 
-def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> None:
+def leave_with(
+    photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any], once: Sequence[Any] = ()
+) -> None:
     """Empties what shows something of a photo when that is removed.
 
     Whatever is still on its way is dropped; an answer that comes all the same leaves at once.
@@ -142,8 +144,11 @@ def leave_with(photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any]) -> No
     Args:
         photo: of the visitor.
         shown: components.
-        runs: events that ask about the photo.
+        runs: events that ask about the photo, and about the next one when it comes.
+        once: events that ask about this photo alone: dropped when another comes, too.
     """
+    if once:
+        photo.change(None, cancels=[*once], **PRIVATE)
     none = f"Array({len(shown)}).fill(null)"
     photo.clear(None, None, [*shown], js=f"() => {none}", cancels=[*runs], **PRIVATE)
     came = [part.change for part in shown if hasattr(part, "change")]

@@ -27,6 +27,7 @@ DECODER = threading.Lock()  # one photo at a time, as a large one takes up to a 
 PHOTOS_KEPT = 64 * 2**20  # bytes of decoded photos, for the clicks that follow
 PROGRESS = gr.Progress()  # Gradio knows it by its place as a default
 ON_DEVICE: dict[str, Any] = {"concurrency_id": "device", "concurrency_limit": 1}
+SEED: dict[str, Any] = {"precision": 0, "minimum": 0, "maximum": 2**32 - 1, "min_width": 90}
 PRIVATE: dict[str, Any] = {"api_visibility": "private"}
 EVERY: dict[str, Any] = {"trigger_mode": "multiple"}  # the default drops what comes while busy
 LATEST: dict[str, Any] = {"trigger_mode": "always_last"}

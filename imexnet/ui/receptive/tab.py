@@ -30,6 +30,7 @@ from imexnet.ui.components.parts import (
     ON_DEVICE,
     PRIVATE,
     PROGRESS,
+    SEED,
     SHOWN,
     Changes,
     Folder,
@@ -263,7 +264,7 @@ class Receptive:
         with gr.Row(equal_height=True):
             count = gr.Slider(1, MOST_PICTURES, 6, step=1, label="Pictures")
             pixels = gr.Slider(1, MOST_PIXELS, 8, step=1, label="Pixels per picture")
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+            seed = gr.Number(0, label="Seed", **SEED)
         with gr.Row():
             run = gr.Button("Average", variant="primary", elem_id="average")
             stop = gr.Button("Stop", elem_id="average-stop")

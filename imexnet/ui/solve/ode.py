@@ -12,7 +12,15 @@ from imexnet.ode import layer_ode
 from imexnet.ode.cost import Cost, cost, seconds
 from imexnet.ode.integrators import SOLVERS, STEPPERS, integrate, reference
 from imexnet.ode.model_problem import SCHEMES, Settings, amplification
-from imexnet.ui.components.parts import COMPUTE, DEVICE, PRIVATE, as_user_error, picture, table
+from imexnet.ui.components.parts import (
+    COMPUTE,
+    DEVICE,
+    PRIVATE,
+    SEED,
+    as_user_error,
+    picture,
+    table,
+)
 from imexnet.ui.solve.layers import find
 from imexnet.viz import ode_figures
 
@@ -35,6 +43,7 @@ class Ode:
     def __init__(self, networks: Mapping[str, Network], layer: dict[str, Any]) -> None:
         self.networks = networks
         self.outputs: list[Any] = []  # all that shows something of a photo
+        self.runs: list[Any] = []  # the events that show it
         with gr.Tab("Model problem"):
             self._build_plane(layer)
         with gr.Tab("Why K₂ = −K₁ᵀ"):
@@ -190,20 +199,22 @@ class Ode:
             "outputs": [plane, figure, words],
             **COMPUTE,
         }
-        gr.on([run.click, theta.release, damping.release, step_size.release, schemes.input], **show)
-        plane.select(
+        moved = run.click, theta.release, damping.release, step_size.release, schemes.input
+        chosen = plane.select(
             _point, None, [real, imaginary], trigger_mode="multiple", show_progress="hidden",
             **PRIVATE,
-        ).then(**show)  # fmt: skip
+        )  # fmt: skip
+        self.runs += [gr.on(moved, **show), chosen.then(**show)]
 
     def _build_tie(self, layer: dict[str, Any]) -> None:
         with gr.Row(equal_height=True):
-            seed = gr.Number(0, label="Seed of the random K₂", precision=0, minimum=0)
+            seed = gr.Number(0, label="Seed of the random K₂", **SEED)
             run = gr.Button("Compute both spectra", variant="primary", elem_id="tie")
         figure = gr.Plot(label="spectra", show_label=False, format="png", elem_id="spectra")
         words = gr.HTML(label="spectra", elem_id="tied")
         self.outputs += [figure, words]
-        run.click(self.tie, seed, [figure, words], inputs_kwargs=layer, **COMPUTE)
+        tied = run.click(self.tie, seed, [figure, words], inputs_kwargs=layer, **COMPUTE)
+        self.runs.append(tied)
 
     def _build_steppers(self, layer: dict[str, Any]) -> None:
         gr.HTML(STEPPER_NOTE)
@@ -214,7 +225,10 @@ class Ode:
         figure = gr.Plot(label="work", show_label=False, format="png", elem_id="work")
         words = gr.HTML(label="work", elem_id="worked")
         self.outputs += [figure, words]
-        run.click(self.steppers, [end, solver], [figure, words], inputs_kwargs=layer, **COMPUTE)
+        stepped = run.click(
+            self.steppers, [end, solver], [figure, words], inputs_kwargs=layer, **COMPUTE
+        )
+        self.runs.append(stepped)
 
     def _build_cost(self) -> None:
         with gr.Row(equal_height=True):

@@ -22,6 +22,7 @@ from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
     PRIVATE,
+    SEED,
     SHOWN,
     Changes,
     Folder,
@@ -66,6 +67,7 @@ class Solve:
     def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
         self.networks = networks
         self.folder = Folder()
+        self.once: list[Any] = []  # events of what only the photo there now is asked
         self._build(tab)
 
     def recipe(
@@ -215,12 +217,13 @@ class Solve:
                     others += self._build_patterns(layer, channel)
                 self.ode = Ode(self.networks, layer)
                 others += self.ode.outputs
+                self.once += self.ode.runs
         runs: list[Any] = [tab.select(**recipe)]
         for begun in on_new_photo(chosen):
             # What the other tabs show is of the photo before.
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**recipe))
-        leave_with(chosen.photo, [*recipe["outputs"], *others], runs)
+        leave_with(chosen.photo, [*recipe["outputs"], *others], runs, self.once)
 
     def _build_recipe(self, layer: dict[str, Any], channel: gr.Number) -> dict[str, Any]:
         with gr.Row():
@@ -263,7 +266,7 @@ class Solve:
             label="Feature maps", columns=len(SHARES), format="png", height=700,
             object_fit="contain", buttons=["fullscreen"], elem_id="maps", elem_classes="maps",
         )  # fmt: skip
-        gr.on(
+        propagated = gr.on(
             [run.click, step_size.release],
             self.propagation,
             [channel, step_size],
@@ -271,6 +274,7 @@ class Solve:
             inputs_kwargs=layer,
             **COMPUTE,
         )
+        self.once.append(propagated)
         return [maps, words]
 
     def _build_patterns(self, layer: dict[str, Any], channel: gr.Number) -> list[Any]:
@@ -278,7 +282,7 @@ class Solve:
         with gr.Row():
             setting = gr.Dropdown(PATTERNS, value="stripes", label="Setting", elem_id="setting")
             start = gr.Radio(STARTS, value="photo", label="From")
-            seed = gr.Number(0, label="Seed of the noise", precision=0, minimum=0, min_width=90)
+            seed = gr.Number(0, label="Seed of the noise", **SEED)
         with gr.Row():
             play = gr.Button("Play", variant="primary", elem_id="play")
             stop = gr.Button("Stop", elem_id="stop")
@@ -291,7 +295,7 @@ class Solve:
         self.animation, self.last = gr.State(""), gr.State("")
         outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
         given = [channel, setting, start, seed]
-        play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE)
+        self.once.append(play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE))
         stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
         return outputs
 

@@ -6,12 +6,21 @@ import gradio as gr
 from matplotlib.figure import Figure
 
 from imexnet.inference import to_input
+from imexnet.io.camera import camera_of
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import Sample
 from imexnet.ui.components.inputs import PICTURES, pair_of, read
-from imexnet.ui.components.parts import DEVICE, ON_DEVICE, PRIVATE, PROGRESS, table, user_error
+from imexnet.ui.components.parts import (
+    DEVICE,
+    ON_DEVICE,
+    PRIVATE,
+    PROGRESS,
+    SEED,
+    table,
+    user_error,
+)
 from imexnet.viz import stability_figures
 
 NAMES = {
@@ -69,7 +78,10 @@ class Curves:
             if not files:
                 raise user_error("Choose one photo or more for this set.")
             paths = files[:MOST_PHOTOS]
-            samples = [Sample(to_input(read(path), config, device)) for path in paths]
+            samples = [
+                Sample(to_input(photo, config, device, camera_of(photo)))
+                for photo in map(read, paths)  # one after the other, as one may be large
+            ]
 
         def told(done: int, of: int) -> None:
             progress((done, of), unit="batches")
@@ -106,7 +118,7 @@ class Curves:
             )
         with gr.Row(equal_height=True):
             images = gr.Slider(4, MOST_PHOTOS, 8, step=4, label="Pictures to draw")
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+            seed = gr.Number(0, label="Seed", **SEED)
             run = gr.Button("Draw the curves", variant="primary", min_width=160, elem_id="curves")
         photos = gr.File(
             label=f"Photos, at most {MOST_PHOTOS}",

@@ -27,6 +27,7 @@ from imexnet.ui.components.parts import (
     DEVICE,
     ON_DEVICE,
     PRIVATE,
+    SEED,
     SHOWN,
     Changes,
     as_user_error,
@@ -162,12 +163,15 @@ class Stability:
         for begun in on_new_photo(chosen):
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**show))
+        stretched = self.stretch.outputs
+        leave = {"cancels": self.stretch.runs, **PRIVATE}
+        for changed in (chosen.task.input, bounded.input):  # what it shows is of other networks
+            changed(lambda: dict.fromkeys(stretched), None, stretched, **leave)
         tab.select(
             self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
         )
-        leave_with(
-            chosen.photo, [*perturbed, *others], [*runs, *self.stretch.runs, *self.certificate.runs]
-        )
+        once = [*self.stretch.runs, *self.certificate.runs]
+        leave_with(chosen.photo, [*perturbed, *others], runs, once)
 
     def _build_perturb(self) -> tuple[list[Any], gr.Button]:
         with gr.Row(equal_height=True):
@@ -178,7 +182,7 @@ class Stability:
             iterations = gr.Slider(
                 1, 50, ITERATIONS, step=1, label="Iterations of PGD", visible=False
             )
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, min_width=90)
+            seed = gr.Number(0, label="Seed", **SEED)
             run = gr.Button("Perturb", variant="primary", min_width=120, elem_id="perturb")
         kind.change(
             lambda name: (gr.update(**_slider(name)), gr.update(visible=name == "pgd")),
