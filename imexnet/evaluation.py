@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu
 from imexnet.data.drawn import Drawn
 from imexnet.inference import Classes, Depth, answer, forward, predict_input, to_input
 from imexnet.metrics import (
@@ -25,24 +25,6 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS
 
 LENGTH_BINS = 6
-
-
-def evaluate_qtips(network: Network, pictures: np.ndarray, labels: np.ndarray) -> dict:
-    """IoU per class, their mean, and accuracies over all pixels and over the rods' pixels.
-
-    Args:
-        network: with a head "qtips".
-        pictures: (N, H, W) uint8 grey.
-        labels: (N, H, W) classes 0…3.
-    """
-    device = network.mean.device
-    confusion = np.zeros((len(qtips.CLASSES),) * 2, np.int64)
-    for picture, label in zip(pictures, labels, strict=True):
-        x = to_input(picture, network.config, device)
-        answer = predict_input(network, "qtips", x, label.shape)
-        assert isinstance(answer, Classes)
-        confusion += confusion_matrix(answer.classes, label, len(confusion))
-    return {"images": len(pictures), **_class_scores(confusion)}
 
 
 def _class_scores(confusion: np.ndarray) -> dict:
@@ -82,10 +64,10 @@ def score_drawn(
     """The confusion matrix of all pixels, and the score of every object.
 
     Args:
-        network: in eval mode; it sees the pictures at their own size.
+        network: in eval mode; it sees the pictures as `to_input` gives them.
         task: its head.
         sequence: pictures of any sizes.
-        noise: σ of Gaussian noise on the picture on [0, 1], clipped.
+        noise: σ of Gaussian noise on the network's input on [0, 1], clipped.
         seed: of the noise, which is the same for all networks.
 
     Raises:
@@ -96,12 +78,11 @@ def score_drawn(
     classes, found = len(TASKS[task].classes), []
     confusion = np.zeros((classes, classes), np.int64)
     for number, drawn in enumerate(sequence):
-        grey = drawn.picture / 255
+        x = to_input(drawn.picture, network.config, network.mean.device)
         if noise:
-            random = np.random.default_rng((seed, number))
-            grey = np.clip(grey + noise * random.standard_normal(grey.shape), 0, 1)
-        x = torch.from_numpy(grey.astype(np.float32))[None, None].to(network.mean.device)
-        answer = predict_input(network, task, x)
+            random = np.random.default_rng((seed, number)).standard_normal(x.shape)
+            x = (x + noise * torch.from_numpy(random).to(x)).clamp(0, 1)
+        answer = predict_input(network, task, x, drawn.label.shape)
         assert isinstance(answer, Classes)
         confusion += confusion_matrix(answer.classes, drawn.label, classes)
         right = answer.classes == drawn.label
@@ -113,13 +94,19 @@ def score_drawn(
 def evaluate_drawn(
     network: Network, task: str, sequence: Iterable[Drawn], noise: float = 0.0, seed: int = 0
 ) -> dict:
-    """IoU and accuracies as of Q-tips, the share of objects that are right, and that by length.
+    """IoU per class, their mean, and accuracies over all pixels and over the objects' pixels.
 
-    Arguments as of `score_drawn`. An object is right if most of its pixels are. The bins of the
-    lengths are equally wide, from the shortest object to the longest.
+    Rods and paths, several to a picture, also get the share of objects that are right, and that by
+    length. Arguments as of `score_drawn`.
     """
     pictures = list(sequence)
     confusion, objects = score_drawn(network, task, pictures, noise, seed)
+    scores = {"images": len(pictures), **_class_scores(confusion)}
+    return scores if task == "qtips" else scores | _object_scores(objects)
+
+
+def _object_scores(objects: list[ObjectScore]) -> dict:
+    """The bins of the lengths are equally wide, from the shortest object to the longest."""
     right = np.array([one.right for one in objects])
     lengths = np.array([one.length for one in objects])
     bins = []
@@ -132,8 +119,6 @@ def evaluate_drawn(
             ends = {"from": float(edges[k]), "to": float(edges[k + 1])}
             bins.append({**ends, "objects": int(inside.size), "right": share})
     return {
-        "images": len(pictures),
-        **_class_scores(confusion),
         "objects": len(objects),
         "objects_right": float(right.mean()) if objects else None,
         "by_length": bins,

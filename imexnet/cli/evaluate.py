@@ -1,7 +1,7 @@
 """Commands that score a network over a data set: evaluate qtips, rods, paths and indoor."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -19,6 +19,9 @@ from imexnet.cli.options import (
     print_result,
 )
 
+if TYPE_CHECKING:
+    from imexnet.models.networks import Network
+
 Folder = Annotated[Path | None, typer.Option(help="Folder with images/ and labels/.")]
 Images = Annotated[int, typer.Option(min=1, help="Fresh pictures to draw without --data.")]
 Side = Annotated[int, typer.Option(help="Rows and columns of fresh pictures, 64 … 256.")]
@@ -29,20 +32,18 @@ def evaluate_qtips(
     model: Annotated[str, typer.Option(help="resnet, imexnet or resnet-deep")],
     data: Folder = None,
     images: Annotated[int, typer.Option(min=1, help="Fresh Q-tips to draw without --data.")] = 1000,
+    noise: Noise = 0.0,
     seed: Seed = 0,
     bounded: Bounded = False,
     weights: Weights = None,
     as_json: AsJson = False,
 ) -> None:
     """IoU and accuracy on Q-tips: fresh ones, or those of a folder."""
-    from imexnet import evaluation
-    from imexnet.data import qtips
+    from imexnet.data.qtips import SIZE
     from imexnet.models.spec import ModelSpec
 
     network = load_network(ModelSpec("qtips", "plain", model, bounded), weights)
-    pairs = qtips.read_qtips(data) if data else qtips.qtips(seed, range(images))
-    scores = evaluation.evaluate_qtips(network, *pairs)
-    print_result({"model": model, **parameters(network), **scores}, as_json)
+    _evaluate_drawn("qtips", network, model, data, images, SIZE, noise, seed, as_json)
 
 
 def evaluate_indoor(
@@ -77,7 +78,8 @@ def evaluate_rods(
     as_json: AsJson = False,
 ) -> None:
     """IoU, accuracy and rods that are right, by their length: fresh pictures of 3 to 5 rods."""
-    _evaluate_drawn("rods", model, data, images, size, noise, seed, bounded, weights, as_json)
+    network = load_answering("rods", model, bounded, weights)
+    _evaluate_drawn("rods", network, model, data, images, size, noise, seed, as_json)
 
 
 def evaluate_paths(
@@ -92,19 +94,19 @@ def evaluate_paths(
     as_json: AsJson = False,
 ) -> None:
     """IoU, accuracy and curves that are right, by their length: fresh pictures of 2 or 3 curves."""
-    _evaluate_drawn("paths", model, data, images, size, noise, seed, bounded, weights, as_json)
+    network = load_answering("paths", model, bounded, weights)
+    _evaluate_drawn("paths", network, model, data, images, size, noise, seed, as_json)
 
 
 def _evaluate_drawn(
     task: str,
+    network: "Network",
     model: str,
     data: Path | None,
     images: int,
     size: int,
     noise: float,
     seed: int,
-    bounded: bool,
-    weights: Path | None,
     as_json: bool,
 ) -> None:
     from imexnet import evaluation
@@ -112,7 +114,6 @@ def _evaluate_drawn(
     from imexnet.data.sequences import DRAW
     from imexnet.models.tasks import TASKS
 
-    network = load_answering(task, model, bounded, weights)
     classes = len(TASKS[task].classes)
     drawn = (
         from_folder(data, classes) if data else [DRAW[task](seed, i, size) for i in range(images)]

@@ -5,11 +5,9 @@ four grey values, one centred rod at a uniform angle. A pixel in the middle can 
 class by seeing both ends, so the task measures the field of view.
 """
 
-from pathlib import Path
-
 import numpy as np
 
-from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, read_folder, rods_by_markers
+from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, rods_by_markers
 
 SIZE = 64
 CLASSES = ("background", "white-white", "white-black", "black-black")
@@ -77,8 +75,3 @@ def qtips(seed: int, indices: range) -> tuple[np.ndarray, np.ndarray]:
     """The Q-tips `indices` of sequence `seed`: two (N, 64, 64) uint8 arrays."""
     pairs = [qtip(seed, index) for index in indices]
     return np.stack([picture for picture, _ in pairs]), np.stack([label for _, label in pairs])
-
-
-def read_qtips(folder: Path) -> tuple[np.ndarray, np.ndarray]:
-    """The data set in `folder`, see `read_folder`: classes 0…3."""
-    return read_folder(folder, len(CLASSES))

@@ -10,10 +10,10 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
 
-from imexnet.data import nyu, qtips
+from imexnet.data import nyu
 from imexnet.data.drawn import Drawn, read_folder
 from imexnet.data.sequences import DRAW
-from imexnet.evaluation import evaluate_drawn, evaluate_indoor, evaluate_qtips
+from imexnet.evaluation import evaluate_drawn, evaluate_indoor
 from imexnet.inference import resize
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network
@@ -90,8 +90,6 @@ class DrawnTask:
         return iter(())  # the averages over all noises serve them all
 
     def validate(self, network: Network) -> dict:
-        if self.family == "qtips":
-            return evaluate_qtips(network, *qtips.qtips(VALIDATION_STREAM, range(VALIDATED)))
         drawn = (self.drawn(VALIDATION_STREAM, index) for index in range(VALIDATED))
         return evaluate_drawn(network, self.family, drawn)
 

@@ -18,6 +18,7 @@ from imexnet.cli.main import app, main
 from imexnet.data import qtips
 from imexnet.inference import predict, to_input
 from imexnet.io.camera import KINECT_FOCAL_LENGTH
+from imexnet.io.files import write_picture
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
 from imexnet.models.config import MODELS
@@ -451,6 +452,25 @@ def test_evaluate_qtips_on_a_folder(here, tmp_path):
         "model", "parameters", "images", "mean_iou", "iou", "pixel_accuracy", "object_accuracy",
     }  # fmt: skip
     assert (result["model"], result["parameters"], result["images"]) == ("imexnet", 15124, 3)
+    noise = ("--noise", "1", "--seed", "7")
+    noisy = json.loads(here(*words, "--data", tmp_path, *noise)[1])
+    assert noisy == json.loads(here(*words, "--images", "3", *noise)[1])
+    assert noisy.keys() == result.keys() and noisy["mean_iou"] < 0.9 * result["mean_iou"]
+
+
+@pytest.mark.parametrize("side", [64, 128])
+def test_scores_of_qtips_are_those_of_the_answers_at_the_size_of_the_pictures(here, tmp_path, side):
+    network, right, pixels = load_pretrained("qtips-resnet"), 0, 0
+    for index in range(3):
+        picture, label = (
+            p.repeat(side // 64, 0).repeat(side // 64, 1) for p in qtips.qtip(7, index)
+        )
+        for part, plane in (("images", picture), ("labels", label)):
+            write_picture(plane, tmp_path / part / f"{index}.png")
+        right += (np.asarray(predict(picture, network, "qtips")) == label)[label > 0].sum()
+        pixels += (label > 0).sum()
+    words = ("evaluate", "qtips", "--model", "resnet", "--data", tmp_path, "--json")
+    assert json.loads(here(*words)[1])["object_accuracy"] == right / pixels
 
 
 def test_bad_input_gives_one_line(photo, tmp_path, complaint):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from imexnet.data.qtips import BACKGROUND, BLACK, BODY, WHITE, qtip, qtips, read_qtips
+from imexnet.data.drawn import read_folder
+from imexnet.data.qtips import BACKGROUND, BLACK, BODY, WHITE, qtip, qtips
 
 COUNT = 600
 
@@ -97,7 +98,7 @@ def folder(tmp_path):
 
 
 def test_a_folder_reads_back_in_the_order_of_its_names(folder):
-    for read, drawn in zip(read_qtips(folder), qtips(1, range(3)), strict=True):
+    for read, drawn in zip(read_folder(folder, 4), qtips(1, range(3)), strict=True):
         assert read.dtype == np.uint8
         assert np.array_equal(read, drawn)
 
@@ -114,28 +115,28 @@ def test_palettes_are_colours_in_pictures_and_classes_in_labels(folder):
     label.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0, 0, 0, 200])
     label.save(folder / "labels" / "01.png")
     assert picture.mode == label.mode == "P"
-    pictures, labels = read_qtips(folder)
+    pictures, labels = read_folder(folder, 4)
     assert np.array_equal(labels, drawn[1])
     assert np.array_equal(pictures, drawn[0])
 
 
 def test_what_is_wrong_with_a_folder_is_named(folder, tmp_path_factory):
     with pytest.raises(ValueError, match=r"holds no images/\*\.png"):
-        read_qtips(tmp_path_factory.mktemp("empty"))
+        read_folder(tmp_path_factory.mktemp("empty"), 4)
 
     label = folder / "labels" / "01.png"
     original = label.read_bytes()
     label.unlink()
     with pytest.raises(ValueError, match=r"lacks labels/01\.png \(1 missing\)"):
-        read_qtips(folder)
+        read_folder(folder, 4)
 
     Image.fromarray(np.zeros((64, 63), np.uint8)).save(label)
     with pytest.raises(ValueError, match="differ in size"):
-        read_qtips(folder)
+        read_folder(folder, 4)
 
     label.write_bytes(original)
     wrong = qtip(1, 2)[1]
     wrong[3, 4] = 4
     Image.fromarray(wrong).save(folder / "labels" / "02.png")
     with pytest.raises(ValueError, match=r"must be 0…3"):
-        read_qtips(folder)
+        read_folder(folder, 4)

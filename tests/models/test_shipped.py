@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from imexnet.data import nyu, qtips
-from imexnet.evaluation import evaluate_indoor, evaluate_qtips
+from imexnet.evaluation import evaluate_drawn, evaluate_indoor
 from imexnet.models.checkpoints import WEIGHTS, load, load_pretrained, read
 from imexnet.sensitivity.field_of_view import field_of_view
 
@@ -17,11 +17,11 @@ KINDS = ("resnet", "imexnet")
 
 @pytest.mark.parametrize("ending", ["", "-seed1"])
 def test_imexnet_solves_qtips_and_the_equal_resnet_does_not(ending):
-    pairs = qtips.qtips(4321, range(100))
-    scores = {
-        kind: evaluate_qtips(load(WEIGHTS / f"qtips-{kind}{ending}.safetensors", "cpu"), *pairs)
-        for kind in KINDS
-    }
+    drawn = [qtips.draw(4321, index) for index in range(100)]
+    scores = {}
+    for kind in KINDS:
+        network = load(WEIGHTS / f"qtips-{kind}{ending}.safetensors", "cpu")
+        scores[kind] = evaluate_drawn(network, "qtips", drawn)
     assert scores["imexnet"]["mean_iou"] >= 0.98
     assert scores["resnet"]["mean_iou"] < 0.75
 
@@ -30,7 +30,8 @@ def test_imexnet_solves_qtips_and_the_equal_resnet_does_not(ending):
 @pytest.mark.parametrize("ending", ["", "-seed1"])
 def test_imexnet_on_1000_fresh_qtips(ending):
     network = load(WEIGHTS / f"qtips-imexnet{ending}.safetensors", "cpu")
-    assert evaluate_qtips(network, *qtips.qtips(0, range(1000)))["mean_iou"] >= 0.98
+    drawn = (qtips.draw(0, index) for index in range(1000))
+    assert evaluate_drawn(network, "qtips", drawn)["mean_iou"] >= 0.98
 
 
 @pytest.mark.nyu
