@@ -157,9 +157,11 @@ def of_one(model: str, weights: Path | None) -> dict[str, Path | None]:
 def load_network(spec, weights: Path | None):
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.config import MODELS
+    from imexnet.models.spec import ModelSpec
 
     if not weights:
         return load_pretrained(spec.name)
+    ModelSpec.from_name(spec.name)  # raises if there is no such network
     network, expected = load(weights), MODELS[spec.name]
     if replace(network.config, size=expected.size) != expected:
         raise ValueError(f"{weights.name} holds no network of the kind {spec.name}")

@@ -488,6 +488,9 @@ def test_bad_input_gives_one_line(photo, tmp_path, complaint):
     )
     assert "no images" in complaint("evaluate", "qtips", "--model", "resnet", "--data", tmp_path)
     assert "index.csv" in complaint("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
+    deep = ("--model", "resnet-deep", "--weights", WEIGHTS / "indoor-resnet.safetensors")
+    told = complaint("evaluate", "indoor", *deep, "--data", tmp_path)
+    assert "no model 'indoor-resnet-deep'; there are qtips-resnet" in told
     assert "nosuch" in complaint("nosuch")
     command = [sys.executable, "-m", "imexnet", "nosuch"]  # as a user starts it
     alone = subprocess.run(command, capture_output=True, text=True)
