@@ -1,5 +1,6 @@
 """Recipes: AdamW, one cycle of the learning rate, averaged weights."""
 
+import math
 from dataclasses import dataclass, replace
 
 from imexnet.models.spec import BOUNDED, ModelSpec
@@ -104,6 +105,8 @@ def recipe(model: str, **changes: float | None) -> TrainConfig:
     base = own if spec.bounded and own in RECIPES else spec.base
     given = {name: value for name, value in changes.items() if value is not None}
     for name, value in given.items():
+        if not math.isfinite(value):
+            raise ValueError(f"{name.replace('_', ' ')} must be finite, got {value}")
         if value < (0 if name in _FROM_0 else 1e-8 if name == "learning_rate" else 1):
             asked = "0 or more" if name in _FROM_0 else "positive"
             raise ValueError(f"{name.replace('_', ' ')} must be {asked}, got {value}")

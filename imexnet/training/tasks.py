@@ -111,6 +111,10 @@ class IndoorTask:
     ) -> None:
         import kornia.augmentation as augmentation
 
+        if config.portrait > 0 and size[0] > size[1]:  # `upright` takes parts of lying pictures
+            raise ValueError(
+                f"training pictures of rooms are at least as wide as high, got {size[1]}x{size[0]}"
+            )
         rooms = nyu.read_rooms(folder, "train")
         photos = len(rooms)
         if rendered is not None:  # besides the photos: an epoch passes once over both

@@ -235,6 +235,7 @@ def test_recipes_refuse_what_makes_no_sense():
     for name, value, asked in (
         ("epochs", 0, "positive"), ("images", -1, "positive"), ("learning_rate", 0.0, "positive"),
         ("seed", -1, "0 or more"), ("edge_weight", -0.5, "0 or more"),
+        ("edge_weight", math.nan, "finite"), ("learning_rate", math.inf, "finite"),
     ):  # fmt: skip
         words = name.replace("_", " ")
         with pytest.raises(ValueError, match=f"{words} must be {asked}, got {value}"):
@@ -283,6 +284,16 @@ def gradient_room(split: str, seed: int) -> Made:
     millimetres = 1000 + (2000 * red + 1000 * green) / 255
     label40 = np.array([1, 2, 4, 5], np.uint8)[(columns >= 160) + 2 * (rows >= 120)]
     return Made(split, photo, millimetres.round().astype(np.uint16), label40)
+
+
+def test_upright_sizes_of_rooms_are_refused_where_batches_are_cut_upright(write_rooms):
+    folder = write_rooms([made_room("train", 0), made_room("val", 1)])
+    config = recipe("indoor-resnet")
+    with pytest.raises(ValueError, match="at least as wide as high, got 120x160"):
+        IndoorTask(config, (160, 120), folder)
+    IndoorTask(config, (120, 120), folder).batch(0, torch.arange(1))
+    lying = IndoorTask(replace(config, portrait=0.0), (160, 120), folder)
+    assert lying.batch(0, torch.arange(1))[0].shape == (1, 3, 160, 120)
 
 
 @pytest.fixture
