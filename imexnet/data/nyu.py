@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from imexnet.io.tables import read_table
+from imexnet.metrics import MAX_DEPTH, MIN_DEPTH, eigen_crop
 
 CLASSES = (
     "unlabelled", "bed", "books", "ceiling", "chair", "floor", "furniture", "objects", "picture",
@@ -50,7 +51,8 @@ def read_rooms(folder: Path, split: str) -> list[Room]:
     `index.csv` may have been saved by a spreadsheet, which takes the zeros off an id.
 
     Raises:
-        ValueError: if the folder, the split or a column is not there, a file is missing or broken.
+        ValueError: if the folder, the split or a column is not there, a file is missing or broken,
+            or depth and labels of a room differ in size, or none of its depth is known.
     """
     index = folder / "index.csv"
     if not index.is_file():
@@ -99,4 +101,15 @@ def _read_room(folder: Path, name: str, scene_type: str) -> Room:
             labels = NYU40_TO_13[np.asarray(image)]
     except (OSError, IndexError, SyntaxError) as error:
         raise ValueError(f"image {name} of {folder} cannot be read: {error}") from error
+    if depth.ndim != 2 or depth.shape != labels.shape:
+        raise ValueError(
+            f"depth and label40 of image {name} of {folder} must be grey pictures of one size, "
+            f"got {depth.shape} and {labels.shape}"
+        )
+    scored = depth[eigen_crop(depth.shape)]
+    if not ((scored >= MIN_DEPTH) & (scored <= MAX_DEPTH)).any():
+        raise ValueError(
+            f"image {name} of {folder} has no pixel with a known depth ({MIN_DEPTH:g} to "
+            f"{MAX_DEPTH:g} m) in the part that is scored"
+        )
     return Room(photo, depth, labels, scene_type)

@@ -65,6 +65,26 @@ def test_what_is_wrong_with_a_folder_is_named(write_rooms, tmp_path):
         read_rooms(folder, "train")
 
 
+def test_depth_and_labels_that_cannot_be_scored_are_named(write_rooms):
+    rooms = [made_room("train", 0), made_room("train", 1)]
+    half, coloured = rooms[1].label40[::2, ::2], rooms[1].label40[..., None].repeat(3, -1)
+    unknown, far = np.zeros_like(rooms[1].millimetres), np.full_like(rooms[1].millimetres, 60_000)
+    edge = unknown.copy()
+    edge[0] = 2000  # outside the Eigen crop
+    for number, (changed, words) in enumerate(
+        [
+            ({"label40": half}, r"image 0002 of .* of one size, got \(240, 320\) and \(120, 160\)"),
+            ({"label40": coloured}, r"image 0002 of .* got \(240, 320\) and \(240, 320, 3\)"),
+            ({"millimetres": unknown}, "image 0002 of .* has no pixel with a known depth"),
+            ({"millimetres": far}, "image 0002 of .* has no pixel with a known depth"),
+            ({"millimetres": edge}, "image 0002 of .* has no pixel with a known depth"),
+        ]
+    ):
+        folder = write_rooms([rooms[0], rooms[1]._replace(**changed)], f"nyu{number}")
+        with pytest.raises(ValueError, match=words):
+            read_rooms(folder, "train")
+
+
 def spreadsheet(folder: Path, **changed: str) -> None:
     """`index.csv` as Excel saves it: a byte-order mark, semicolons, numbers for ids."""
     text = (folder / "index.csv").read_text().replace(",", ";").replace("000", "")
