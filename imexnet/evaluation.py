@@ -18,6 +18,7 @@ from imexnet.metrics import (
     iou,
     log_bias,
     mean_depth_scores,
+    mean_iou,
     median_scaled,
     pixel_accuracy,
 )
@@ -29,10 +30,9 @@ LENGTH_BINS = 6
 
 def _class_scores(confusion: np.ndarray) -> dict:
     """Of classes whose first is the background."""
-    ious = iou(confusion)
     return {
-        "mean_iou": float(np.nanmean(ious)),
-        "iou": [None if np.isnan(value) else float(value) for value in ious],
+        "mean_iou": mean_iou(confusion),
+        "iou": [None if np.isnan(value) else float(value) for value in iou(confusion)],
         "pixel_accuracy": pixel_accuracy(confusion),
         "object_accuracy": float(np.trace(confusion[1:, 1:]) / max(1, confusion[1:].sum())),
     }
@@ -188,7 +188,7 @@ def _rooms_summary(rooms: list[RoomScore]) -> dict:
         "scaled": mean_depth_scores([room.scaled for room in rooms]),
         "log_bias": float(np.mean([room.log_bias for room in rooms])),
         "segmentation": {
-            "mean_iou": float(np.nanmean(iou(confusion))),
+            "mean_iou": mean_iou(confusion),
             "pixel_accuracy": pixel_accuracy(confusion),
         },
     }

@@ -1,5 +1,6 @@
 """Scores of dense predictions, in numpy."""
 
+import math
 from typing import TypedDict
 
 import numpy as np
@@ -133,6 +134,11 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     return np.divide(hits, union, out=np.full_like(hits, np.nan), where=union > 0)
 
 
+def mean_iou(confusion: np.ndarray) -> float:
+    """Over the classes that occur; NaN without a pixel."""
+    return float(np.nanmean(iou(confusion))) if confusion.any() else math.nan
+
+
 def pixel_accuracy(confusion: np.ndarray) -> float:
-    """Share of pixels whose class is right."""
-    return float(np.trace(confusion) / confusion.sum())
+    """Share of pixels whose class is right; NaN without a pixel."""
+    return float(np.trace(confusion) / confusion.sum()) if confusion.any() else math.nan

@@ -19,6 +19,7 @@ from imexnet.metrics import (
     eigen_crop,
     iou,
     mean_depth_scores,
+    mean_iou,
     pixel_accuracy,
 )
 
@@ -121,6 +122,14 @@ def test_iou_of_a_class_that_never_occurs_is_nan():
     assert iou(confusion).tolist()[:2] == [0.5, 0]
     assert iou(confusion)[3] == 0
     assert np.isnan(iou(confusion)[[2, 4]]).all()
+
+
+def test_scores_of_no_pixel_are_nan_and_give_no_warning():
+    assert math.isnan(mean_iou(np.zeros((3, 3), int)))
+    assert math.isnan(pixel_accuracy(np.zeros((3, 3), int)))
+    assert mean_iou(np.array([[1, 1, 0], [0, 2, 0], [0, 0, 0]])) == pytest.approx(
+        (1 / 2 + 2 / 3) / 2
+    )
 
 
 def edge(height: float, column: int = 4, size: tuple[int, int] = (6, 8)) -> np.ndarray:

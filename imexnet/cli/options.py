@@ -1,6 +1,7 @@
 """What commands share: types of their options, checks of their words, printing of results."""
 
 import json
+import math
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -195,12 +196,12 @@ def progress(done: int, of: int, what: str = "batches") -> None:
 
 def print_metrics(metrics: dict | None) -> None:
     if metrics is not None:
-        print(json.dumps(metrics))
+        print_result(metrics, True)
 
 
 def print_result(result: dict, as_json: bool, indent: str = "") -> None:
     if as_json:
-        print(json.dumps(result))
+        print(json.dumps(_finite(result), allow_nan=False))
         return
     for name, value in result.items():
         if isinstance(value, dict):
@@ -212,3 +213,12 @@ def print_result(result: dict, as_json: bool, indent: str = "") -> None:
                 if isinstance(value, float)
                 else f"{indent}{name}: {value}"
             )
+
+
+def _finite(value):
+    """With None for a score or a bound that there is not: JSON knows no NaN and no infinity."""
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -24,6 +24,7 @@ from imexnet.models.checkpoints import WEIGHTS, load_pretrained, save
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
 from imexnet.stability import attacks
+from imexnet.stability.bounds import StepBound
 from imexnet.stability.growth import perturbation_growth
 
 pytestmark = pytest.mark.skipif(
@@ -471,6 +472,24 @@ def test_scores_of_qtips_are_those_of_the_answers_at_the_size_of_the_pictures(he
         pixels += (label > 0).sum()
     words = ("evaluate", "qtips", "--model", "resnet", "--data", tmp_path, "--json")
     assert json.loads(here(*words)[1])["object_accuracy"] == right / pixels
+
+
+def test_what_is_not_defined_is_null_in_json(photo, here, write_rooms, monkeypatch):
+    room = made_room("val", 1)
+    folder = write_rooms([room._replace(label40=np.zeros_like(room.label40))])
+    words = ("evaluate", "indoor", "--model", "resnet", "--data", folder, "--json")
+    status, out, told = here(*words)
+    assert (status, told) == (0, "")
+    found = json.loads(out, parse_constant=pytest.fail)  # NaN or Infinity
+    assert found["segmentation"] == {"mean_iou": None, "pixel_accuracy": None}
+    assert found["kitchens"]["segmentation"] == found["segmentation"]
+    assert found["depth"]["abs_rel"] > 0
+
+    none = StepBound(float("inf"), 1.0)
+    monkeypatch.setattr("imexnet.stability.bounds.step_bounds", lambda *_: [none] * 4)
+    words = ("stability", photo, "--task", "depth", "--severity", "0.1", "--json")
+    found = json.loads(here(*words)[1], parse_constant=pytest.fail)
+    assert found["imexnet"]["bound"] == [None] * 4
 
 
 def test_bad_input_gives_one_line(photo, tmp_path, complaint):

@@ -18,7 +18,7 @@ from imexnet.data.sequences import DRAW
 from imexnet.evaluation import predict_room
 from imexnet.inference import answer, resize
 from imexnet.io.photos import Photo
-from imexnet.metrics import confusion_matrix, depth_scores, iou, pixel_accuracy
+from imexnet.metrics import confusion_matrix, depth_scores, iou, mean_iou, pixel_accuracy
 from imexnet.models.networks import Network
 from imexnet.models.tasks import TASKS
 from imexnet.places import KITCHENS
@@ -206,8 +206,10 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
     if task == "qtips":
         return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}
     # Classes that neither the truth nor the answer has do not count.
-    mean = float(np.nanmean(ious))
-    return {"mIoU ↑": f"{mean:.3f}", "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}"}
+    return {
+        "mIoU ↑": f"{mean_iou(confusion):.3f}",
+        "Accuracy ↑": f"{pixel_accuracy(confusion):.3f}",
+    }
 
 
 def _drawn_label(photo: Photo, task: str) -> np.ndarray | None:
