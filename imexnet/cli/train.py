@@ -161,9 +161,11 @@ def convert_encoder(
     out: Annotated[Path, typer.Argument(help="A safetensors file, for train --start-from.")],
 ) -> None:
     """Write the ImageNet weights of the backbone's encoder as a file of this library."""
+    from imexnet.io.files import check_new
     from imexnet.models.backbone import imagenet_weights
     from imexnet.models.checkpoints import write_tensors
 
+    check_new(out)
     tensors = {f"layers.{name}": t.contiguous() for name, t in imagenet_weights().items()}
     write_tensors(out, {"encoder": "efficientnet-lite0"}, tensors)
 

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 from scipy import ndimage
 
-from imexnet.io.files import write_picture
+from imexnet.io.files import check_folder, write_picture
 
 BACKGROUND, BODY, WHITE, BLACK = 64, 128, 255, 1
 """Grey values."""
@@ -60,7 +60,14 @@ def rods_by_markers(picture: np.ndarray) -> tuple[np.ndarray, int] | None:
 
 
 def write_folder(folder: Path, sequence: Iterable[Drawn]) -> int:
-    """Writes images/*.png and labels/*.png, numbered from 0; how many."""
+    """Writes images/*.png and labels/*.png, numbered from 0; how many.
+
+    Raises:
+        ValueError: if the folder holds images already, or as `check_folder`.
+    """
+    if any((folder / "images").glob("*.png")):
+        raise ValueError(f"{folder.resolve().name} already holds images; choose another folder.")
+    check_folder(folder)
     count = 0
     for count, drawn in enumerate(sequence, start=1):
         for part, plane in (("images", drawn.picture), ("labels", drawn.label)):

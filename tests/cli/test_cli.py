@@ -544,7 +544,10 @@ def test_where_results_cannot_go_is_told_before_any_work(photo, complaint, monke
     for words in (("predict", photo, "--task", "depth"), view, render):
         assert "file is a file; choose a folder" in complaint(*words, "--out", file)
         assert "file is a file; choose a folder" in complaint(*words, "--out", file / "out")
+    draw = ("draw", "qtips", "--count", "1")
+    assert "file is a file; choose a folder" in complaint(*draw, "--out", file)
     assert "file is there already" in complaint(*train, "--out", file)
+    assert "file is there already" in complaint("convert-encoder", file)
     assert "is a folder" in complaint(*train, "--out", tmp_path)
     assert "is a folder" in complaint(*train, "--out", "")
     assert file.read_text() == "mine"

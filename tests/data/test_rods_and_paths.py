@@ -213,6 +213,9 @@ def test_a_folder_reads_back(family, tmp_path, many):
         assert np.array_equal(found.picture, picture) and found.lengths == ()
     with pytest.raises(ValueError, match="must be 0…0"):
         read_folder(tmp_path, 1)
+    with pytest.raises(ValueError, match=f"{tmp_path.name} already holds images; choose another"):
+        write_folder(tmp_path, iter(drawn[:1]))
+    assert np.array_equal(read_folder(tmp_path, 4)[0], pictures)
 
 
 def test_most_middles_lie_outside_a_window_of_27(many):
