@@ -36,7 +36,7 @@ def render_kitchens(
         seed: of the sequence.
         size: (H, W) of the photos.
         quality: low or high.
-        truth_size: (h, w) of depth and classes if not the photos'.
+        truth_size: (h, w) of depth and classes if not the photos', in the same proportions.
         split: what `index.csv` says of all of them.
 
     Returns:
@@ -53,6 +53,9 @@ def render_kitchens(
     for height, width in (size, truth_size or size):
         if not (16 <= height <= 4096 and 16 <= width <= 4096):
             raise ValueError(f"sizes must be 16…4096 pixels a side, got {width}x{height}")
+    if truth_size and size[0] * truth_size[1] != size[1] * truth_size[0]:
+        words = f"{truth_size[1]}x{truth_size[0]} and {size[1]}x{size[0]}"
+        raise ValueError(f"depth and classes must have the proportions of the photos, got {words}")
     room_folder.check_free(out)
     mitsuba()  # missing packages are told before anything is written
     from tqdm import tqdm

@@ -249,6 +249,7 @@ def test_bad_input_gives_one_line_and_no_file(folder, tmp_path, monkeypatch, cap
     for words, message in (
         (("--size", "320"), "a size is given as 320x240"),
         (("--size", "9x9"), "sizes must be 16…4096 pixels a side, got 9x9"),
+        (("--truth-size", "320x120"), "the proportions of the photos, got 320x120 and 320x240"),
         (("--quality", "best"), "must be one of low, high, got 'best'"),
         (("--split", "all"), "must be one of train, val, test, got 'all'"),
     ):
