@@ -144,6 +144,13 @@ def test_interrupted_rendering_leaves_no_half_written_file(tmp_path):
     assert not (tmp_path / "index.csv").exists()
 
 
+@pytest.mark.parametrize("port", ["abc", "", "-1", "65536"])
+def test_a_port_that_is_none_is_told_with_its_setting(port):
+    done = python("-m", "imexnet", "serve", env={**os.environ, "GRADIO_SERVER_PORT": port})
+    told = f"imexnet: GRADIO_SERVER_PORT must be the number of a port, got {port!r}\n"
+    assert (done.returncode, done.stderr) == (2, told)
+
+
 def test_interrupted_page_ends_with_130_and_takes_its_files_away(tmp_path):
     with serving(free_port(), tmp_path) as server:
         server.send_signal(signal.SIGINT)

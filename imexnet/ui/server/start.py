@@ -10,6 +10,13 @@ os.environ.setdefault("PILLOW_BLOCK_SIZE", "1024m")  # large photos go back to t
 os.environ.setdefault("GRADIO_ANALYTICS_MAX_EVENTS", "100")  # else it remembers 10,000
 
 try:
+    range(2**16).index(int(os.environ.get("GRADIO_SERVER_PORT", "7860")))
+except ValueError:  # gradio would not say which setting is wrong
+    raise ValueError(
+        f"GRADIO_SERVER_PORT must be the number of a port, got {os.environ['GRADIO_SERVER_PORT']!r}"
+    ) from None
+
+try:
     import spaces  # pyright: ignore[reportMissingImports]  # of ZeroGPU; before torch
 except ImportError:
     spaces = None
