@@ -64,7 +64,7 @@ def append(new: dict[str, str], runs: Path = RUNS) -> None:
         ValueError: if the same run, by command, seed, epochs and scores, is there already.
     """
     rows = read_runs(runs)
-    if any(_same(old, new) for old in rows):
+    if is_recorded(new, runs):
         raise ValueError(f"{runs.name} has this run already: {new['command']}")
     text = io.StringIO()
     names = dict.fromkeys([*COLUMNS, *(name for old in rows for name in old)])
@@ -72,6 +72,11 @@ def append(new: dict[str, str], runs: Path = RUNS) -> None:
     writer.writeheader()
     writer.writerows([*rows, new])
     write_bytes(runs, text.getvalue().encode())
+
+
+def is_recorded(new: dict[str, str], runs: Path = RUNS) -> bool:
+    """Whether the same run is there already."""
+    return any(_same(old, new) for old in read_runs(runs))
 
 
 def _same(old: dict[str, str], new: dict[str, str]) -> bool:
@@ -87,16 +92,10 @@ def _commit() -> str:
     ).stdout.strip()
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status: 2 for bad input, said in one line."""
-    try:
-        if len(arguments) != 2:
-            raise ValueError("usage: python benchmarks/record_run.py CHECKPOINT MINUTES")
-        append(row(Path(arguments[0]), float(arguments[1])), RUNS)
-    except ValueError as error:
-        print(f"record_run: {error}", file=sys.stderr)
-        return 2
-    return 0
+def main(arguments: list[str]) -> None:
+    if len(arguments) != 2:
+        raise ValueError("usage: python benchmarks/record_run.py CHECKPOINT MINUTES")
+    append(row(Path(arguments[0]), float(arguments[1])), RUNS)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ import numpy as np
 import torch
 from compare_runs import deviation, groups, summary
 from pictures import note, paired, per_picture
-from record_run import append, number, row, row_of
+from record_run import append, is_recorded, number, row, row_of
 from sizes import multiply_adds
 
 from imexnet.data import nyu, qtips
@@ -40,7 +40,7 @@ from imexnet.models.checkpoints import load, read
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.folding import fold
 from imexnet.models.networks import Network, build, parameter_count
-from imexnet.program import run
+from imexnet.program import run, tell
 from imexnet.sensitivity.window import window_width
 from imexnet.stability.attacks import attack, loss
 
@@ -251,7 +251,7 @@ def command(name: str, seed: int | None = None, setting: Setting = Setting()) ->
 def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) -> None:
     """Trains one variant and appends its scores to runs.csv; goes on where it was stopped.
 
-    The minutes are those of the last call.
+    A run that is in runs.csv already is not scored again. The minutes are those of the last call.
     """
     from imexnet.training.loop import fit
     from imexnet.training.recipes import recipe
@@ -284,17 +284,24 @@ def train(name: str, data: Path | None, seed: int, out: Path, setting: Setting) 
     if not checkpoint.exists():
         fit(config, checkpoint, folder, True, None, architecture, words, start)
     minutes = (time.monotonic() - begun) / 60
+    if ground.rooms:
+        new = row(checkpoint, minutes)
+    else:
+        card, _ = read(checkpoint)
+        scores = {score: card.metrics[score] for score in ground.scores}
+        new = row_of({**card.training, "seed": seed}, scores, minutes)
+    new["command"] = words
+    if is_recorded(new):
+        tell(f"runs.csv has this run already: {words}", "variants")
+        return
     network = load(checkpoint)
     if ground.rooms:
         assert data is not None
-        note(command(name, None, setting), seed, of_rooms(network, data))
-        append({**row(checkpoint, minutes), "command": words})
+        found = of_rooms(network, data)
     else:
         found = of_qtips(network) if setting.on == "qtips" else of_drawn(network, ground.base)
-        note(command(name, None, setting), seed, found)
-        card, _ = read(checkpoint)
-        scores = {score: card.metrics[score] for score in ground.scores}
-        append({**row_of({**card.training, "seed": seed}, scores, minutes), "command": words})
+    note(command(name, None, setting), seed, found)
+    append(new)
 
 
 def checkpoint_of(name: str, seed: int, out: Path, setting: Setting) -> Path:
@@ -516,8 +523,7 @@ def figure(path: Path) -> None:
     write_bytes(path, picture.getvalue())
 
 
-def main(arguments: list[str]) -> int:
-    """Exit status: 2 for bad input, said in one line."""
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     actions = parser.add_subparsers(dest="action", required=True)
     training = actions.add_parser("train")
@@ -537,24 +543,19 @@ def main(arguments: list[str]) -> int:
     actions.add_parser("steps")
     actions.add_parser("figure").add_argument("file", type=Path)
     given = parser.parse_args(arguments)
-    try:
-        if given.action == "train":
-            if given.rate is not None and not 0 < given.rate < np.inf:
-                raise ValueError(f"--rate must be positive and finite, got {given.rate:g}")
-            setting = Setting(given.on, given.epochs, given.rate, given.size, given.after)
-            for seed in given.seed:
-                train(given.variant, given.data, seed, given.out, setting)
-        elif given.action == "table":
-            setting = Setting(given.on, given.epochs, None, given.size, given.after)
-            print(ablation(setting, given.against, given.time))
-        elif given.action == "steps":
-            print(steps_table())
-        else:
-            figure(given.file)
-    except ValueError as error:
-        print(f"variants: {error}", file=sys.stderr)
-        return 2
-    return 0
+    if given.action == "train":
+        if given.rate is not None and not 0 < given.rate < np.inf:
+            raise ValueError(f"--rate must be positive and finite, got {given.rate:g}")
+        setting = Setting(given.on, given.epochs, given.rate, given.size, given.after)
+        for seed in given.seed:
+            train(given.variant, given.data, seed, given.out, setting)
+    elif given.action == "table":
+        setting = Setting(given.on, given.epochs, None, given.size, given.after)
+        print(ablation(setting, given.against, given.time))
+    elif given.action == "steps":
+        print(steps_table())
+    else:
+        figure(given.file)
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from conftest import made_room
 from imexnet.models.checkpoints import read, save
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
+from imexnet.program import run
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 HEADER = (
@@ -111,9 +113,10 @@ def test_bad_input_gives_one_line_and_changes_nothing(record_run, tmp_path, caps
         ((tmp_path / "none", "1"), "there is no file none"),
         ((net,), "usage: "),
     ):
-        status = record_run.main([str(word) for word in words])
+        with pytest.raises(SystemExit, match="2"):
+            run(lambda given=words: record_run.main([*map(str, given)]), "record_run")
         out, told = capsys.readouterr()
-        assert (status, out) == (2, "")
+        assert out == ""
         assert reason in told and told.count("\n") == 1
     assert (BENCHMARKS / "runs.csv").read_bytes() == before
 
@@ -158,7 +161,9 @@ def variants(record_run, monkeypatch, tmp_path):
     module_groups = importlib.import_module("compare_runs").groups
     pictures = importlib.import_module("pictures")
     monkeypatch.setattr(pictures, "PICTURES", tmp_path / "pictures.csv")
-    monkeypatch.setattr(module, "append", lambda row: record_run.append(row, tmp_path / "runs.csv"))
+    for name in ("append", "is_recorded"):
+        there = partial(getattr(record_run, name), runs=tmp_path / "runs.csv")
+        monkeypatch.setattr(module, name, there)
     return module
 
 
@@ -184,24 +189,27 @@ def test_a_variant_is_trained_and_stands_in_the_tables(
     folder = write_rooms([made_room(split, seed) for seed, split in enumerate(splits)])
     monkeypatch.setattr(variants, "EPOCHS", 1)
     words = ["train", "imex-2", "--data", str(folder), "--seed", "1", "--out", str(tmp_path)]
-    assert variants.main(words) == 0
+    variants.main(words)
     (row,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
     assert row["command"] == "python benchmarks/variants.py train imex-2 --data NYU --seed 1"
     assert read(tmp_path / "imex-2-1.safetensors")[0].training["command"] == row["command"]
-    assert variants.main(words) == 2
-    assert "has this run already" in capsys.readouterr().err
+    variants.main(words)
+    assert capsys.readouterr().err.endswith(
+        f"variants: runs.csv has this run already: {row['command']}\n"
+    )
+    assert len((tmp_path / "runs.csv").read_text().splitlines()) == 2
     (tmp_path / "runs.csv").unlink()
-    assert variants.main(words) == 0  # trained already, but not noted
+    variants.main(words)  # trained already, but not noted
     (again,) = csv.DictReader((tmp_path / "runs.csv").read_text().splitlines())
     assert {**again, "minutes": ""} == {**row, "minutes": ""}
-    assert variants.main(["steps"]) == 0
+    variants.main(["steps"])
     head, _, line = capsys.readouterr().out.splitlines()
     assert head == (
         "| variant | parameters | MMAC | window | seeds | AbsRel | RMSE, m | δ1 | mIoU | accuracy |"
     )
     assert line.startswith("| 2 imex steps | ")
     assert f"| 1 | {float(row['abs_rel']):.3f} |" in line
-    assert variants.main(["table"]) == 0
+    variants.main(["table"])
     assert len(capsys.readouterr().out.splitlines()) == 2  # no row of the ablation yet
-    assert variants.main(["figure", str(tmp_path / "steps.png")]) == 0
+    variants.main(["figure", str(tmp_path / "steps.png")])
     assert (tmp_path / "steps.png").read_bytes().startswith(b"\x89PNG")

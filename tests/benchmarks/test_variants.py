@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from conftest import ROOT
 
 from imexnet.models.networks import STEPS, build, parameter_count
+from imexnet.program import run
 
 
 @pytest.fixture
@@ -18,7 +20,9 @@ def variants(monkeypatch, tmp_path):
     pictures, module = map(importlib.import_module, ("pictures", "variants"))
     monkeypatch.setattr(pictures, "PICTURES", tmp_path / "pictures.csv")
     monkeypatch.setattr(module, "groups", lambda: compare.groups(tmp_path / "runs.csv"))
-    monkeypatch.setattr(module, "append", lambda row: record.append(row, tmp_path / "runs.csv"))
+    for name in ("append", "is_recorded"):
+        there = partial(getattr(record, name), runs=tmp_path / "runs.csv")
+        monkeypatch.setattr(module, name, there)
     return module
 
 
@@ -85,7 +89,7 @@ def test_the_table_takes_the_rate_that_did_best_and_says_what_lies_behind_it(var
         record(variants, "imex", seed, "rods", pictures, rate=0.002, miou=0.8 + seed / 100)
     record(variants, "imex", 0, "rods", pictures, miou=0.9)  # better, but of one seed
     record(variants, "imex", 0, "paths", pictures, miou=0.9)
-    assert variants.main(["table", "--on", "rods"]) == 0
+    variants.main(["table", "--on", "rods"])
     head, _, explicit, imex = capsys.readouterr().out.splitlines()
     titles = [cell.strip() for cell in head.strip("|").split("|")]
     cells = dict(zip(titles, (cell.strip() for cell in imex.strip("|").split("|")), strict=True))
@@ -94,7 +98,7 @@ def test_the_table_takes_the_rate_that_did_best_and_says_what_lies_behind_it(var
     assert cells["right"] == "0.500 ± 0.000"
     assert cells["right − explicit"] == "+0.000 [+0.000, +0.000]"
     assert "| recipe | 3 | 0.400 ± 0.000 |" in explicit
-    assert variants.main(["table", "--on", "paths", "--time"]) == 0
+    variants.main(["table", "--on", "paths", "--time"])
     head, _, imex = capsys.readouterr().out.splitlines()
     assert "| ms |" in head and "| recipe |" in imex and "| — |" in imex
 
@@ -126,15 +130,18 @@ def test_a_setting_names_what_is_not_usual(variants, setting, options):
     assert variants.command("mean", 2, variants.Setting(*setting)) == expected
 
 
-def test_bad_words_give_one_line(variants, capsys):
-    assert variants.main(["train", "imex"]) == 2
-    assert capsys.readouterr().err == (
-        "variants: rooms need --data, the folder that prepare-nyu writes\n"
-    )
-    assert variants.main(["train", "imex", "--on", "rods", "--rate", "-1"]) == 2
-    assert "--rate must be positive and finite, got -1" in capsys.readouterr().err
-    assert variants.main(["train", "imex", "--data", ".", "--size", "128"]) == 2
-    assert "--size and --after are for rods and paths" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("", "rooms need --data, the folder that prepare-nyu writes"),
+        ("--on rods --rate -1", "--rate must be positive and finite, got -1"),
+        ("--data . --size 128", "--size and --after are for rods and paths"),
+    ],
+)
+def test_bad_words_give_one_line(variants, capsys, words, told):
+    with pytest.raises(SystemExit, match="2"):
+        run(lambda: variants.main(["train", "imex", *words.split()]), "variants")
+    assert capsys.readouterr().err == f"variants: {told}\n"
 
 
 @pytest.mark.training
@@ -146,8 +153,13 @@ def test_an_arm_on_rods_from_training_to_the_table(variants, tmp_path, monkeypat
     monkeypatch.setattr(variants, "LARGER_PICTURES", 2)
     few = recipes.replace(recipes.RECIPES["rods"], images=16)
     monkeypatch.setitem(recipes.RECIPES, "rods", few)
-    words = ["train", arm, "--on", "rods", "--epochs", "1", "--rate", "0.002", "--seed", "0", "1"]
-    assert variants.main([*words, "--out", str(tmp_path)]) == 0
+    words = ["train", arm, "--on", "rods", "--epochs", "1", "--rate", "0.002", "--seed", "0"]
+    words += ["--out", str(tmp_path)]
+    variants.main(words)
+    capsys.readouterr()
+    variants.main([*words, "--seed", "0", "1"])
+    told = capsys.readouterr().err
+    assert told.count("variants: runs.csv has this run already: ") == 1
     rows = list(csv.DictReader((tmp_path / "runs.csv").read_text().splitlines()))
     assert [row["seed"] for row in rows] == ["0", "1"]
     assert rows[0]["command"].endswith(f"train {arm} --on rods --epochs 1 --rate 0.002 --seed 0")
@@ -155,7 +167,7 @@ def test_an_arm_on_rods_from_training_to_the_table(variants, tmp_path, monkeypat
     assert (tmp_path / f"{arm}-rods-1-0.002-1.safetensors").is_file()
     notes = list(csv.DictReader((tmp_path / "pictures.csv").read_text().splitlines()))
     assert [len(note["values"].split()) for note in notes] == [3, 3, 2] * 2
-    assert variants.main(["table", "--on", "rods", "--epochs", "1", "--against", arm]) == 0
+    variants.main(["table", "--on", "rods", "--epochs", "1", "--against", arm])
     assert len(capsys.readouterr().out.splitlines()) == 3
 
 
@@ -168,7 +180,7 @@ def test_a_training_on_larger_pictures_goes_on_from_the_one_before(variants, tmp
     few = recipes.replace(recipes.RECIPES["rods"], images=16, learning_rate=1e-8)
     monkeypatch.setitem(recipes.RECIPES, "rods", few)
     words = ["train", "explicit", "--on", "rods", "--epochs", "1", "--out", str(tmp_path)]
-    assert variants.main([*words, "--size", "96", "--after", "1"]) == 0
+    variants.main([*words, "--size", "96", "--after", "1"])
     before, after = (tmp_path / f"explicit-rods-{part}0.safetensors" for part in ("1-", "96-1-1-"))
     old, new = (variants.load(file) for file in (before, after))
     assert old.config.size == (64, 64) and new.config.size == (96, 96)
