@@ -3,6 +3,7 @@
 import io
 import textwrap
 from collections.abc import Mapping, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib
@@ -46,7 +47,7 @@ FORMATS = ("png", "svg", "pdf")
 DOTS = 300  # per inch
 MAP_WIDTH, GAP, LINE = 3.5, 0.1, 0.16  # inches: of a map, between them, a line of text
 LINEAR = f"linear scale to the {100 * CLIPPED:g} % quantile"
-LINES = ("-", "--", ":", "-.")  # of contours, the smallest set first
+LINES = ("-", "--", ":", "-.")  # of contours, the smallest set first, and over again
 
 
 def decay_figure(views: Mapping[str, FieldOfView]) -> Figure:
@@ -248,7 +249,7 @@ def _annotate(
         smooth = smoothed(view)
         h, w = smooth.shape
         x, y = (np.arange(w) + 0.5) * size[1] / w, (np.arange(h) + 0.5) * size[0] / h
-        for share, line in zip(sorted(style.contours), LINES, strict=False):
+        for share, line in zip(sorted(style.contours), cycle(LINES), strict=False):
             level = set_level(smooth, share / 100)
             axes.contour(x, y, smooth, [level], colors="white", linewidths=0.8, linestyles=line)
     if view.measures.outside_window == 0:

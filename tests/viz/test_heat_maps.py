@@ -140,6 +140,15 @@ def test_printed_figure_is_complete_and_the_same_every_time(views, kind):
     assert first.startswith(starts[kind])
 
 
+def test_printed_figure_draws_every_contour(views):
+    question, drawn = Question("depth", (7, 9)), []
+    for contours in ((10, 20, 50, 95), (10, 20, 50, 95, 99)):
+        look = HeatMapStyle(contours=contours)
+        figure = field_of_view_figures.printed_figure(photo(), views, question, look)
+        drawn.append([len(axes.collections) for axes in figure.axes[: len(views)]])
+    assert drawn == [[4, 4], [5, 5]]
+
+
 def test_caption_says_what_is_shown(views):
     words = field_of_view_figures.caption(
         Question("segmentation", (7, 9), about="sofa"), HeatMapStyle(), views
