@@ -70,8 +70,7 @@ def classical_solve(
     check_operator(operator, boundary, alpha)
     check_step_size(step_size)
     kernel = _kernel(operator, stencil, alpha)
-    if any(k > n for k, n in zip(kernel.shape, rhs.shape, strict=True)):
-        raise ValueError(f"the stencil {kernel.shape} is larger than the picture {rhs.shape}")
+    _check_fits(kernel.shape, rhs.shape)
     rhs = rhs.astype(np.float64)
     grid = _mirror(rhs) if boundary == "mirrored" else rhs
     padded = np.zeros_like(grid)
@@ -106,11 +105,11 @@ def implicit_solve_reference(rhs: Tensor, stencil: Tensor, step_size: float | Te
         step_size: h ≥ 0 and finite.
 
     Raises:
-        ValueError: for another h.
+        ValueError: for a larger stencil or another h.
     """
     check_step_size(step_size)
-    height, width = rhs.shape[-2:]
-    kh, kw = stencil.shape[-2:]
+    (height, width), (kh, kw) = rhs.shape[-2:], stencil.shape[-2:]
+    _check_fits((kh, kw), (height, width))
     padded = torch.nn.functional.pad(stencil, (0, width - kw, 0, height - kh))
     centred = torch.roll(padded, (-(kh // 2), -(kw // 2)), dims=(-2, -1))
     eigenvalues = torch.fft.fft2(centred).abs().square()
@@ -131,6 +130,11 @@ def _kernel(operator: str, stencil: np.ndarray | None, alpha: float) -> np.ndarr
     if stencil is None or stencil.ndim != 2 or not all(k % 2 for k in stencil.shape):
         raise ValueError("the learned operator needs a stencil with odd sides")
     return stencil.astype(np.float64)
+
+
+def _check_fits(stencil: tuple[int, ...], picture: tuple[int, ...]) -> None:
+    if any(k > n for k, n in zip(stencil, picture, strict=True)):
+        raise ValueError(f"the stencil {stencil} is larger than the picture {picture}")
 
 
 def _mirror(y: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import torch
 
 from imexnet.spectral.operators import BOUNDARIES, OPERATORS
 from imexnet.spectral.solve import implicit_solve, solve_eigenvalues
-from imexnet.spectral.stages import apply, classical_solve
+from imexnet.spectral.stages import apply, classical_solve, implicit_solve_reference
 from imexnet.spectral.symbols import LAPLACIAN, symbol
 
 SIZES = [(8, 8), (7, 10), (9, 5)]
@@ -68,6 +68,12 @@ def test_application_in_space_is_the_transposed_pair():
     assert (u * apply(stencil, v, gram=True)).sum() == pytest.approx(
         (apply(stencil, u, gram=False) * apply(stencil, v, gram=False)).sum()
     )
+
+
+@pytest.mark.parametrize(("size", "kernel"), [((2, 2), (3, 3)), ((9, 4), (1, 5))])
+def test_the_reference_refuses_a_stencil_larger_than_the_picture(size, kernel):
+    with pytest.raises(ValueError, match="larger than the picture"):
+        implicit_solve_reference(torch.ones(1, 2, *size), torch.ones(2, *kernel), 1.0)
 
 
 @pytest.mark.parametrize(
