@@ -131,6 +131,9 @@ def evaluate_indoor(network: Network, rooms: Iterable[nyu.Room]) -> dict:
     Predictions are resized to the truth's size. Depth is scored inside the Eigen crop, per image,
     then the mean over images, as it is and scaled by the median per image; classes 1…13 in one
     confusion matrix, unlabelled pixels ignored.
+
+    Raises:
+        ValueError: if there are no rooms.
     """
     scored = [score_room(network, room) for room in rooms]
     if not scored:

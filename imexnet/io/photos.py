@@ -94,7 +94,7 @@ class Photo:
         if isinstance(source, Photo):
             return source
         if isinstance(source, str | os.PathLike):
-            return read_photo(Path(source))
+            return read_photo(source)
         if isinstance(source, np.ndarray):
             source = _from_array(source)
         if not isinstance(source, Image.Image):
@@ -134,7 +134,7 @@ PhotoLike = Photo | str | os.PathLike[str] | Image.Image | np.ndarray
 """What `Photo.of` takes."""
 
 
-def read_photo(file: Path | BinaryIO) -> Photo:
+def read_photo(file: str | os.PathLike[str] | BinaryIO) -> Photo:
     """The photo in a file.
 
     Of a file that is cut short or damaged it is what can be read; the rest is grey, black or
@@ -145,7 +145,8 @@ def read_photo(file: Path | BinaryIO) -> Photo:
         UnfitError: if it is too large or too narrow.
     """
     name = "the file"
-    if isinstance(file, Path):
+    if isinstance(file, str | os.PathLike):
+        file = Path(file)
         name = file.name or str(file)
         if file.is_dir():
             raise ValueError(f"{name} is a folder, not a picture")

@@ -6,6 +6,7 @@ Nothing is ever unpickled. A file holds the weights; its header one JSON string 
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -112,12 +113,13 @@ def training_command(name: str) -> str:
     return f"{spec.train_command}{data} {out}"
 
 
-def load(path: Path, device: torch.device | str | None = None) -> Network:
+def load(path: str | os.PathLike[str], device: torch.device | str | None = None) -> Network:
     """The network in a file that `save` wrote, in eval mode, on its device.
 
     Raises:
         ValueError: for a file that is no checkpoint of ours, damaged, or of another shape.
     """
+    path = Path(path)
     card, tensors = read(path)
     if checksum(tensors) != card.sha256:
         raise ValueError(f"{path.name} is damaged: its sha256 does not match its header")
@@ -132,8 +134,9 @@ def load(path: Path, device: torch.device | str | None = None) -> Network:
     return network.eval().requires_grad_(False).to(device or default_device())
 
 
-def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
+def read(path: str | os.PathLike[str]) -> tuple[Card, dict[str, Tensor]]:
     """Header and weights of a checkpoint, the weights on the CPU."""
+    path = Path(path)
     header, tensors = read_tensors(path)
     try:
         header["config"] = ModelConfig.from_dict(header["config"])
@@ -142,14 +145,14 @@ def read(path: Path) -> tuple[Card, dict[str, Tensor]]:
         raise ValueError(f"{path.name} holds no network of this library") from error
 
 
-def save(network: Network, path: Path, training: dict, metrics: dict) -> Card:
+def save(network: Network, path: str | os.PathLike[str], training: dict, metrics: dict) -> Card:
     """Writes the network with its card; the file is complete or not there at all."""
     tensors = {  # copies: the steps of a bounded stage share their stencil
         name: t.detach().cpu().contiguous().clone() for name, t in network.state_dict().items()
     }
     card = Card(network.config, training, metrics, checksum(tensors), golden_output(network))
     header = {**card.__dict__, "config": card.config.to_dict()}
-    write_tensors(path, header, tensors)
+    write_tensors(Path(path), header, tensors)
     return card
 
 
@@ -176,7 +179,7 @@ def checksum(tensors: dict[str, Tensor]) -> str:
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.numpy().tobytes())
+        digest.update(tensor.view(-1).view(torch.uint8).numpy().tobytes())  # NumPy has no bfloat16
     return digest.hexdigest()
 
 

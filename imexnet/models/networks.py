@@ -127,7 +127,13 @@ class IMEXNet(Network):
 
 
 def build(config: ModelConfig) -> Network:
-    """The network of a configuration, with fresh weights from the global generator."""
+    """The network of a configuration, with fresh weights from the global generator.
+
+    Raises:
+        ValueError: for a kind of time step that is not there.
+    """
+    if config.step not in STEPS:
+        raise ValueError(f"the step must be one of {', '.join(STEPS)}, got {config.step!r}")
     return (IMEXNet if issubclass(STEPS[config.step], IMEXStep) else ResNet)(config)
 
 

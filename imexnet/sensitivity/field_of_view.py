@@ -190,6 +190,19 @@ def influence(
     The reverse of `field_of_view`, by one forward-mode pass (`torch.func.jvp`) along the grey
     direction at the pixel; q_p as in `ask`. The window holds all outputs whose explicit window
     holds the pixel.
+
+    Args:
+        network: in eval mode.
+        task: one of its heads.
+        x: (1, C, H, W).
+        pixel: (row, column) of the input.
+        class_number: whose logit is meant; by default the winner's minus the runner-up's.
+
+    Returns:
+        The `sensitivity` of it is R, the `derivative` its signed form, (1, H, W).
+
+    Raises:
+        ValueError: for a pixel, a task or a class that is not there, and as `input_sensitivity`.
     """
     size = (x.shape[-2], x.shape[-1])
     asked = region(size, pixel)

@@ -42,8 +42,8 @@ class Question:
         method: a key of `METHODS`; or "usual", that of the task.
 
     Raises:
-        ValueError: for a task, a class, a direction or a method that is not there; for a box of
-            inputs, and for any method but the gradient of what an input moves.
+        ValueError: for a task, a class, a direction or a method that is not there; with the
+            direction "outputs" also for a box, and for any method but the gradient.
     """
 
     task: str

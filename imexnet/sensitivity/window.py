@@ -8,11 +8,10 @@ from itertools import islice
 from imexnet.models.backbone import padding_before
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import STEPS
+from imexnet.sensitivity.measures import Region, region
 
 
-def explicit_window(
-    config: ModelConfig, pixel: tuple[int, int], size: tuple[int, int]
-) -> tuple[slice, slice]:
+def explicit_window(config: ModelConfig, pixel: tuple[int, int], size: tuple[int, int]) -> Region:
     """Input pixels that the explicit part of a network can use for one output pixel.
 
     Interval arithmetic from the output back to the input, clipped at the borders: upsampling
@@ -29,7 +28,11 @@ def explicit_window(
 
     Returns:
         Rows and columns of the input.
+
+    Raises:
+        ValueError: if the pixel lies outside the picture.
     """
+    region(size, pixel)
     rows, columns = (_window(config, p, n) for p, n in zip(pixel, size, strict=True))
     return rows, columns
 

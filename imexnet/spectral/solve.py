@@ -103,6 +103,9 @@ def green_function(stencil: Tensor, step_size: float | Tensor, size: tuple[int, 
 
     Returns:
         (C, H, W).
+
+    Raises:
+        ValueError: for a stencil or a step size that does not fit; see `implicit_solve`.
     """
     _check_stencil(stencil)
     rhs = impulse(size, stencil).expand(1, stencil.shape[0], *size)

@@ -530,6 +530,13 @@ def test_a_photo_of_whatever_holds_one(tmp_path: Path):
         assert np.array_equal(np.asarray(Photo.of(source).picture), pixels)
 
 
+def test_a_broken_file_is_refused_whichever_way_it_is_named(tmp_path: Path):
+    (tmp_path / "broken.jpg").write_bytes(b"no picture")
+    for file in (tmp_path / "broken.jpg", str(tmp_path / "broken.jpg")):
+        with pytest.raises(ValueError, match=r"broken\.jpg is not a picture that can be read"):
+            read_photo(file)
+
+
 def test_a_shrunk_photo_knows_its_full_size():
     photo = Photo.of(scene((300, 200)))
     small = photo.shrunk(100)

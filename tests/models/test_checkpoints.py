@@ -111,6 +111,22 @@ def test_the_checksum_knows_names_types_shapes_and_bytes():
     assert checksum({"a": torch.zeros(3, 2).T, "b": torch.ones(1)}) == checksum(tensors)
 
 
+def test_a_network_in_bfloat16_is_saved(tmp_path):
+    net = network().bfloat16()
+    save(net, tmp_path / "net.safetensors", {}, {})
+    loaded = load(tmp_path / "net.safetensors", "cpu").state_dict()
+    assert all(torch.equal(loaded[k], v.to(loaded[k])) for k, v in net.state_dict().items())
+
+
+def test_a_path_may_be_a_string(tmp_path):
+    path = str(tmp_path / "net.safetensors")
+    with pytest.raises(ValueError, match="there is no file net"):
+        load(path)
+    card = save(network(), path, {}, {})
+    assert read(path)[0].sha256 == card.sha256
+    assert load(path, "cpu").config == SMALL
+
+
 @pytest.mark.parametrize("position", [-1, -1000])
 def test_one_flipped_bit_is_found(path, position):
     content = bytearray(path.read_bytes())

@@ -249,6 +249,12 @@ def test_window_of_the_backbone(column):
     assert window.stop - config.coarsest <= seen.max() + 1 <= window.stop
 
 
+@pytest.mark.parametrize("pixel", [(500, 500), (64, 0), (0, -1)])
+def test_a_pixel_outside_the_picture_has_no_window(pixel):
+    with pytest.raises(ValueError, match=r"outside the \(64, 64\) grid"):
+        explicit_window(MODELS["qtips-resnet"], pixel, (64, 64))
+
+
 def test_window_of_a_decoder_with_all_its_steps_before_the_skip():
     """Its features have passed nine steps on a finer grid; what is coarser came after them."""
     few = replace(DECODED, stages=(Stage(4, 2, 9), Stage(4, 2, 0)), decoder=(Level(4, 0),))
@@ -364,6 +370,11 @@ def test_the_same_weights_under_the_other_boundary(name):
         assert torch.equal(found, network(x)["qtips"]) == (name == "qtips-resnet")
         again = with_boundary(mirrored, "periodic")(x)["qtips"]
         assert torch.equal(again, network(x)["qtips"])
+
+
+def test_an_unknown_step_is_refused():
+    with pytest.raises(ValueError, match=r"the step must be one of explicit, imex, .* got 'heun'"):
+        build(replace(SMALL["qtips"], step="heun"))
 
 
 def test_the_boundary_as_trained_is_the_network_itself():
