@@ -139,7 +139,7 @@ def table(rooms: list[Room]) -> str:
 
 
 def picture(room: Room) -> Image.Image:
-    """A row a kind of photo: the photo, its truth, the depth of every network, one scale a row."""
+    """One row per kind of photo: photo, truth, the depth of every network, one scale per row."""
     networks = {name: load_pretrained(name) for name in NETWORKS}
     strips = []
     for change in UPLOADS.values():

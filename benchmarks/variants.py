@@ -487,7 +487,7 @@ def steps_table() -> str:
 
 
 def figure(path: Path) -> None:
-    """AbsRel against parameters, multiply-adds and explicit window, a line a kind.
+    """AbsRel against parameters, multiply-adds and explicit window, one line per kind.
 
     Bars are standard deviations, where there are several seeds.
     """

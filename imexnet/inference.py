@@ -134,7 +134,7 @@ def to_grid(
 
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
-    """All heads' outputs for one input, and what tells the seconds that the network took.
+    """All heads' outputs for one input, and a callable that returns the seconds it took.
 
     On CUDA, convolutions run in bfloat16, and nothing waits: the seconds lie between two events,
     and asking for them waits for the second. Ask when the outputs have been used.

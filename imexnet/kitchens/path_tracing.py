@@ -2,7 +2,7 @@
 
 Mitsuba 3 traces the light: it comes from PyPI alone, needs neither display nor GPU nor LLVM in its
 scalar variant, and brings what a caster of our own would lack: interreflection, soft shadows,
-rough metal, glass and textures. Open Image Denoise takes the noise out of a few paths a pixel.
+rough metal, glass and textures. Open Image Denoise takes the noise out of a few paths per pixel.
 Both give the same bytes for the same scene, whatever the number of threads.
 """
 
@@ -28,7 +28,7 @@ MID_GREY, CONTRAST = 0.14, 1.6
 
 @dataclass(frozen=True)
 class Quality:
-    """Paths a pixel, their greatest length, guiding rays a pixel's side, and denoising."""
+    """Paths per pixel, their greatest length, guiding rays per side of a pixel, and denoising."""
 
     samples: int
     length: int
@@ -139,7 +139,7 @@ def trace_light(
     light = _trace(build_scene(solids), camera, size, quality, int(random.integers(2**31)))
     import pyoidn  # pyright: ignore[reportMissingImports]
 
-    # At several rays a pixel the guides' edges are as soft as those of the light.
+    # At several rays per pixel the guides' edges are as soft as those of the light.
     n = quality.guides
     hits = look(scene, camera, (n * size[0], n * size[1]))
     albedo, normal = (

@@ -24,8 +24,8 @@ class Cost:
 
     Attributes:
         multiply_adds: of the convolutions.
-        fft_operations: additions and multiplications, 5 N log₂ N / 2 a real FFT of N numbers.
-        parameters: K, the norm's two numbers a channel, and 9 of B.
+        fft_operations: additions and multiplications, 5 N log₂ N / 2 per real FFT of N numbers.
+        parameters: K, the norm's two numbers per channel, and the nine of B.
         inference_bytes: Y, K Y and f(Y), with the solve also one half spectrum.
         training_bytes: kept for the backward pass: the inputs of K, N and Kᵀ; with the solve also
             the spectrum of its right-hand side and four maps from B̂ to its multipliers.

@@ -61,7 +61,7 @@ def effective(
         network: in eval mode.
         task: one of its heads.
         pictures: (1, C, H, W), all of one size.
-        pixels: a picture.
+        pixels: how many per picture.
         seed: of the pixels.
 
     Raises:
@@ -123,7 +123,7 @@ class Reach:
 
 
 def reach_per_step(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[Reach]:
-    """S of ½ ‖Y_j(p)‖² before the first time step and after each, by a backward pass each.
+    """S of ½ ‖Y_j(p)‖² before the first time step and after each, by one backward pass per map.
 
     Args:
         network: in eval mode, not folded.

@@ -25,7 +25,7 @@ Loss = Callable[[Tensor], Tensor]
 
 
 def loss(network: Network, task: str, reference: Tensor) -> Loss:
-    """How far the answer is from a reference, a number a picture.
+    """How far the answer is from a reference, one number per picture.
 
     Depth: mean |log ŷ − log d| over pixels with d > 0. Classes: mean cross-entropy over pixels
     that are not `IGNORED`.

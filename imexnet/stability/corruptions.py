@@ -58,7 +58,7 @@ def _gaussian(x: np.ndarray, sigma: float, random: np.random.Generator) -> np.nd
 
 
 def _salt_and_pepper(x: np.ndarray, share: float, random: np.random.Generator) -> np.ndarray:
-    chance = random.random((x.shape[0], 1, *x.shape[2:]))  # a pixel, all its channels
+    chance = random.random((x.shape[0], 1, *x.shape[2:]))  # one per pixel, for all its channels
     return np.where(chance < share / 2, 0, np.where(chance < share, 1, x)).astype(x.dtype)
 
 

@@ -165,7 +165,7 @@ def perturbed(
         severity: see `meaning`.
         seed: of the noise, or of the attack's start.
         iterations: of PGD.
-        truths: one a picture, see `Sample`; the attacked network's own clean answers by default.
+        truths: one per picture, see `Sample`; the attacked network's own clean answers by default.
         restarts: of PGD.
 
     Raises:

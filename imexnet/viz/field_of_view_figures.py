@@ -51,7 +51,7 @@ LINES = ("-", "--", ":", "-.")  # of contours, the smallest set first, and over 
 
 
 def decay_figure(views: Mapping[str, FieldOfView]) -> Figure:
-    """Mean sensitivity and share of ΣS within, against distance, one line a network."""
+    """Mean sensitivity and share of ΣS within, against distance, one line per network."""
     figure = Figure(figsize=(7.2, 4.8), facecolor="none")
     # Placed by hand: measuring the labels takes longer than drawing all.
     decay, mass = (figure.add_axes((0.11, y, 0.87, 0.42), facecolor="none") for y in (0.56, 0.11))
@@ -163,7 +163,7 @@ def average_rows(found: Mapping[str, Average]) -> list[tuple[str, dict[str, str]
 
 
 def average_figure(maps: Mapping[str, np.ndarray]) -> Figure:
-    """Mean share at a distance from the middle of each map, one line a network."""
+    """Mean share at a distance from the middle of each map, one line per network."""
     figure, axes = plots.plot()
     for kind, values in maps.items():
         middle = region(

@@ -124,7 +124,7 @@ def spectrum_figure(spectra: Mapping[str, Complex]) -> Figure:
 def work_figure(
     runs: Mapping[str, Sequence[tuple[int, float]]], names: Mapping[str, str]
 ) -> Figure:
-    """Error against evaluations of f, both logarithmic, one line a stepper.
+    """Error against evaluations of f, both logarithmic, one line per stepper.
 
     Args:
         runs: stepper → (evaluations, error); errors that are not finite are left out.

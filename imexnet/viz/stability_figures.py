@@ -12,7 +12,7 @@ from imexnet.viz.plots import INK, LABELS, SERIES, plot
 def step_figure(
     series: Mapping[str, Sequence[float]], label: str, first: float | None = None
 ) -> Figure:
-    """A number a time step on a logarithmic axis, one line a network.
+    """One number per time step on a logarithmic axis, one line per network.
 
     Args:
         series: network → its numbers after step 1, 2, …; those that are not finite leave a gap.
@@ -35,7 +35,7 @@ def step_figure(
 
 
 def severity_figure(curves: Mapping[str, Sequence[tuple[float, float, float]]], unit: str):
-    """Mean score against severity, one line a network, with a band of one standard deviation.
+    """Mean score against severity, one line per network, with a band of one standard deviation.
 
     Args:
         curves: network → (severity, mean, standard deviation).

@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 
 SIZE = 192
-VARIANTS = 6  # noise fields of a kind: colours and offsets hide that they recur
+VARIANTS = 6  # noise fields per kind: colours and offsets hide that they recur
 Colour = tuple[float, float, float]
 
 

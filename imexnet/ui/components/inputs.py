@@ -137,7 +137,7 @@ def on_new_photo(
 def leave_with(
     photo: gr.Image, shown: Sequence[Any], runs: Sequence[Any], once: Sequence[Any] = ()
 ) -> None:
-    """Empties what shows something of a photo when that is removed.
+    """Empties the components that show something of a photo when it is removed.
 
     Whatever is still on its way is dropped; an answer that comes all the same leaves at once.
 
