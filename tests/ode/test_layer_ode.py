@@ -13,8 +13,8 @@ from imexnet.models.networks import states, time_steps
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
 from imexnet.models.tasks import KINDS
 from imexnet.ode import layer_ode
-from imexnet.ui.components.inputs import example
-from imexnet.ui.solve.layers import MOST_STEPS, find
+from imexnet.ui.components.inputs import MOST_STEPS, example
+from imexnet.ui.solve.layers import find
 
 
 def layer(kind: type[ExplicitStep] = IMEXStep, channels: int = 3) -> ExplicitStep:

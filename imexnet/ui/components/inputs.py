@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import gradio as gr
 from torch import Tensor
@@ -38,6 +38,9 @@ TASK_CHOICES = [
 PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
 CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
 FIRST = 3  # the kitchen that is shown first
+MOST_STEPS = 6  # that a slider offers
+
+Step = TypeVar("Step")
 
 
 @dataclass(frozen=True)
@@ -198,6 +201,11 @@ def pair_of(
             f"This server has no {' and no '.join(missing)} for this task; try another."
         )
     return {kind: effort().network(name, networks[name]) for kind, name in names.items()}
+
+
+def chosen_step(steps: Sequence[Step], number: float) -> Step:
+    """The time step of that number, from 1 on; the last one if there are not so many."""
+    return steps[min(max(1, int(number)), len(steps)) - 1]
 
 
 def first(task: str) -> str | Photo:

@@ -17,6 +17,8 @@ from imexnet.sensitivity.receptive_field import Average, effective, pictures, re
 from imexnet.sensitivity.window import window_width
 from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import (
+    MOST_STEPS,
+    chosen_step,
     inputs,
     leave_with,
     on_new_photo,
@@ -43,7 +45,7 @@ from imexnet.ui.components.parts import (
 )
 from imexnet.viz import colours, drawing, field_of_view_figures, plots
 
-MOST_PICTURES, MOST_PIXELS, MOST_STEPS = 12, 16, 6
+MOST_PICTURES, MOST_PIXELS = 12, 16
 REMEMBERED = 32  # averages
 THUMBNAIL = 256
 DECADES = 8  # of growth: far away, one solve leaves little
@@ -168,7 +170,7 @@ class Receptive:
 
     def green(self, task: str, number: float, channel: float | None, h: float) -> Changes:
         """The Green's function of one channel of a trained step of the IMEXNet."""
-        step = self._step(task, int(number))
+        step = self._step(task, number)
         channels = step.conv.in_channels
         c = min(max(0, int(channel or 0)), channels - 1)
         with as_user_error():
@@ -210,9 +212,8 @@ class Receptive:
             self.channel: gr.update(maximum=fewest - 1, value=channel),
         }
 
-    def _step(self, task: str, number: int) -> IMEXStep:
-        steps = time_steps(pair_of(self.networks, task)["imexnet"])
-        step = steps[min(max(1, number), len(steps)) - 1]
+    def _step(self, task: str, number: float) -> IMEXStep:
+        step = chosen_step(time_steps(pair_of(self.networks, task)["imexnet"]), number)
         if not isinstance(step, IMEXStep):
             raise user_error("This network has no implicit steps.")
         return step

@@ -12,10 +12,8 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network, walk
 from imexnet.models.steps import ExplicitStep
 from imexnet.models.tasks import KINDS
-from imexnet.ui.components.inputs import pair_and_input
+from imexnet.ui.components.inputs import MOST_STEPS, chosen_step, pair_and_input
 from imexnet.viz import plots
-
-MOST_STEPS = 6
 
 
 @dataclass(frozen=True)
@@ -50,4 +48,4 @@ def find(
     asked = pair_and_input(networks, photo, task)
     with torch.inference_mode():
         layers = [Layer(step, before) for step, before, _ in walk(asked.pair[kind], asked.x)]
-    return layers[min(max(1, int(number)), len(layers)) - 1]
+    return chosen_step(layers, number)
