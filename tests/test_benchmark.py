@@ -82,7 +82,7 @@ def test_what_each_section_compares(small):
         "implicit solve, prepared": 9 * 8,
         "self-attention over pixels, 4 heads": 4 * 8 * 8 + 4 * 8,
         "31 × 31 depthwise convolution": 8 * 31 * 31 + 8,
-        "learned global filter, one complex number a frequency": 2 * 8 * 16 * 7,
+        "learned global filter, one complex number per frequency": 2 * 8 * 16 * 7,
     }
     assert found["made global"]["implicit solve"]["time / solve"] == 1
     assert set(found["training"]) == {

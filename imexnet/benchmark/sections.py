@@ -188,7 +188,7 @@ def made_global(timing: Timing) -> dict:
             tokens, tokens, tokens, need_weights=False
         ),
         "31 × 31 depthwise convolution": lambda: large(x),
-        "learned global filter, one complex number a frequency": lambda: torch.fft.irfft2(
+        "learned global filter, one complex number per frequency": lambda: torch.fft.irfft2(
             torch.fft.rfft2(x) * weight, s=size
         ),
     }
@@ -197,7 +197,7 @@ def made_global(timing: Timing) -> dict:
         "implicit solve, prepared": 9 * channels,
         "self-attention over pixels, 4 heads": _count(attention),
         "31 × 31 depthwise convolution": _count(large),
-        "learned global filter, one complex number a frequency": 2 * weight.numel(),
+        "learned global filter, one complex number per frequency": 2 * weight.numel(),
     }
     result: dict = {}
     try:
