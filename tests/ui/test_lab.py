@@ -207,7 +207,7 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
     [
         ("stripes", "photo", "at rest"),
         ("spots", "noise", "at rest"),
-        ("layer", "photo", ""),
+        ("layer", "photo", "at rest"),
         ("spirals", "designed", "still moving"),
         ("dividing", "photo", "still moving"),
     ],
