@@ -157,8 +157,8 @@ def test_the_resnet_is_local_and_the_imexnet_global(task, pixel):
     """One input pixel changes; who notices?"""
     config, size = SMALL[task], (92, 116)
     rows, columns = (  # of the outputs whose explicit window holds the pixel
-        torch.tensor([q in range(n)[explicit_window(config, (p, p), size)[axis]] for p in range(n)])
-        for axis, (q, n) in enumerate(zip(pixel, size, strict=True))
+        torch.tensor([q in range(n)[explicit_window(config, (p, p), (n, n))[0]] for p in range(n)])
+        for q, n in zip(pixel, size, strict=True)
     )
     near = rows.unsqueeze(1) & columns
     assert (~near).sum() > 1000
