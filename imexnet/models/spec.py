@@ -86,8 +86,8 @@ class ModelSpec:
         return f"python -m imexnet train {self.family} --model {self.kind}{trunk}{bounded}"
 
 
-CERTIFIED = "qtips"
-"""The family whose bounded networks are shipped, too."""
+BOUNDED_TWINS = ("indoor", "qtips")
+"""`ModelSpec.base` of the networks whose bounded twins are shipped, too."""
 
 
 def shipped_names() -> list[str]:
@@ -95,5 +95,7 @@ def shipped_names() -> list[str]:
     tasks = [name for name, task in TASKS.items() if task.shipped]
     chosen = ((task, trunk) for task in tasks for trunk in TRUNKS)
     bases = sorted({ModelSpec.for_task(*asked, KINDS[0]).base for asked in chosen})
-    bounded = [ModelSpec(CERTIFIED, TRUNKS[0], kind, bounded=True).name for kind in KINDS]
-    return [*(f"{base}-{kind}" for base in bases for kind in KINDS), *bounded]
+    return [
+        *(f"{base}-{kind}" for base in bases for kind in KINDS),
+        *(f"{base}-{kind}{BOUNDED}" for base in BOUNDED_TWINS for kind in KINDS),
+    ]

@@ -419,11 +419,11 @@ def test_bounded_networks_are_picked_and_missing_ones_named(photo, here, tmp_pat
         ("stability", image, "--task", "qtips", "--severity", "0.02", "--json"),
         ("robustness", "--task", "qtips", "--images", "2", "--severities", "0", "--json"),
     ]
-    never_shipped = ("evaluate", "indoor", "--model", "resnet", "--data", tmp_path)
+    never_shipped = ("evaluate", "rods", "--model", "resnet", "--json")
     for words in [*commands, never_shipped]:
         status, out, told = here(*words, "--bounded")
         assert (status, out, told.count("\n")) == (2, "", 1)
-        missing = "no weights of indoor-resnet-bounded come with the package"
+        missing = "no weights of rods-resnet-bounded come with the package"
         assert (missing if words == never_shipped else "bounded.safetensors are not there") in told
     for kind in ("resnet", "imexnet"):
         torch.manual_seed(0)

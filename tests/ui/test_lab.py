@@ -100,7 +100,7 @@ def test_the_switch_asks_the_bounded_pair(stability):
     stretch = stability.stretch
     words = stretch.run(example("qtips", 0), "qtips", 20, 8, True)[stretch.words]
     assert words.count("finite: ") == 2 and "blows up: " not in words
-    with pytest.raises(gr.Error, match="Only the networks for Q-tips"):
+    with pytest.raises(gr.Error, match="Only Q-tips and the plain networks"):
         stability.perturb(example("qtips", 0), "rods", "gaussian", 0.02, 0, 10, True)
 
 

@@ -12,7 +12,7 @@ from imexnet.inference import to_input
 from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, endings
 from imexnet.models.networks import Network
-from imexnet.models.spec import CERTIFIED, TRUNKS, ModelSpec
+from imexnet.models.spec import BOUNDED_TWINS, TRUNKS, ModelSpec
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components import examples
 from imexnet.ui.components.parts import (
@@ -192,9 +192,10 @@ def pair_of(
         raise user_error("There is no such task; choose depth, segmentation, qtips or rods.")
     if trunk not in TRUNKS:
         raise user_error("There is no such trunk; choose plain or backbone.")
-    if bounded and TASKS[task].family != CERTIFIED:
-        raise user_error("Only the networks for Q-tips come with bounded weights. Choose Q-tips.")
-    names = {kind: ModelSpec.for_task(task, trunk, kind, bounded).name for kind in KINDS}
+    specs = {kind: ModelSpec.for_task(task, trunk, kind, bounded) for kind in KINDS}
+    if bounded and specs["resnet"].base not in BOUNDED_TWINS:
+        raise user_error("Only Q-tips and the plain networks for rooms come with bounded weights.")
+    names = {kind: spec.name for kind, spec in specs.items()}
     missing = [plots.LABELS[kind] for kind, name in names.items() if name not in networks]
     if missing:
         raise user_error(

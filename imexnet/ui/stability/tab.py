@@ -141,7 +141,7 @@ class Stability:
                 chosen = inputs("stability-", task="qtips")
                 bounded = gr.Checkbox(
                     label="Bounded weights",
-                    info="A pair for Q-tips none of whose steps can amplify.",
+                    info="Pairs whose time steps cannot amplify: for Q-tips and for rooms.",
                     elem_id="bounded",
                 )
             with gr.Column(scale=3, min_width=320), gr.Tabs():
