@@ -205,9 +205,9 @@ def test_propagation_shows_three_rows_of_feature_maps(solve, room):
 @pytest.mark.parametrize(
     ("setting", "start", "ended"),
     [
-        ("stripes", "photo", "at rest"),
-        ("spots", "noise", "at rest"),
-        ("layer", "photo", "at rest"),
+        ("stripes", "photo", "coming to rest"),
+        ("spots", "noise", "coming to rest"),
+        ("layer", "photo", "coming to rest"),
         ("spirals", "designed", "still moving"),
         ("dividing", "photo", "still moving"),
     ],
@@ -224,7 +224,7 @@ def test_animation_has_frames_that_differ_and_a_last_picture(solve, room, settin
         assert np.abs(first - np.asarray(still.convert("RGB"))).mean() > 3
     assert Path(last).suffix == ".png"
     assert "steps of h" in words
-    assert ended in words
+    assert f"; {ended}: it changes by" in words
 
 
 def test_plane_shows_the_factors_of_the_point(ode):
@@ -307,7 +307,7 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
     expect(page.locator("#stages img").first).to_be_visible(timeout=30_000)
     page.get_by_role("tab", name="Diffusion-reaction").click()
     page.locator("#play").click()
-    expect(page.locator("#rest")).to_contain_text("at rest", timeout=60_000)
+    expect(page.locator("#rest")).to_contain_text("coming to rest", timeout=60_000)
     assert (page.locator("#pattern img").get_attribute("src") or "").endswith(".webp")
     page.locator("#stop").click()
     expect(page.locator("#pattern img")).to_have_attribute(

@@ -164,7 +164,8 @@ class Solve:
         elif waves and fields[-1].std() < DEAD:
             ended = "all waves have died out"
         else:
-            motion = "still moving" if waves and changes[-1] > STILL else "at rest"
+            moving = "still moving" if waves else "coming to rest"
+            motion = moving if changes[-1] > STILL else "at rest"
             ended = f"{motion}: it changes by {changes[-1]:.1e} of its size per unit of time"
         words = (
             f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
