@@ -15,7 +15,7 @@ NYU = Path(__file__).parents[3] / "shared" / "nyuv2"
 KINDS = ("resnet", "imexnet")
 
 
-@pytest.mark.parametrize("ending", ["", "-seed1"])
+@pytest.mark.parametrize("ending", ["", "-seed1", "-bounded", "-bounded-seed1"])
 def test_imexnet_solves_qtips_and_the_equal_resnet_does_not(ending):
     drawn = [qtips.draw(4321, index) for index in range(100)]
     scores = {}
