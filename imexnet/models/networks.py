@@ -174,7 +174,7 @@ def walk(network: Network, x: Tensor) -> Iterator[tuple[ExplicitStep, Tensor, Te
     Raises:
         ValueError: for a folded network, as `time_steps` does.
     """
-    time_steps(network)
+    time_steps(network)  # raises if the network is folded
     y = network.normalised(x)
     for layer, after in network.layers.walk(y):
         if isinstance(layer, ExplicitStep):

@@ -127,7 +127,7 @@ def lipschitz_bound(network: Network, task: str | None = None) -> float:
     Raises:
         ValueError: for another network or task, for none of several, and for a folded network.
     """
-    weights = _head(network, task)
+    weights = _head(network, _task(network, task))
     return float(torch.linalg.matrix_norm(weights, 2)) * _features(network, network.layers)
 
 
@@ -178,13 +178,14 @@ def certified_radius(network: Network, x: Tensor, task: str | None = None) -> Te
     Raises:
         ValueError: as `lipschitz_bound` does, and for a task without classes.
     """
+    task = _task(network, task)
     weights = _head(network, task)
     if len(weights) == 1:
         raise ValueError("depth has an interval, not a radius: see certified_interval")
     classes = len(weights)
     differences = (weights[:, None] - weights[None]).flatten(0, 1)
     constants = pixel_bounds(network, differences).view(classes, classes)
-    logits = network(x)[task or next(iter(network.heads))].movedim(1, -1)  # (B, H, W, classes)
+    logits = network(x)[task].movedim(1, -1)  # (B, H, W, classes)
     winner = logits.argmax(-1)
     margins = logits.amax(-1, keepdim=True) - logits
     radii = margins / constants.to(margins)[winner]
@@ -208,7 +209,9 @@ def certified_interval(network: Network, x: Tensor, norm: float) -> tuple[Tensor
     Raises:
         ValueError: as `lipschitz_bound` does.
     """
-    factor = (norm * pixel_bounds(network, _head(network, "depth"))).exp()  # inf where too large
+    factor = (
+        norm * pixel_bounds(network, _head(network, _task(network, "depth")))
+    ).exp()  # inf where too large
     depth = network(x)["depth"].squeeze(1)
     return depth / factor, depth * factor
 
@@ -272,12 +275,17 @@ def _found(step: ExplicitStep, largest: float) -> StepBound:
     return StepBound(step.explicit_share * largest, float(step.scale.min()), order)
 
 
-def _head(network: Network, task: str | None) -> Tensor:
-    """The weights of a task's head, (classes, C), or (1, C)."""
+def _task(network: Network, task: str | None) -> str:
+    """The task, by default the network's only one."""
     if task is None and len(network.heads) == 1:
         task = next(iter(network.heads))
     if task is None or task not in network.heads:
         raise ValueError(f"choose one of the tasks {', '.join(network.heads)}")
+    return task
+
+
+def _head(network: Network, task: str) -> Tensor:
+    """The weights of a task's head, (classes, C), or (1, C)."""
     return cast(nn.Conv2d, network.heads[task]).weight.flatten(1).double()
 
 
@@ -286,7 +294,7 @@ def _features(network: Network, layers: Iterable[nn.Module]) -> float:
     config = network.config
     if config.encoder or config.decoder or config.boundary != "periodic":
         raise ValueError("only a network without a backbone, with periodic solves, has a bound")
-    time_steps(network)
+    time_steps(network)  # raises if the network is folded
     largest = 1 / float(network.std.min())
     for layer in layers:
         if isinstance(layer, Opening):

@@ -64,7 +64,7 @@ def stretched(network: Network, step_size: float, repeats: int) -> Network:
     check_step_size(step_size, positive=True)
     if repeats < 1:
         raise ValueError(f"steps are repeated at least once, got {repeats}")
-    time_steps(network)
+    time_steps(network)  # raises if the network is folded
     twin = copy.deepcopy(network)
     layers: list[nn.Module] = []
     for layer in twin.layers:

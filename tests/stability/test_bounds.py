@@ -367,12 +367,13 @@ def test_the_lipschitz_bound_holds_for_the_whole_network():
         certified_interval(build(MODELS["qtips-resnet-bounded"]), torch.rand(1, 1, 6, 7), 1e-3)
 
 
-@pytest.mark.parametrize(
-    "last", [0, 1]
-)  # steps of the last stage: an opening before the head, or not
+@pytest.mark.parametrize("last", [0, 1])
 @pytest.mark.parametrize("step", ["explicit", "imex"])
 def test_bounds_hold_for_enlarged_answers_and_depths_stay_in_their_interval(step, last):
-    """For each pixel, against dense Jacobians and an ascent on one pixel's depth."""
+    """For each pixel, against dense Jacobians and an ascent on one pixel's depth.
+
+    Without a step in the last stage, its opening stands before the heads.
+    """
     shown = MODELS["indoor-resnet-bounded"]
     stages = Stage(4, 2, 0), Stage(5, 2, 2), Stage(5, 1, last)
     torch.manual_seed(0)
