@@ -85,8 +85,18 @@ class ConvNorm(nn.Module):
         if kernel > 1:
             after = kernel - 1 - self.before
             y = F.pad(y, (self.before, after, self.before, after))
-        y = self.norm(self.conv(y))
+        y = self.norm(self.convolve(y))
         return y if self.linear else F.relu6(y)
+
+    def convolve(self, y: Tensor) -> Tensor:
+        """The convolution; a depthwise one that is trained on a processor in float32.
+
+        There oneDNN's gradient of a depthwise convolution takes 3 to 5 times as long in bfloat16.
+        """
+        if self.conv.groups == 1 or not torch.is_grad_enabled() or y.device.type != "cpu":
+            return self.conv(y)
+        with torch.autocast("cpu", enabled=False):
+            return self.conv(y.float())
 
 
 def padding_before(kernel: int, stride: int) -> int:
