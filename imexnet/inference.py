@@ -136,10 +136,11 @@ def to_grid(
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
     """All heads' outputs for one input, and a callable that returns the seconds it took.
 
-    On CUDA, convolutions run in bfloat16, and nothing waits: the seconds lie between two events,
-    and asking for them waits for the second. Ask when the outputs have been used.
+    Convolutions run in the network's `precision`, on CUDA in bfloat16. There nothing waits, either:
+    the seconds lie between two events, and asking for them waits for the second. Ask when the
+    outputs have been used.
     """
-    precision = torch.bfloat16 if x.is_cuda else torch.float32
+    precision = torch.bfloat16 if x.is_cuda else network.precision
     with torch.inference_mode(), autocast(x.device, precision):
         if x.is_cuda:
             first, last = (torch.cuda.Event(enable_timing=True) for _ in range(2))

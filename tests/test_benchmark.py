@@ -43,6 +43,7 @@ def small(monkeypatch):
     monkeypatch.setattr(benchmark, "BATCH", 2)
     shrunk = {name: replace(config, size=(32, 32)) for name, config in MODELS.items()}
     monkeypatch.setattr(benchmark, "MODELS", shrunk)
+    monkeypatch.setattr(benchmark, "ROOMS", benchmark.ROOMS[:1])
 
 
 @pytest.mark.parametrize("section", sorted(benchmark.SECTIONS.keys() - {"page"}))

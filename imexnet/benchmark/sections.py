@@ -10,6 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
@@ -23,6 +24,7 @@ from imexnet.models.folding import FOLDED, autocast, fold
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import TRUNKS, ModelSpec
 from imexnet.models.steps import ExplicitStep, IMEXStep
+from imexnet.models.tasks import KINDS
 from imexnet.places import install_command
 from imexnet.sensitivity.field_of_view import field_of_view
 from imexnet.spectral.solve import apply_filter, implicit_solve, resolvent
@@ -36,6 +38,7 @@ GLOBAL_SHAPE = (1, 64, 64, 64)
 BATCH = 16  # pictures, in training
 GROWTH_SIDES = (64, 128, 256, 512, 1024)
 SHIPPED = ("qtips-resnet", "qtips-imexnet", "indoor-resnet", "indoor-imexnet")
+ROOMS = tuple(ModelSpec("indoor", trunk, kind).name for trunk in TRUNKS for kind in KINDS)
 
 
 @dataclass(frozen=True)
@@ -218,6 +221,38 @@ def made_global(timing: Timing) -> dict:
     return result
 
 
+def inference(timing: Timing) -> dict:
+    """As trained / each form for inference, forward: what the page's networks gain by each.
+
+    Folded; with channels last, too; with convolutions in bfloat16, too. In float32 all agree.
+    """
+    result = {}
+    for name in ROOMS:
+        network = load_pretrained(name, timing.device)
+        x = torch.rand(1, network.config.channels, *network.config.size, device=timing.device)
+        rows = fold(network)
+        rows.to(memory_format=torch.contiguous_format)  # pyright: ignore[reportCallIssue]
+        forms = {"as trained": network, "folded": rows, "channels last": fold(network)}
+
+        def forward(form: Network, precision: torch.dtype, x: Tensor = x) -> dict[str, Tensor]:
+            with torch.inference_mode(), autocast(timing.device, precision):
+                return form(x)
+
+        expected = forward(network, torch.float32)["depth"]
+        for form in forms.values():
+            depth = forward(form, torch.float32)["depth"]
+            torch.testing.assert_close(depth, expected, rtol=1e-3, atol=0)
+        candidates = {n: partial(forward, form, torch.float32) for n, form in forms.items()}
+        candidates["bfloat16"] = partial(forward, forms["channels last"], torch.bfloat16)
+        times = side_by_side(candidates, timing)
+        result[name] = {"as trained, ms": statistics.median(times["as trained"])} | {
+            f"as trained / {form}": ratio(times, "as trained", form)
+            for form in candidates
+            if form != "as trained"
+        }
+    return result
+
+
 def fields_of_view(timing: Timing) -> dict:
     """One click's field of view / one forward pass, of the shipped networks in folded form."""
     result = {}
@@ -351,6 +386,7 @@ SECTIONS = {
     "growth": scaling,
     "steps": steps,
     "made global": made_global,
+    "inference": inference,
     "fields of view": fields_of_view,
     "training": training,
     "page": page,

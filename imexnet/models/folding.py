@@ -1,7 +1,8 @@
 """Networks rewritten for inference: the same function in fewer passes over memory.
 
 Batch normalisation is folded into the convolution before it, the step size, the bound and the sign
-of f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for every size of input.
+of f(Y) = −Kᵀ σ(N(K Y)) into Kᵀ, and (I + hL)⁻¹ is prepared once for every size of input. Weights
+lie with their channels last, and `precision` is what the hardware is quickest in.
 """
 
 import copy
@@ -45,6 +46,8 @@ def fold(network: Network, compiled: bool = False) -> Network:
             kind = next(kind for kind in type(layer).__mro__ if kind in FOLDED)
             folded.set_submodule(name, FOLDED[kind](layer))
     folded.eval().requires_grad_(False)
+    folded.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
+    folded.precision = torch.bfloat16 if has_bfloat16() else torch.float32
     if compiled:
         _prepare_outside()
         folded.compile(mode="reduce-overhead")
@@ -59,6 +62,14 @@ def _prepare_outside() -> None:
     """
     outside = torch.compiler.disable(FoldedIMEXStep.prepared)
     FoldedIMEXStep.prepared = outside  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def has_bfloat16(device: torch.device | str = "cpu") -> bool:
+    """Whether the hardware itself computes in bfloat16."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not in every build
+    return bool(supported and supported())
 
 
 def autocast(device: torch.device | str, precision: torch.dtype) -> AbstractContextManager:

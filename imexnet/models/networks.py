@@ -44,10 +44,14 @@ class Network(nn.Module):
     Takes pictures (B, channels, H, W) on the scale [0, 1], of any size; normalisation is part of
     the network. Returns {task: (B, outputs, H, W)} at the input's size, bilinearly enlarged:
     "depth" in metres, other tasks in logits; in float32 unless the weights are float64.
+
+    Attributes:
+        precision: of the convolutions when `inference.forward` asks on a processor.
     """
 
     mean: Tensor
     std: Tensor
+    precision = torch.float32
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()

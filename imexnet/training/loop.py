@@ -18,6 +18,7 @@ from imexnet.io.files import check_new
 from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import save
 from imexnet.models.config import MODELS, ModelConfig
+from imexnet.models.folding import has_bfloat16
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec
 from imexnet.training.optimisation import one_cycle, parameter_groups
@@ -179,8 +180,9 @@ def _begin(
     """The training before its first step; arguments as of `fit`."""
     from accelerate import Accelerator
 
+    device = "cuda" if torch.cuda.is_available() else "cpu"
     accelerator = Accelerator(
-        cpu=not torch.cuda.is_available(), mixed_precision="bf16" if _has_bfloat16() else "no"
+        cpu=device == "cpu", mixed_precision="bf16" if has_bfloat16(device) else "no"
     )
     torch.manual_seed(config.seed)
     shape = architecture or MODELS[config.model]
@@ -227,10 +229,3 @@ def _command(
 
 def _epoch_seed(seed: int, epoch: int) -> int:
     return (seed * 10_007 + epoch + 1) * 1_009  # leaves room for a seed per process
-
-
-def _has_bfloat16() -> bool:
-    if torch.cuda.is_available():
-        return torch.cuda.is_bf16_supported()
-    supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)  # not in every build
-    return bool(supported and supported())

@@ -3,15 +3,24 @@
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from imexnet.data import nyu
+from imexnet.evaluation import predict_room
+from imexnet.inference import forward
+from imexnet.metrics import depth_scores
+from imexnet.models import folding, load_pretrained
 from imexnet.models.backbone import InvertedResidual, Stem
 from imexnet.models.config import Level, ModelConfig, Stage
 from imexnet.models.folding import SIZES_KEPT, FoldedIMEXStep, autocast, fold
 from imexnet.models.networks import Network, build, parameter_count
+from imexnet.models.spec import TRUNKS, ModelSpec
 from imexnet.models.steps import ExplicitStep
+from imexnet.models.tasks import KINDS
+from imexnet.places import KITCHENS
 
 BASE = ModelConfig(
     step="explicit",
@@ -25,7 +34,7 @@ BASE = ModelConfig(
 )
 
 
-TRUNKS = {
+SHAPES = {
     "plain": {},
     "decoder": {"decoder": (Level(7, 1), Level(5, 1))},
     "backbone": {
@@ -39,7 +48,7 @@ TRUNKS = {
 def lived_in(step: str, trunk: str = "plain", **changes: Any) -> Network:
     """In float64, with normalisation statistics, scales and shifts that matter."""
     torch.manual_seed(5)
-    config = replace(BASE, step=step, **TRUNKS[trunk], **changes)
+    config = replace(BASE, step=step, **SHAPES[trunk], **changes)
     network = build(config).double().eval()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -51,7 +60,7 @@ def lived_in(step: str, trunk: str = "plain", **changes: Any) -> Network:
     return network
 
 
-KINDS = [
+STEPS = [
     ("explicit", {}),
     ("explicit", {"learned_step_size": True}),
     ("imex", {}),
@@ -69,8 +78,8 @@ KINDS = [
 ]
 
 
-@pytest.mark.parametrize(("step", "changes"), KINDS)
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize(("step", "changes"), STEPS)
+@pytest.mark.parametrize("trunk", SHAPES)
 @pytest.mark.parametrize("size", [(24, 32), (17, 21)])
 def test_outputs_and_input_gradients_are_those_of_the_network(step, changes, trunk, size):
     network = lived_in(step, trunk, **changes)
@@ -94,7 +103,7 @@ def test_the_network_itself_is_left_as_it_was():
     assert all(torch.equal(t, before[name]) for name, t in network.state_dict().items())
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", SHAPES)
 def test_no_normalisation_and_no_trainable_weight_is_left(trunk):
     folded = fold(lived_in("imex", trunk))
     used = [m for name, m in folded.named_modules() if ".step" not in name]
@@ -126,7 +135,7 @@ def test_met_first_without_gradients_and_then_with_them():
     assert gradient[0, :, -1, -1].abs().sum() > 0  # one solve connects all pixels
 
 
-@pytest.mark.parametrize("trunk", TRUNKS)
+@pytest.mark.parametrize("trunk", SHAPES)
 @pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
 def test_features_stay_float32_beside_convolutions_in_bfloat16(step, trunk):
     network = lived_in(step, trunk).float()
@@ -142,6 +151,35 @@ def test_features_stay_float32_beside_convolutions_in_bfloat16(step, trunk):
     with torch.inference_mode(), autocast("cpu", torch.float32):
         fine = folded(x)["depth"]
     assert 0 < (rough / fine).log().abs().max() < 0.05
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("trunk", TRUNKS)
+def test_in_bfloat16_scores_are_those_of_float32(trunk, kind):
+    """AbsRel, δ1 and accuracy over the rendered kitchens, within 0.002."""
+    folded = fold(load_pretrained(ModelSpec("indoor", trunk, kind).name, "cpu"))
+    found = []
+    for precision in (torch.float32, torch.bfloat16):
+        folded.precision = precision
+        scores = []
+        for room in nyu.read_rooms(KITCHENS, "test"):
+            metres, classes = predict_room(folded, room)
+            depth, known = depth_scores(metres, room.depth), room.labels > 0
+            right = (classes == room.labels)[known].mean()
+            scores.append([depth["abs_rel"], depth["delta1"], right])
+        found.append(np.mean(scores, axis=0))
+    assert 0 < np.abs(found[1] - found[0]).max() < 0.002
+
+
+def test_an_evaluation_is_in_float32_whatever_the_hardware(monkeypatch):
+    """Only what was folded is quicker than exact."""
+    monkeypatch.setattr(folding, "has_bfloat16", lambda: True)
+    network = lived_in("imex").float()
+    x = torch.rand(1, 3, 24, 32)
+    with torch.inference_mode():
+        assert torch.equal(forward(network, x)[0]["depth"], network(x)["depth"])
+        quick, exact = fold(network), forward(network, x)[0]["depth"]
+        assert 0 < (forward(quick, x)[0]["depth"] / exact).log().abs().max() < 0.05
 
 
 @pytest.mark.parametrize("step", ["explicit", "imex", "diffusion-reaction"])
