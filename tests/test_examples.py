@@ -16,6 +16,7 @@ from PIL import Image
 from imexnet.inference import predict
 from imexnet.io.photos import Photo, read_photo
 from imexnet.models.checkpoints import load_pretrained
+from imexnet.models.folding import fold
 
 ROOT = Path(__file__).parents[1]
 SIZES = [(60, 80), (60, 80), (80, 60), (50, 50), (60, 80)]  # (H, W) of a shard's photos
@@ -79,7 +80,7 @@ def test_each_process_predicts_its_share_of_the_shards(tmp_path, monkeypatch, ca
 
 def check_depths(folder: Path, written: dict[str, bytes]) -> None:
     """That the shards hold the depth of each photo, as the network sees it by itself."""
-    network, found = load_pretrained("indoor-imexnet", "cpu"), set()
+    network, found = fold(load_pretrained("indoor-imexnet", "cpu")), set()
     for shard in sorted(folder.iterdir()):
         with tarfile.open(shard) as tar:
             for member in tar:

@@ -6,6 +6,9 @@ whether its own end is marked.
 """
 
 import numpy as np
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from scipy.spatial import KDTree
 
 from imexnet.data.drawn import BACKGROUND, BODY, WHITE, Drawn
 from imexnet.data.rods import SIZE, check_size
@@ -18,6 +21,7 @@ MARKER = 4  # pixels along a curve
 CLASSES = ("background", "not marked", "marked")
 CANDIDATES, TRIES = 32, 8  # curves that are looked at together; how often
 SPACING = 0.5  # pixels between two points of a curve
+BRIDGE = 4.5  # pixels: no gap of a curve is so wide, and no two curves are so near
 
 
 def draw(seed: int, index: int, size: int = SIZE) -> Drawn:
@@ -59,6 +63,29 @@ def draw(seed: int, index: int, size: int = SIZE) -> Drawn:
             if marked[number] and end == 0:
                 picture[tip] = WHITE
     return Drawn(picture, label, objects, ends, tuple(map(float, lengths)))
+
+
+def true_label(picture: np.ndarray) -> np.ndarray | None:
+    """The label that the picture itself gives away; None if these are no 2 or 3 such curves.
+
+    Pixels nearer than `BRIDGE` belong to one curve.
+
+    Args:
+        picture: (H, W) uint8.
+    """
+    if set(np.unique(picture).tolist()) != {BACKGROUND, BODY, WHITE}:
+        return None
+    drawn = np.nonzero(picture != BACKGROUND)
+    pixels = len(drawn[0])
+    near = KDTree(np.stack(drawn, axis=1)).query_pairs(BRIDGE, output_type="ndarray")
+    graph = coo_array((np.ones(len(near)), near.T), (pixels, pixels))
+    count, curve = connected_components(graph, directed=False)
+    marked = np.bincount(curve, picture[drawn] == WHITE) > 0  # of each curve
+    if not COUNTS[0] <= count <= COUNTS[1] or marked.all():
+        return None
+    label = np.zeros(picture.shape, np.uint8)
+    label[drawn] = np.where(marked[curve], CLASSES.index("marked"), CLASSES.index("not marked"))
+    return label
 
 
 def _place(

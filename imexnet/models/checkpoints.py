@@ -21,9 +21,20 @@ from imexnet.io.files import write_bytes
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec, shipped_names
+from imexnet.models.tasks import KINDS
 from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
+_LARGER = "--size 128x128 --epochs 6 --seed 100"
+_SHARPER = "--size 320x240 --epochs 8 --learning-rate 1e-3 --edge-weight 100 --seed 100"
+STAGES = {
+    "qtips": ("", "--epochs 24 --learning-rate 2e-3 --seed 100"),
+    "rods": ("--epochs 24", _LARGER),
+    "paths": ("--epochs 24", _LARGER),
+    "indoor-bounded": ("--epochs 30",),
+    "indoor-backbone": ("--size 160x120 --epochs 96 --start-from encoder.safetensors", _SHARPER),
+}
+"""Shipped pair → options of its one training, or of two of which the second goes on."""
 GOLDEN_SIDE = 32
 GOLDEN_GRID = 4  # cells of a coarsest grid, at least
 
@@ -101,16 +112,15 @@ def _remedy(name: str) -> str:
 
 
 def training_command(name: str) -> str:
-    """What trains a shipped network: one command, or two of which the second enlarges."""
+    """What trains a shipped network: one command, or two of which the second goes on."""
     spec = ModelSpec.from_name(name)
-    data = " --data NYU" if spec.family == "indoor" else ""
+    train = spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
     out = f"--out weights/{name}.safetensors"
-    if spec.family == "rods" and not spec.bounded:
-        small = f"{name}-64.safetensors"
-        larger = f"--size 128x128 --epochs 6 --seed 100 --start-from {small}"
-        first = f"{spec.train_command} --epochs 24 --out {small}"
-        return f"{first} && {spec.train_command} {larger} {out}"
-    return f"{spec.train_command}{data} {out}"
+    stages = STAGES.get(name.replace(f"-{spec.kind}", ""), ("",)) if spec.kind in KINDS else ("",)
+    if len(stages) == 1:
+        return " ".join(filter(None, (train, stages[0], out)))
+    first = " ".join(filter(None, (train, stages[0], f"--out {name}-1.safetensors")))
+    return f"{first} && {train} {stages[1]} --start-from {name}-1.safetensors {out}"
 
 
 def load(path: str | os.PathLike[str], device: torch.device | str | None = None) -> Network:

@@ -134,7 +134,7 @@ class GlobalFilterStep(ControlStep):
     def spectrum(self, grid: tuple[int, int]) -> Tensor:
         """W on a grid (H, W): complex (C, H, W // 2 + 1)."""
         kind = computing_type(self.multiplier)
-        multiplier = torch.view_as_complex(self.multiplier.to(kind))
+        multiplier = torch.view_as_complex(self.multiplier.to(kind).contiguous())
         if grid == self.trained_on:
             return multiplier
         kernel = torch.fft.irfft2(multiplier, s=self.trained_on)

@@ -92,8 +92,7 @@ BOUNDED_TWINS = ("indoor", "qtips")
 
 def shipped_names() -> list[str]:
     """The pairs of networks that the page shows, whose weights come with the package."""
-    tasks = [name for name, task in TASKS.items() if task.shipped]
-    chosen = ((task, trunk) for task in tasks for trunk in TRUNKS)
+    chosen = ((task, trunk) for task in TASKS for trunk in TRUNKS)
     bases = sorted({ModelSpec.for_task(*asked, KINDS[0]).base for asked in chosen})
     return [
         *(f"{base}-{kind}" for base in bases for kind in KINDS),

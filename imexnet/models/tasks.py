@@ -22,7 +22,6 @@ class Task:
         first_class: number of the class that the first logit stands for. Those before it occur in
             the truth alone: pixels without a label.
         drawn: whether pictures for it are drawn afresh, instead of photographed.
-        shipped: whether networks for it come with the package.
     """
 
     name: str
@@ -31,7 +30,6 @@ class Task:
     classes: tuple[str, ...] = ()
     first_class: int = 0
     drawn: bool = False
-    shipped: bool = True
 
     @property
     def predicted(self) -> tuple[str, ...]:
@@ -85,7 +83,7 @@ TASKS = {
         Task("segmentation", "indoor", "logits", nyu.CLASSES, first_class=1),
         Task("qtips", "qtips", "logits", qtips.CLASSES, drawn=True),
         Task("rods", "rods", "logits", rods.CLASSES, drawn=True),
-        Task("paths", "paths", "logits", paths.CLASSES, drawn=True, shipped=False),
+        Task("paths", "paths", "logits", paths.CLASSES, drawn=True),
     )
 }
 

@@ -180,6 +180,28 @@ def test_lengths_grow_with_the_picture_and_widths_do_not(family, low, high, size
     assert count == len(drawn.lengths)
 
 
+@pytest.mark.parametrize("size", [64, 96, 128, 256])
+def test_the_truth_of_paths_is_read_from_the_picture_alone(size):
+    for index in range(40):
+        drawn = paths.draw(5, index, size)
+        truth = paths.true_label(drawn.picture)
+        assert truth is not None and np.array_equal(truth, drawn.label)
+        assert rods.true_label(drawn.picture) is None
+        assert paths.true_label(rods.draw(5, index, size).picture) is None
+
+
+def test_pictures_that_are_no_paths_have_no_truth_of_paths():
+    drawn = paths.draw(5, 0, 128)
+    for kind in (1, 2):  # the other kind alone is left
+        alone = np.where(drawn.label == kind, BACKGROUND, drawn.picture)
+        assert paths.true_label(alone) is None
+    other = drawn.picture.copy()
+    other[0, 0] = BLACK
+    assert paths.true_label(other) is None
+    crowded = np.tile(drawn.picture, (2, 1))  # twice as many curves
+    assert paths.true_label(crowded) is None
+
+
 @pytest.mark.parametrize("family", ["rods", "paths"])
 @pytest.mark.parametrize("size", [0, 63, 257, -64])
 def test_sizes_that_there_are_not(family, size):

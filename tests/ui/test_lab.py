@@ -82,7 +82,7 @@ def test_perturbed_qtip_is_scored_against_its_truth(stability):
     assert float(cells(measures, "Score of the clean picture")[1]) > 0.95
     resnet, imexnet = (float(v) for v in cells(measures, "Local Lipschitz constant"))
     assert 0 < resnet < imexnet  # as measured; see docs/results.md
-    assert "rod's pixels" in measures
+    assert "pixels of the rod" in measures
     bounds = [[float(b) for b in c.split(", ")] for c in cells(measures, "Bound of each step")]
     assert bounds == [  # as in docs/results.md#not-forward-stable
         pytest.approx([14.4, 8.25, 17.2, 8.09, 15.4, 11.7], rel=0.01),

@@ -18,6 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from imexnet.data import qtips
 from imexnet.inference import Depth, predict_input, to_input
 from imexnet.models.checkpoints import load_pretrained
+from imexnet.models.folding import fold
 
 pytestmark = IN_BROWSER
 
@@ -296,7 +297,7 @@ def test_api_gives_pictures_and_the_raw_values_of_the_network(client, photo):
         assert "metres" in str(both["readme"])
         np.testing.assert_array_equal(both["resnet"], np.load(paths[0]))
     metres = np.load(next(p for p in paths if p.name == "imexnet-depth.npy"))
-    network = load_pretrained("indoor-imexnet", "cpu")
+    network = fold(load_pretrained("indoor-imexnet", "cpu"))
     with Image.open(photo) as image:
         x = to_input(image, network.config, "cpu")
     expected = predict_input(network, "depth", x, (360, 480))

@@ -123,6 +123,7 @@ def test_the_film_has_each_layer_of_both_networks():
 WHERE = {  # row of the scoreboard → page, row of a table there, columns of the two figures
     "Q-tips, mIoU": ("results", ("ResNet, 6 steps", "**IMEXNet, 6 steps**"), "mIoU, seed 0"),
     "Many rods, share of them right": ("results", ("explicit", "IMEX"), "all"),
+    "Paths, share of them right": ("results", ("paths, explicit", "paths, IMEX"), "all of them"),
     "Rods at 128 × 128, σ = 0.1; the same": (
         "results",
         ("128 × 128, σ = 0.1",) * 2,

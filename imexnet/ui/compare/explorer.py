@@ -113,7 +113,7 @@ class Explorer:
 
         Args:
             photo: a picture.
-            task: depth, segmentation, qtips or rods.
+            task: depth, segmentation, qtips, rods or paths.
             column: of the pixel in the photo, from 0 at the left.
             row: of the pixel in the photo, from 0 at the top.
             about: "answer" (depth; the winner's logit minus the runner-up's), or a class's name.

@@ -18,17 +18,12 @@ from imexnet.ui.components.inputs import Inputs
 from imexnet.ui.components.parts import LATEST, PRIVATE, Changes
 from imexnet.viz.heat_maps import CONTOURS, PARTS, SCALES
 
-ANSWERS = {
-    "depth": "the depth",
-    "segmentation": "the answer: winner minus runner-up",
-    "qtips": "the answer: winner minus runner-up",
-    "rods": "the answer: winner minus runner-up",
-}
+DEPTH, WINNER = "the depth", "the answer: winner minus runner-up"
 DIRECTIONS = [("what decided this output", "inputs"), ("which outputs this input moves", "outputs")]
 PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
 EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
 METHOD_CHOICES = [
-    ("What is usual: the gradient, for Q-tips and rods integrated gradients", USUAL),
+    ("What is usual: the gradient, for drawings integrated gradients", USUAL),
     *((method.title, name) for name, method in METHODS.items()),
 ]
 QUERY_NOTE = (
@@ -188,7 +183,7 @@ class ViewForm:
             DIRECTIONS, value=View.direction, label="Direction", elem_id="direction"
         )
         self.about = gr.Dropdown(
-            [(ANSWERS["depth"], ANSWER)],
+            [(DEPTH, ANSWER)],
             value=View.about,
             label="Quantity",
             elem_id="about",
@@ -215,7 +210,8 @@ class ViewForm:
 
 def fitting(task: str, direction: str, about: str, part: str) -> tuple[dict, dict]:
     """What can be asked about, and which parts of a derivative there are."""
-    choices = [(ANSWERS[task], ANSWER), *((name, name) for name in abouts(task)[1:])]
+    answer = WINNER if TASKS[task].classes else DEPTH
+    choices = [(answer, ANSWER), *((name, name) for name in abouts(task)[1:])]
     kept = about if about in abouts(task) else ANSWER
     parts = PARTS if not TASKS[task].drawn and direction == "inputs" else PARTS[:2]
     return (

@@ -94,7 +94,7 @@ class Hide:
 
         Args:
             photo: of the visitor.
-            task: depth, segmentation, qtips or rods.
+            task: depth, segmentation, qtips, rods or paths.
             asked: column, row, strokes of the brush, filling, trunk, and the camera's angle.
         """
         if not asked[2]:

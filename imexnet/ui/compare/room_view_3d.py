@@ -109,7 +109,7 @@ class RoomView3D:
     ) -> str:
         photo, pair, x, camera = pair_and_input(self.networks, photo, "depth", trunk, angle)
         if examples.drawn_task(photo):
-            raise user_error("A drawing of rods has no depth. Choose a photo of a room.")
+            raise user_error("A drawing has no depth. Choose a photo of a room.")
         size = drawing.display_size(photo.shape, GRID)
         if source == "truth":
             metres = examples.true_values(photo, "depth")

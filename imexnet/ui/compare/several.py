@@ -1,7 +1,6 @@
 """Several photos at once: both answers side by side, and where the networks differ, in a table."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -27,12 +26,8 @@ from imexnet.viz import colours, plots
 
 MOST = 24  # photos
 COLUMNS = {**plots.LABELS, "apart": "Apart", "camera": "Camera"}
-APART = {
-    "depth": "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet.",
-    "segmentation": "Commonest class of each network; apart: share of pixels that differ.",
-    "rods": "Commonest class of each network; apart: share of pixels that differ.",
-    "qtips": "Commonest class of each network; apart: share of pixels that differ.",
-}
+DEPTHS = "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet."
+CLASSES = "Commonest class of each network; apart: share of pixels that differ."
 
 
 class Several:
@@ -103,7 +98,7 @@ class Several:
             else:
                 strips.append((strip, name))
             rows.append((name, row))
-        note = f'<div class="note">{escape(APART[task])}</div>'
+        note = f'<div class="note">{CLASSES if TASKS[task].classes else DEPTHS}</div>'
         columns = list(COLUMNS) if task == "depth" else list(COLUMNS)[:-1]
         return strips, table(rows, columns, COLUMNS) + note
 

@@ -57,7 +57,7 @@ RAW_NOTE = (
     "<div class=\"note\">Both networks' values at the photo's own size, its longer side at most "
     f"{RAW} pixels:<ul><li><b>-mm.png</b>: depth in millimetres, 16-bit grey; most viewers show it "
     "nearly black</li><li><b>-depth.npy</b>: depth in metres, float32</li>"
-    "<li><b>-segmentation.npy</b>, <b>-qtips.npy</b>, <b>-rods.npy</b>: class numbers, uint8</li>"
+    "<li><b>-segmentation.npy</b> and those of the other tasks: class numbers, uint8</li>"
     "<li><b>.npz</b>: both networks in one file; its entry <i>readme</i> names the unit</li></ul>"
     "</div>"
 )
@@ -101,7 +101,7 @@ class Compare:
 
         Args:
             photo: a picture.
-            task: depth, segmentation, qtips or rods.
+            task: depth, segmentation, qtips, rods or paths.
             trunk: of the networks for rooms, plain or backbone.
             colours: colour map of depth.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
@@ -154,7 +154,7 @@ class Compare:
 
         Args:
             photo: a picture.
-            task: depth, segmentation, qtips or rods.
+            task: depth, segmentation, qtips, rods or paths.
             trunk: of the networks for rooms, plain or backbone.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
@@ -393,8 +393,7 @@ class Compare:
 def _about(task: str, trunk: str) -> str:
     """What the networks are, as the page says beside their answers."""
     if task in examples.DRAWN:
-        drawn = {"qtips": "Q-tips", "rods": "pictures of 3 to 5 rods"}[task]
-        return f"Small networks, trained on {drawn}."
+        return f"Small networks, trained on {examples.DRAWN[task].pictures}."
     begun = "" if trunk == "plain" else " that begin with layers from ImageNet"
     return f"Small networks{begun}, trained on photos of rooms."
 

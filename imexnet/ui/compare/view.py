@@ -27,7 +27,7 @@ class View:
     that the page begins with.
 
     Attributes:
-        task: depth, segmentation, qtips or rods.
+        task: depth, segmentation, qtips, rods or paths.
         column, row: of the pixel, in the photo's own pixels.
         about, direction, method: as in `Question`.
         other_column, other_row: of the opposite corner of a box; both or none.

@@ -57,7 +57,7 @@ def pointer_values(
     """JSON of what the page shows at the pointer: 16-bit millimetres, or class numbers.
 
     Args:
-        task: depth, segmentation, qtips or rods.
+        task: depth, segmentation, qtips, rods or paths.
         outputs: of each network; taken on its own grid.
         truth: (h, w) metres or classes, if known.
         photo_size: (width, height) in pixels.

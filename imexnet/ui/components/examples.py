@@ -13,7 +13,7 @@ from html import escape
 import numpy as np
 from torch import Tensor
 
-from imexnet.data import nyu, qtips, rods
+from imexnet.data import nyu, paths, qtips, rods
 from imexnet.data.sequences import DRAW
 from imexnet.evaluation import predict_room
 from imexnet.inference import answer, resize
@@ -36,38 +36,65 @@ class DrawnExamples:
     Attributes:
         seed: of the sequence that begins with them.
         side: of a picture, in pixels.
-        label: above them.
+        title: of the task.
+        question: that the networks answer.
         name: of each, in addresses; its number follows.
         true_label: classes of a picture of that side; None if it is none of the task.
-        refusal: words for such a picture.
+        pictures: what the pictures are, in the plural.
+        objects: what is on one.
+        greys: how many grey values a picture has.
     """
 
     seed: int
     side: int
-    label: str
+    title: str
+    question: str
     name: str
     true_label: Callable[[np.ndarray], np.ndarray | None]
-    refusal: str
+    pictures: str
+    objects: str
+    greys: int = 4
+
+    @property
+    def refusal(self) -> str:
+        """Words for a picture that is none of the task."""
+        return (
+            f"These two networks know only {self.pictures} of {self.greys} grey values on "
+            f"{self.side} × {self.side} pixels. Choose depth or segmentation for a photo."
+        )
 
 
 DRAWN = {
     "qtips": DrawnExamples(
         26,  # two Q-tips of each class among its first six, long ones
         qtips.SIZE,
-        "Q-tips: which markers does the rod have?",
+        "Q-tips",
+        "which markers does the rod have?",
         "qtip",
         qtips.true_label,
-        "This is no Q-tip: these two networks know only one rod of 4 grey values on 64 × 64 "
-        "pixels. Choose depth or segmentation for a photo.",
+        "Q-tips",
+        "the rod",
     ),
     "rods": DrawnExamples(
         28,  # 3, 4 and 5 rods, and all classes in either of the first two
         2 * rods.SIZE,
-        "Many rods: which markers does each have?",
+        "Many rods",
+        "which markers does each have?",
         "rods",
         rods.true_label,
-        "These are not 3 to 5 rods: these two networks know only rods of 4 grey values on "
-        "128 × 128 pixels. Choose depth or segmentation for a photo.",
+        "pictures of 3 to 5 rods",
+        "the rods",
+    ),
+    "paths": DrawnExamples(
+        0,  # 2 and 3 curves among its first six
+        2 * paths.SIZE,
+        "Paths",
+        "which curves have a white end?",
+        "paths",
+        paths.true_label,
+        "pictures of 2 or 3 curves",
+        "the curves",
+        greys=3,
     ),
 }
 OFFERED = 6  # of each drawn task
@@ -98,7 +125,7 @@ def drawn_task(photo: Photo) -> str | None:
 
 
 def first_pixel(photo: Photo, task: str) -> tuple[int, int]:
-    """Column and row to ask about first: the middle, or the nearest pixel of a rod."""
+    """Column and row to ask about first: the middle, or the nearest pixel of an object."""
     width, height = photo.full_size
     label = _drawn_label(photo, task) if task in DRAWN else None
     if label is None or label[label.shape[0] // 2, label.shape[1] // 2]:
@@ -149,7 +176,7 @@ def plain_verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarra
         share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
         about, how = "Right class", "on"
         if task in DRAWN:
-            about = f"Right about the {'rod' if task == 'qtips' else 'rods'}"
+            about = f"Right about {DRAWN[task].objects}"
     words = " and ".join(
         f"the {plots.LABELS[kind]} {how} {100 * v:.0f} %" for kind, v in share.items()
     )
@@ -165,10 +192,10 @@ def verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarray | No
         for name, score in _scores(task, values, truth).items():
             scores.setdefault(name, {})[kind] = score
     about = "Compared with the exact truth of the whole rendered picture (no crop):"
-    if task == "rods":
-        about = "Compared with the truth:"
-    elif task == "qtips":
+    if task == "qtips":
         about = f"True label: <b>{escape(qtips.CLASSES[int(truth.max())])}</b>."
+    elif task in DRAWN:
+        about = "Compared with the truth:"
     return f'<div class="note">{about}</div>' + table(list(scores.items()), list(answers))
 
 
@@ -201,10 +228,12 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
         }
     confusion = confusion_matrix(values, truth, len(TASKS[task].classes))
     ious = iou(confusion)
-    if task == "rods":
-        return {"Mean IoU of the rods' classes ↑": f"{np.nanmean(ious[1:]):.3f}"}
     if task == "qtips":
         return {"IoU of the rod ↑": f"{ious[int(truth.max())]:.3f}"}
+    if task in DRAWN:
+        return {
+            f"Mean IoU of the classes of {DRAWN[task].objects} ↑": f"{np.nanmean(ious[1:]):.3f}"
+        }
     # Classes that neither the truth nor the answer has do not count.
     return {
         "mIoU ↑": f"{mean_iou(confusion):.3f}",

@@ -32,8 +32,7 @@ from imexnet.viz import plots
 TASK_CHOICES = [
     ("Depth", "depth"),
     ("Segmentation", "segmentation"),
-    ("Q-tips", "qtips"),
-    ("Many rods", "rods"),
+    *((of.title, task) for task, of in examples.DRAWN.items()),
 ]
 PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
 CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
@@ -66,7 +65,7 @@ def inputs(
     """
     kitchens = examples.kitchens()
     drawn = {
-        name: [example(name, i).picture for i in range(examples.OFFERED)] for name in examples.DRAWN
+        task: [example(task, i).picture for i in range(examples.OFFERED)] for task in examples.DRAWN
     }
     shown = first(task)
     photo = PhotoUpload(
@@ -100,7 +99,10 @@ def inputs(
         )
         for name, label, pictures in (
             ("kitchen", "Rendered kitchens, whose truth is known", kitchens),
-            *((of.name, of.label, drawn[name]) for name, of in examples.DRAWN.items()),
+            *(
+                (of.name, f"{of.title}: {of.question}", drawn[task])
+                for task, of in examples.DRAWN.items()
+            ),
         )
         if pictures
     ]
@@ -188,8 +190,8 @@ def pair_of(
     networks: Mapping[str, Network], task: str, trunk: str = "plain", bounded: bool = False
 ) -> dict[str, Network]:
     """The two networks of a task, or one clear sentence."""
-    if task not in TASKS or not TASKS[task].shipped:
-        raise user_error("There is no such task; choose depth, segmentation, qtips or rods.")
+    if task not in TASKS:
+        raise user_error(f"There is no such task; choose one of {', '.join(TASKS)}.")
     if trunk not in TRUNKS:
         raise user_error("There is no such trunk; choose plain or backbone.")
     specs = {kind: ModelSpec.for_task(task, trunk, kind, bounded) for kind in KINDS}

@@ -49,7 +49,9 @@ MOST_PICTURES, MOST_PIXELS = 12, 16
 REMEMBERED = 32  # averages
 THUMBNAIL = 256
 DECADES = 8  # of growth: far away, one solve leaves little
-GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80), "qtips": (64, 64), "rods": (128, 128)}
+GREEN_GRIDS = {"depth": (60, 80), "segmentation": (60, 80)} | {
+    task: (of.side, of.side) for task, of in examples.DRAWN.items()
+}
 WHOLE_NOTE = (
     '<div class="note">S / ΣS averaged over random pixels of many pictures (rendered kitchens; '
     "new drawings), each map moved so that its pixel lies in the middle. Stop keeps the "

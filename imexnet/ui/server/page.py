@@ -107,7 +107,7 @@ class Page(internals.HookedBlocks):
     def warm(self) -> None:
         """Answers one question of each kind, so that the first visitor need not wait longer."""
         named = internals.named_handlers(self)
-        for task in (name for name, task in TASKS.items() if task.shipped):
+        for task in TASKS:
             shown = first(task)
             photo = decoded(shown) if isinstance(shown, str) else shown
             for name, pixel in (("predict", ()), ("field_of_view", (0, 0))):

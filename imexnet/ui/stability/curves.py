@@ -11,6 +11,7 @@ from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import Sample
+from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import PICTURES, pair_of, read
 from imexnet.ui.components.parts import (
     DEVICE,
@@ -35,15 +36,16 @@ NAMES = {
     "random-signs": "Random signs with the norm of an attack",
 }
 SETS = [
-    ("Fresh Q-tips, against their truth", "qtips"),
-    ("Fresh pictures of many rods, against their truth", "rods"),
+    *((f"Fresh {of.pictures}, against their truth", task) for task, of in examples.DRAWN.items()),
     ("My photos, depth against the clean answer", "depth"),
     ("My photos, classes against the clean answer", "segmentation"),
 ]
 MOST_PHOTOS = 64
 SCORES = {
-    "qtips": "Share of the rod's pixels with the right class",
-    "rods": "Share of the rods' pixels with the right class",
+    **{
+        task: f"Share of the pixels of {of.objects} with the right class"
+        for task, of in examples.DRAWN.items()
+    },
     "depth": "Share of pixels within 25 % of the clean answer",
     "segmentation": "Share of pixels with the class of the clean answer",
 }

@@ -1,6 +1,7 @@
 // Names for what Gradio leaves without one, and pasting a photo where there is one already.
 function name() {
-  for (const [id, words] of [["kitchen", "Kitchen"], ["qtip", "Q-tip"], ["rods", "Rods"]]) {
+  for (const [id, words] of [["kitchen", "Kitchen"], ["qtip", "Q-tip"], ["rods", "Rods"],
+    ["paths", "Paths"]]) {
     const items = document.querySelectorAll(`[id$="${id}"] .gallery-item`);
     items.forEach((item, i) => item.setAttribute("aria-label", `${words} ${i + 1}`));
   }

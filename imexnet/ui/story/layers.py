@@ -36,7 +36,7 @@ def film(networks: Mapping[str, Network], photo: Photo | None, task: str) -> str
     Args:
         networks: those of all tasks by name, not folded.
         photo: of which the middle is asked about.
-        task: depth, segmentation, qtips or rods.
+        task: depth, segmentation, qtips, rods or paths.
     """
     photo, pair, x, _ = pair_and_input(networks, photo, task)
     grid = (x.shape[-2], x.shape[-1])
