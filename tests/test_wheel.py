@@ -18,7 +18,15 @@ from conftest import ROOT, free_port
 from imexnet.benchmark.page import Visitor
 
 pytestmark = pytest.mark.slow
-SOURCES = ("imexnet", "weights", "assets", "pyproject.toml", "requirements.txt", "README.md")
+SOURCES = (
+    "imexnet",
+    "weights",
+    "assets",
+    "pyproject.toml",
+    "setup.py",
+    "requirements.txt",
+    "README.md",
+)
 
 
 def run(*words: str | Path, cwd: Path) -> subprocess.CompletedProcess:
