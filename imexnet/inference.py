@@ -136,9 +136,9 @@ def to_grid(
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
     """All heads' outputs for one input, and a callable that returns the seconds it took.
 
-    Convolutions run in the network's `precision`, on CUDA in bfloat16. There nothing waits, either:
-    the seconds lie between two events, and asking for them waits for the second. Ask when the
-    outputs have been used.
+    On a processor, convolutions run in the network's `precision`. On CUDA they run in bfloat16, and
+    nothing waits: the seconds lie between two events, and asking for them waits for the second. Ask
+    when the outputs have been used.
     """
     precision = torch.bfloat16 if x.is_cuda else network.precision
     with torch.inference_mode(), autocast(x.device, precision):

@@ -91,8 +91,8 @@ class ConvNorm(nn.Module):
     def convolve(self, y: Tensor) -> Tensor:
         """The convolution; on a processor in float32, except for the dense ones in training.
 
-        In inference, an encoder in bfloat16 moves scores by up to 0.01. In training, oneDNN's
-        gradient of a depthwise convolution takes 3 to 5 times as long in bfloat16.
+        In inference, an encoder in bfloat16 changes scores by up to 0.01. In training, the gradient
+        of a depthwise convolution takes oneDNN 3 to 5 times as long in bfloat16.
         """
         if y.device.type != "cpu" or (self.conv.groups == 1 and torch.is_grad_enabled()):
             return self.conv(y)
