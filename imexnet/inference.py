@@ -68,8 +68,9 @@ def input_size(
 ) -> tuple[int, int]:
     """(H, W) at which a picture (H, W) is shown to the network.
 
-    As many pixels as in training, the picture's aspect ratio, whole pixels of the last grid; or
-    the picture's own size, if it is not larger than the configuration's `largest`.
+    As many pixels along the diagonal as in training, so that a camera's focal length in pixels does
+    not depend on the aspect ratio, which is kept; whole pixels of the last grid. Or the picture's
+    own size, if it is not larger than the configuration's `largest`.
 
     Args:
         picture_size: (H, W).
@@ -79,7 +80,7 @@ def input_size(
     height, width = picture_size
     if max(picture_size) <= config.largest:
         return picture_size
-    scale = shown * math.sqrt(math.prod(config.size) / (height * width))
+    scale = shown * math.hypot(*config.size) / math.hypot(height, width)
     shortest = max(SMALLEST_GRID * config.stride, SMALLEST_COARSE_GRID * config.coarsest)
     longest = math.prod(config.size) // shortest
 
@@ -204,9 +205,9 @@ def predict(
 ) -> Depth | Classes:
     """A network's answer for a photo, at the photo's own size: depth in metres, or classes.
 
-    The photo is shown to the network upright, in sRGB and on white, at about as many pixels as in
-    training: see `io.photos` and `input_size`. Depth is that of the photo's own camera: see
-    `io.camera`.
+    The photo is shown to the network upright, in sRGB and on white, with the diagonal of the
+    training pictures: see `io.photos` and `input_size`. Depth is that of the photo's own camera:
+    see `io.camera`.
 
     Args:
         photo: a path, a Pillow picture, or an array: (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA,

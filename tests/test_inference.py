@@ -73,13 +73,13 @@ def test_too_many_pixels_are_refused_before_decoding():
 
 @given(st.integers(1, 5000), st.integers(1, 5000))
 @settings(max_examples=200, deadline=None)
-def test_input_size_keeps_pixels_and_aspect(height, width):
+def test_input_size_keeps_diagonal_and_aspect(height, width):
     h, w = input_size((height, width), INDOOR)
     assert h % INDOOR.stride == w % INDOOR.stride == 0
     assert min(h, w) >= 8 * INDOOR.stride
     assert h * w <= 1.3 * math.prod(INDOOR.size)
     if 0.4 < width / height < 2.5:
-        assert h * w >= 0.9 * math.prod(INDOOR.size)
+        assert math.hypot(h, w) == pytest.approx(math.hypot(*INDOOR.size), rel=0.03)
         assert w / h == pytest.approx(width / height, rel=0.06)
 
 
@@ -88,6 +88,8 @@ def test_input_size_of_the_data_sets():
     assert input_size((640, 480), INDOOR) == (160, 120)
     assert input_size((64, 64), MODELS["qtips-resnet"]) == (64, 64)
     assert input_size((480, 640), MODELS["indoor-backbone-resnet"]) == (240, 320)
+    wide = input_size((1080, 1920), MODELS["indoor-backbone-resnet"])
+    assert wide == (196, 348)  # 400 pixels from corner to corner, too
 
 
 @pytest.mark.parametrize("size", [(30, 4000), (4000, 30), (1, 1)])

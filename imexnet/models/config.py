@@ -46,7 +46,7 @@ class ModelConfig:
         heads: (task, outputs per pixel); "depth" has one output, the logarithm of metres.
         channels: of the input, 1 grey or 3 RGB.
         mean, std: per input channel, of pictures on the scale [0, 1].
-        size: (H, W) of training pictures; others are resized to as many pixels.
+        size: (H, W) of training pictures; others are resized to this diagonal.
         step_size: h.
         learned_step_size: whether every step learns its own h, from `step_size` on.
         operator, boundary, stencil_size: of the implicit steps, see `IMEXStep`.
@@ -59,7 +59,7 @@ class ModelConfig:
         dilations: of the kernels of "dilated" steps, one after the other and over again.
         lengths: ℓ in cells of the "laplacians" step, L = −ℓ²Δ, channel by channel and over again.
         largest: pictures whose longer side is at most this are shown at their own size; all others,
-            and by default every picture, at as many pixels as in training.
+            and by default every picture, with the diagonal of the training pictures.
         inner: channels of K Y for each of Y in f(Y) = −Kᵀ σ(N(K Y)).
         bound: of the time steps: none, or "nonexpansive", see `ExplicitStep`; all IMEX steps of a
             stage or level then have one L, see `steps.one_stage`.

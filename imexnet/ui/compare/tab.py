@@ -309,6 +309,8 @@ class Compare:
             [("Plain", "plain"), ("Backbone: sharper", "backbone")],
             value="plain",
             label="Networks for rooms",
+            info="Plain: trained from scratch, as in the paper. Backbone: begins with layers "
+            "trained on ImageNet.",
             elem_id="trunk",
         )
 
