@@ -45,12 +45,13 @@ def as_rendered(room: Room) -> Room:
 
 def portrait(room: Room) -> Room:
     """The middle, upright 3:4."""
-    return _each(room, lambda plane: _middle(plane, 1, plane.shape[0] * 3 / 4 / plane.shape[1]))
+    height, width = room.depth.shape
+    return middle(room, 1, height * 3 / 4 / width)
 
 
 def tele(room: Room) -> Room:
     """The middle half of either side, as if the lens were twice as long: depth stays as it is."""
-    return _each(room, lambda plane: _middle(plane, 0.5, 0.5))
+    return middle(room, 0.5, 0.5)
 
 
 def dark(room: Room) -> Room:
@@ -86,12 +87,17 @@ UPLOADS: dict[str, Callable[[Room], Room]] = {
 }
 
 
+def middle(room: Room, rows: float, columns: float) -> Room:
+    """The middle of a room's photo and truth, these shares of its rows and columns."""
+    return _each(room, lambda plane: _part(plane, rows, columns))
+
+
 def _each(room: Room, change: Callable[[np.ndarray], np.ndarray]) -> Room:
     photo, depth, labels = map(change, (room.photo, room.depth, room.labels))
     return replace(room, photo=photo.copy(), depth=depth.copy(), labels=labels.copy())
 
 
-def _middle(plane: np.ndarray, rows: float, columns: float) -> np.ndarray:
+def _part(plane: np.ndarray, rows: float, columns: float) -> np.ndarray:
     height, width = plane.shape[:2]
     kept = round(height * rows), round(width * columns)
     top, left = (height - kept[0]) // 2, (width - kept[1]) // 2
