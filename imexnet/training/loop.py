@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn, update_bn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from imexnet.io.files import check_new
 from imexnet.memory import keep_freed_memory
@@ -163,10 +163,9 @@ class _Training:
         return loss.item()
 
     def averaged(self) -> Network:
-        """The network of averaged weights, its norms' statistics taken without augmentation."""
+        """The network of averaged weights, calibrated."""
         network = cast(Network, self.average.module)
-        if batches := list(self.task.unaugmented()):
-            update_bn(batches, network, self.accelerator.device)
+        self.task.calibrate(network)
         return network.eval()
 
 

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 from torch import Tensor
+from torch.optim.swa_utils import update_bn
 
 from imexnet.data import nyu
 from imexnet.data.drawn import Drawn, read_folder
@@ -42,8 +43,8 @@ class TrainingSet(Protocol):
         """A scalar."""
         ...
 
-    def unaugmented(self) -> Iterator[Tensor]:
-        """Batches of pictures to take the statistics of the norms from, after training."""
+    def calibrate(self, network: Network) -> None:
+        """After training: takes anew from unaugmented pictures what the augmentation shifts."""
         ...
 
     def validate(self, network: Network) -> dict:
@@ -86,8 +87,8 @@ class DrawnTask:
         weights = logits.new_tensor([self.config.background, *[1] * (self.classes - 1)])
         return F.cross_entropy(logits, targets[self.family], weight=weights)
 
-    def unaugmented(self) -> Iterator[Tensor]:
-        return iter(())  # the averages over all noises serve them all
+    def calibrate(self, network: Network) -> None:
+        pass  # the averages over all noises serve them all
 
     def validate(self, network: Network) -> dict:
         drawn = (self.drawn(VALIDATION_STREAM, index) for index in range(VALIDATED))
@@ -155,9 +156,26 @@ class IndoorTask:
         targets = {"depth": depth / zoom, "segmentation": labels[:, 0].long()}
         return noisy(photos, self.config.noise), targets
 
-    def unaugmented(self) -> Iterator[Tensor]:
-        for photos in self.photos.split(self.config.batch):
-            yield photos.float() / 255
+    def calibrate(self, network: Network) -> None:
+        """The norms' statistics, and then the mean of log-depth, which becomes that of the truth.
+
+        Cuts and zooms had left it up to 5 % off, either way, on the very photos of the training.
+        """
+        update_bn((photos for photos, _ in self._unaugmented(network.mean.device)), network)
+        network.eval()
+        error, pixels = 0.0, 0
+        with torch.no_grad():
+            for photos, true in self._unaugmented(network.mean.device):
+                known = true > 0
+                error += float((network(photos)["depth"] / true)[known].log().double().sum())
+                pixels += int(known.sum())
+            network.heads["depth"].get_parameter("bias").sub_(error / max(1, pixels))
+
+    def _unaugmented(self, device: torch.device) -> Iterator[tuple[Tensor, Tensor]]:
+        """Batches of photos and depths, as they are."""
+        size = self.config.batch
+        for photos, depth in zip(self.photos.split(size), self.depth.split(size), strict=True):
+            yield photos.to(device).float() / 255, depth.to(device)
 
     def loss(self, outputs: dict[str, Tensor], targets: dict[str, Tensor]) -> Tensor:
         config = self.config

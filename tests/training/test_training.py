@@ -429,6 +429,23 @@ def test_a_seed_determines_the_weights(tmp_path, monkeypatch):
     assert sorted(os.listdir(tmp_path)) == sorted(path.name for path in files)
 
 
+def test_calibration_takes_norms_and_the_mean_of_depth_from_photos_as_they_are(indoor):
+    torch.manual_seed(0)
+    network = build(SMALL_INDOOR)
+    norm = next(part for part in network.modules() if isinstance(part, torch.nn.BatchNorm2d))
+    means: list[torch.Tensor] = []
+    norm.register_forward_pre_hook(lambda _, x: means.append(x[0].mean((0, 2, 3))))
+    network.heads["depth"].get_parameter("bias").data.add_(1)
+    indoor.depth[:, :, :10] = 0  # unknown
+    indoor.calibrate(network)
+    network.eval()
+    torch.testing.assert_close(norm.running_mean, means[0])  # one batch holds all 16 rooms
+    with torch.no_grad():
+        predicted = network(indoor.photos / 255)["depth"]
+    known = indoor.depth > 0
+    assert (predicted / indoor.depth)[known].log().mean().abs() < 1e-5
+
+
 @pytest.mark.training
 def test_an_indoor_network_is_trained_on_train_and_scored_on_val(tmp_path, write_rooms):
     splits = ["train"] * 4 + ["val"] + ["test"] * 2
