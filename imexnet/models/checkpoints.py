@@ -26,7 +26,7 @@ from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 _LARGER = "--size 128x128 --epochs 6 --seed 100"
-_SHARPER = "--size 320x240 --epochs 8 --learning-rate 1e-3 --edge-weight 100 --seed 100"
+_SHARPER = "--size 320x240 --epochs 16 --learning-rate 2e-3 --edge-weight 100 --seed 100"
 STAGES = {
     "qtips": ("", "--epochs 24 --learning-rate 2e-3 --seed 100"),
     "rods": ("--epochs 24", _LARGER),
