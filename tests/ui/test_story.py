@@ -136,6 +136,11 @@ WHERE = {  # row of the scoreboard → page, row of a table there, columns of th
         ("64 × 64, after 24 epochs",) * 2,
         ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
     ),
+    "Paths at 128 × 128; dilated further": (
+        "results",
+        ("curves of 128 × 128, after 6 epochs more",) * 2,
+        ("dilated 1, 2, 4, 8, 16, 32", "IMEX"),
+    ),
     "Rooms, depth, AbsRel, with a backbone": (
         "results",
         ("ResNet, backbone", "IMEXNet, backbone"),
