@@ -82,10 +82,17 @@ def command(kind: str) -> str:
 
 
 def score(data: Path, folder: Path) -> None:
-    """Notes the scores of all networks of a folder in pictures.csv."""
-    rooms = read_rooms(data, "val")
-    for path in sorted(folder.glob("*.safetensors")):
-        if found := re.fullmatch(rf"({'|'.join(KINDS)})-(\d+)\.safetensors", path.name):
+    """Notes the scores of all networks of a folder in pictures.csv.
+
+    Raises:
+        ValueError: if there are none.
+    """
+    rooms, name = read_rooms(data, "val"), re.compile(rf"({'|'.join(KINDS)})-(\d+)\.safetensors")
+    files = {path: name.fullmatch(path.name) for path in sorted(folder.glob("*.safetensors"))}
+    if not any(files.values()):
+        raise ValueError(f"there is no resnet-0.safetensors or the like in {folder.name}")
+    for path, found in files.items():
+        if found is not None:
             with torch.inference_mode():
                 note(command(found[1]), int(found[2]), of_photos(load(path, "cpu"), rooms))
 
@@ -99,6 +106,8 @@ def table() -> str:
             means = []
             for kind in KINDS:
                 values = per_picture(command(kind), f"{name}, {words}").values()
+                if not values:
+                    raise ValueError(f"there are no scores of {kind} yet; `score` notes them")
                 means.append(summary([float(np.nanmean(v)) for v in values], 3))
             found = paired(command("imexnet"), command("resnet"), f"{name}, {words}")
             interval = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found) if found else "—"

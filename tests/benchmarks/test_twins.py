@@ -24,6 +24,10 @@ def twins(monkeypatch, tmp_path):
 
 def test_scores_of_two_seeds_stand_in_the_table(twins, tmp_path, write_rooms):
     data = write_rooms([made_room("val", 1), made_room("val", 2), made_room("train", 3)])
+    with pytest.raises(ValueError, match=r"no resnet-0\.safetensors or the like"):
+        twins.score(data, tmp_path)
+    with pytest.raises(ValueError, match="no scores of resnet yet"):
+        twins.table()
     for kind in twins.KINDS:
         for seed in (0, 1):
             torch.manual_seed(seed)
