@@ -48,6 +48,7 @@ def stroke(page: Page, *points: tuple[float, float]) -> None:
 def page(browser, url) -> Page:
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(f"{url}/?task=qtips&example=qtip-1&x=256&y=256")
+    expect(opened.locator("#summary")).to_contain_text("Right about the rod", timeout=60_000)
     expect(opened.locator("#spot-imexnet img")).to_be_visible(timeout=60_000)
     opened.get_by_role("tab", name="Hide a part", exact=True).click()
     expect(opened.locator("#brush canvas")).to_be_visible()

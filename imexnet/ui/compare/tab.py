@@ -309,8 +309,7 @@ class Compare:
             [("Plain", "plain"), ("Backbone: sharper", "backbone")],
             value="plain",
             label="Networks for rooms",
-            info="Plain: trained from scratch, as in the paper. Backbone: begins with layers "
-            "trained on ImageNet.",
+            info="A backbone begins with layers trained on ImageNet.",
             elem_id="trunk",
         )
 
