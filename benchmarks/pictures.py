@@ -38,6 +38,11 @@ def per_picture(words: str, score: str) -> dict[str, np.ndarray]:
     }
 
 
+def interval(found: tuple[float, float, float] | None) -> str:
+    """What `paired` found, in a cell of a table."""
+    return "—" if found is None else "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found)
+
+
 def paired(words: str, other: str, score: str) -> tuple[float, float, float] | None:
     """Mean difference of a score per picture, and its 95 % bootstrap interval over the pictures.
 

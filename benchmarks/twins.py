@@ -4,7 +4,7 @@ python benchmarks/twins.py score NYU FOLDER   (every KIND-SEED.safetensors, on v
 python benchmarks/twins.py table
 
 The photos come as they are, with noise, and cut to shapes and lenses unlike those of the training;
-the cameras of the cuts are given, so that the scores are about more than scale. Of the training:
+the cameras of the cuts are given, so that the scores are about more than scale. Trained by:
 python -m imexnet train indoor --trunk backbone --size 160x120 --epochs 12 --start-from ENCODER …
 """
 
@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import torch
 from compare_runs import summary
-from pictures import note, paired, per_picture
-from uploads import fisheye, middle, portrait, tele
+from pictures import interval, note, paired, per_picture
+from uploads import as_rendered, fisheye, middle, portrait, tele
 
 from imexnet.data.nyu import Room, read_rooms
 from imexnet.inference import predict_input, to_input
@@ -27,11 +27,11 @@ from imexnet.io.camera import KINECT_FOCAL_LENGTH, camera_of
 from imexnet.metrics import depth_scores, median_scaled
 from imexnet.models.checkpoints import load
 from imexnet.models.networks import Network
+from imexnet.models.tasks import KINDS
 from imexnet.program import run
 from imexnet.stability.corruptions import perturb
 
 NOISE = 0.1  # σ
-KINDS = ("resnet", "imexnet")
 SCORES = {"abs_rel": "AbsRel", "scaled_abs_rel": "AbsRel, scaled", "accuracy": "accuracy"}
 
 
@@ -41,8 +41,8 @@ def wide(room: Room) -> Room:
 
 
 PHOTOS: dict[str, Callable[[Room], Room]] = {
-    "as they are": lambda room: room,
-    f"noise, σ = {NOISE:g}": lambda room: room,
+    "as they are": as_rendered,
+    f"noise, σ = {NOISE:g}": as_rendered,
     "portrait, 3:4": portrait,
     "tele, 2×": tele,
     "wide, 8:3": wide,
@@ -57,7 +57,7 @@ def of_photos(network: Network, rooms: list[Room]) -> dict[str, list[float]]:
         for index, room in enumerate(rooms):
             changed = change(room)
             shape = (changed.depth.shape[0], changed.depth.shape[1])
-            cut = 1.0 if words == "fisheye" else math.hypot(*room.depth.shape) / math.hypot(*shape)
+            cut = math.hypot(*room.depth.shape) / math.hypot(*shape)
             camera = camera_of(changed.photo, cut * KINECT_FOCAL_LENGTH)
             x = to_input(changed.photo, network.config, "cpu", camera)
             if words.startswith("noise"):
@@ -110,8 +110,7 @@ def table() -> str:
                     raise ValueError(f"there are no scores of {kind} yet; `score` notes them")
                 means.append(summary([float(np.nanmean(v)) for v in values], 3))
             found = paired(command("imexnet"), command("resnet"), f"{name}, {words}")
-            interval = "{:+.3f} [{:+.3f}, {:+.3f}]".format(*found) if found else "—"
-            lines.append([words, title, *means, interval])
+            lines.append([words, title, *means, interval(found)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 

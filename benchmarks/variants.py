@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import torch
 from compare_runs import deviation, groups, summary
-from pictures import note, paired, per_picture
+from pictures import interval, note, paired, per_picture
 from record_run import append, is_recorded, number, row, row_of
 from sizes import multiply_adds
 
@@ -411,7 +411,7 @@ def ablation(setting: Setting, against: str, timed: bool) -> str:
                 for n in trained
             }
         after[f"{title} − {against}"] = {
-            n: _interval(paired(words[n], words[against], score)) if n != against else "—"
+            n: interval(paired(words[n], words[against], score)) if n != against else "—"
             for n in trained
         }
     names = {name: VARIANTS[name].words for name in trained}
@@ -420,10 +420,6 @@ def ablation(setting: Setting, against: str, timed: bool) -> str:
 
 def _spread(values: list[float]) -> str:
     return summary(values, 3) if values else "—"
-
-
-def _interval(found: tuple[float, float, float] | None) -> str:
-    return "—" if found is None else f"{found[0]:+.3f} [{found[1]:+.3f}, {found[2]:+.3f}]"
 
 
 def milliseconds(config: ModelConfig, repeats: int = 9) -> float:

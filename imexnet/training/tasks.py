@@ -159,7 +159,7 @@ class IndoorTask:
     def calibrate(self, network: Network) -> None:
         """The norms' statistics, and then the mean of log-depth, which becomes that of the truth.
 
-        Cuts and zooms had left it up to 5 % off, either way, on the very photos of the training.
+        Without that it was up to 5 % off, either way, on the very photos of the training.
         """
         update_bn((photos for photos, _ in self._unaugmented(network.mean.device)), network)
         network.eval()
