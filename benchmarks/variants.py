@@ -36,6 +36,7 @@ from imexnet.data import nyu, qtips
 from imexnet.data.sequences import DRAW
 from imexnet.evaluation import score_drawn, score_room
 from imexnet.io.files import write_bytes
+from imexnet.metrics import pixel_accuracy
 from imexnet.models.checkpoints import load, read
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.folding import fold
@@ -313,11 +314,10 @@ def checkpoint_of(name: str, seed: int, out: Path, setting: Setting) -> Path:
 def of_rooms(network: Network, data: Path) -> dict[str, list[float]]:
     """Score → its value on each photo of the validation split."""
     found = [score_room(network, room) for room in nyu.read_rooms(data, "val")]
-    counts = [(room.confusion.trace(), room.confusion.sum()) for room in found]
     return {
         "abs_rel": [room.depth["abs_rel"] for room in found],
         "scaled_abs_rel": [room.scaled["abs_rel"] for room in found],
-        "accuracy": [float(right / of) if of else float("nan") for right, of in counts],
+        "accuracy": [pixel_accuracy(room.confusion) for room in found],
     }
 
 

@@ -92,6 +92,7 @@ class ExplicitStep(nn.Module):
     step_scales: Tensor | None
     boundable = True  # whether a bound is derived for the step
     explicit_share = 1.0  # of f that is taken at Y
+    _known: tuple[Tensor, float] | None = None  # |D|^½ K, and its ‖D^½ K‖² from above
 
     def __init__(
         self,
@@ -174,9 +175,18 @@ class ExplicitStep(nn.Module):
         """
         if self.bound is None:
             return 1.0
-        norm_squared = norm_squared_bound(self.scaled_kernel, self.frequencies)
         largest = LARGEST * (1 - ROUNDING)
-        return (self.explicit_share * self.h * norm_squared / largest).clamp_min(1)
+        return (self.explicit_share * self.h * self._norm_squared() / largest).clamp_min(1)
+
+    def _norm_squared(self) -> Tensor:
+        """‖D^½ K‖² from above; that of frozen weights is kept, as it takes longer than the step."""
+        kernel, known = self.scaled_kernel, self._known
+        if kernel.requires_grad:
+            return norm_squared_bound(kernel, self.frequencies)
+        if not (known and known[0].type() == kernel.type() and torch.equal(known[0], kernel)):
+            known = kernel, float(norm_squared_bound(kernel, self.frequencies))
+            self._known = known
+        return kernel.new_tensor(known[1])
 
     @property
     def frequencies(self) -> int:

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from imexnet.models import steps
 from imexnet.models.steps import (
     ROUNDING,
     DiffusionReactionStep,
@@ -120,6 +121,29 @@ def test_first_order_in_time():
     ]
     assert 0.9 < slopes[-1] < 1.1
     assert 0.9 < sum(slopes[1:]) / len(slopes[1:]) < 1.1
+
+
+def test_the_bound_of_frozen_weights_is_kept_until_they_change(monkeypatch):
+    found = []
+    monkeypatch.setattr(
+        steps, "norm_squared_bound", lambda *given: found.append(1) or norm_squared_bound(*given)
+    )
+    step = ExplicitStep(2, bound="nonexpansive").eval().requires_grad_(False)
+    y = torch.randn(1, 2, 4, 4)
+    with torch.inference_mode():
+        step(y)
+    step(y.requires_grad_()).sum().backward()  # what inference kept serves an attack, too
+    assert len(found) == 1
+    for change in (
+        lambda: step.conv.weight.mul_(3),
+        lambda: step.norm.get_buffer("running_var").mul_(0.5),
+        step.double,
+    ):
+        change()
+        fresh = ExplicitStep(2, bound="nonexpansive").eval().to(step.conv.weight.dtype)
+        fresh.load_state_dict(step.state_dict())
+        with torch.no_grad():
+            assert float(step.excess) == pytest.approx(float(fresh.excess), rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", [ExplicitStep, IMEXStep, DiffusionReactionStep])

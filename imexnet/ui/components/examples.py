@@ -121,7 +121,10 @@ def drawn(task: str, index: int, longest: int) -> Photo:
 
 def drawn_task(photo: Photo) -> str | None:
     """The task that a picture was drawn for, by its grey values; None for a photo."""
-    return next((task for task in DRAWN if _drawn_label(photo, task) is not None), None)
+    greys = {side: _greys(photo, side) for side in {of.side for of in DRAWN.values()}}
+    return next(
+        (task for task, of in DRAWN.items() if of.true_label(greys[of.side]) is not None), None
+    )
 
 
 def first_pixel(photo: Photo, task: str) -> tuple[int, int]:
@@ -244,7 +247,12 @@ def _scores(task: str, values: np.ndarray, truth: np.ndarray) -> dict[str, str]:
 def _drawn_label(photo: Photo, task: str) -> np.ndarray | None:
     """The label of a drawn picture, at any whole enlargement."""
     of = DRAWN[task]
-    return of.true_label(np.asarray(resize(photo.picture, (of.side, of.side)).convert("L")))
+    return of.true_label(_greys(photo, of.side))
+
+
+def _greys(photo: Photo, side: int) -> np.ndarray:
+    """(side, side) grey values, 0 … 255."""
+    return np.asarray(resize(photo.picture, (side, side)).convert("L"))
 
 
 def digest(pixels: np.ndarray) -> str:
