@@ -122,22 +122,26 @@ def test_the_film_has_each_layer_of_both_networks():
 
 WHERE = {  # row of the scoreboard → page, row of a table there, columns of the two figures
     "Q-tips, mIoU": ("results", ("ResNet, 6 steps", "**IMEXNet, 6 steps**"), "mIoU, seed 0"),
-    "Many rods, share of them right": ("results", ("explicit", "IMEX"), "all"),
-    "Paths, share of them right": ("results", ("paths, explicit", "paths, IMEX"), "all of them"),
+    "Many rods, share of them right": ("comparisons", ("explicit", "IMEX"), "all"),
+    "Paths, share of them right": (
+        "comparisons",
+        ("paths, explicit", "paths, IMEX"),
+        "all of them",
+    ),
     "Rods at 128 × 128, σ = 0.1; the same": (
-        "results",
+        "comparisons",
         ("128 × 128, σ = 0.1",) * 2,
         ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
     ),
     "Rooms, depth, AbsRel": ("results", ("ResNet, plain", "IMEXNet, plain"), "AbsRel ↓"),
     "Rooms, 13 classes, mIoU": ("results", ("ResNet, plain", "IMEXNet, plain"), "mIoU ↑"),
     "Rods at 64 × 64; the ResNet dilated": (
-        "results",
+        "comparisons",
         ("64 × 64, after 24 epochs",) * 2,
         ("dilated 1, 2, 4, 8, 4, 1", "IMEX"),
     ),
     "Paths at 128 × 128; dilated further": (
-        "results",
+        "comparisons",
         ("curves of 128 × 128, after 6 epochs more",) * 2,
         ("dilated 1, 2, 4, 8, 16, 32", "IMEX"),
     ),
