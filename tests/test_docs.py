@@ -53,6 +53,9 @@ TESTED = {
     r"python benchmarks/rooms\.py COMPARED train": (
         "kitchens/test_kitchens.py::test_depths_and_classes_resemble_those_of_nyu"
     ),
+    r"python benchmarks/twins\.py .*": (
+        "benchmarks/test_twins.py::test_scores_of_two_seeds_stand_in_the_table"
+    ),
     r"python benchmarks/uploads\.py": (
         "benchmarks/test_uploads.py::test_table_has_a_line_a_kind_and_a_column_a_network"
     ),
