@@ -145,10 +145,15 @@ WHERE = {  # row of the scoreboard → page, row of a table there, columns of th
         ("curves of 128 × 128, after 6 epochs more",) * 2,
         ("dilated 1, 2, 4, 8, 16, 32", "IMEX"),
     ),
-    "Rooms, depth, AbsRel, with a backbone": (
+    "Rooms with a backbone, AbsRel, scaled by the median": (
         "results",
         ("ResNet, backbone", "IMEXNet, backbone"),
-        "AbsRel ↓",
+        "AbsRel, scaled by the median ↓",
+    ),
+    "Rooms with a backbone, edges of depth, F1": (
+        "results",
+        ("ResNet, backbone", "IMEXNet, backbone"),
+        "boundary F1 ↑",
     ),
     "Parameters for Q-tips": (
         "results",
