@@ -24,7 +24,7 @@ from uploads import as_rendered, fisheye, middle, portrait, tele
 from imexnet.data.nyu import Room, read_rooms
 from imexnet.inference import predict_input, to_input
 from imexnet.io.camera import KINECT_FOCAL_LENGTH, camera_of
-from imexnet.metrics import depth_scores, median_scaled
+from imexnet.metrics import confusion_matrix, depth_scores, median_scaled, pixel_accuracy
 from imexnet.models.checkpoints import load
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
@@ -69,7 +69,7 @@ def of_photos(network: Network, rooms: list[Room]) -> dict[str, list[float]]:
             values = (
                 depth_scores(metres, changed.depth)["abs_rel"],
                 depth_scores(scaled, changed.depth)["abs_rel"],
-                float((classes == changed.labels)[known].mean()) if known.any() else math.nan,
+                pixel_accuracy(confusion_matrix(classes[known], changed.labels[known], 14)),
             )
             for score, value in zip(SCORES, values, strict=True):
                 found.setdefault(f"{score}, {words}", []).append(value)

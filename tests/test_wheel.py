@@ -93,11 +93,15 @@ def page(program: Path, folder: Path) -> Iterator[Visitor]:
 def test_the_library_is_the_installed_one_and_has_what_it_needs(installed, tmp_path):
     words = (
         "import imexnet, imexnet.places as p; print(imexnet.__file__, "
-        "len(list(p.KITCHENS.rglob('*.*'))), p.install_command('train'), sep='|')"
+        "len(list(p.KITCHENS.rglob('*.*'))), *sorted(f.stem for f in p.WEIGHTS.glob('*.s*')), "
+        "p.install_command('train'), sep='|')"
     )
-    place, pictures, hint = run(installed / "python", "-c", words, cwd=tmp_path).stdout.split("|")
+    said = run(installed / "python", "-c", words, cwd=tmp_path).stdout.split("|")
+    place, pictures, *weights, hint = said
     assert Path(place).is_relative_to(installed.parent)
     assert pictures == "37"  # 12 kitchens of three files, and index.csv
+    shipped = {path.stem for path in (ROOT / "weights").glob("*.safetensors")}
+    assert set(weights) == {name for name in shipped if not name.endswith("-seed1")}
     assert hint.strip() == "pip install 'imexnet[train]'"
 
 
