@@ -45,15 +45,14 @@ def _used(question: Question, resnet: FieldOfView, imexnet: FieldOfView) -> str:
 def _reach(question: Question, view: FieldOfView, width: int) -> str:
     """What the ResNet can do."""
     place = "this point" if question.other is None else "this box"
+    wide = f"{width} of the input's {view.sensitivity.shape[1]} pixels wide"
     if question.direction == "outputs":
-        reach = (
-            "everywhere" if _everything(view) else f"within a square {width} pixels wide around it"
-        )
+        reach = "everywhere" if _everything(view) else f"within a square around it, {wide}"
         return f"lets this point move answers {reach}"
     if _everything(view):
         return f"can see the whole picture from {place}"
     around = place if question.other is None else f"each point of {place}"
-    return f"can see a square {width} pixels wide around {around}"
+    return f"can see a square around {around}, {wide}"
 
 
 def _beyond(question: Question, view: FieldOfView) -> str:
@@ -64,7 +63,7 @@ def _beyond(question: Question, view: FieldOfView) -> str:
             return "It moves nothing in the IMEXNet."
         return f"Nothing in the picture decided {_answer(question, view, 'IMEXNet')}."
     part = "Nothing" if share == 0 else _percent(share)
-    return f"{part} of {_all_of_it(question, view, 'IMEXNet')} lies beyond."
+    return f"{part} of {_all_of_it(question, view, 'IMEXNet')} lies outside it."
 
 
 def _all_of_it(question: Question, view: FieldOfView, network: str) -> str:

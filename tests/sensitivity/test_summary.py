@@ -40,8 +40,8 @@ POINT = Question("depth", (6, 8))
 )  # fmt: skip
 def test_shares(share, words):
     assert told(POINT, made(share)) == (
-        "The ResNet can see a square 83 pixels wide around this point. "
-        f"{words} of what decided the IMEXNet's answer lies beyond."
+        "The ResNet can see a square around this point, 83 of the input's 30 pixels wide. "
+        f"{words} of what decided the IMEXNet's answer lies outside it."
     )
 
 
@@ -62,29 +62,30 @@ def test_a_window_that_covers_the_picture():
     moves = Question("depth", (6, 8), direction="outputs")
     assert "95 % of what it moves in the ResNet lies in 48 %" in summary(moves, views, 83)
     alone = summary(POINT, {"imexnet": wide}, 83)
-    assert alone.endswith("Nothing of what decided the IMEXNet's answer lies beyond.")
+    assert alone.endswith("Nothing of what decided the IMEXNet's answer lies outside it.")
     tall = slice(0, 20), slice(6, 11)
-    assert "can see a square 83 pixels wide" in told(POINT, made(0.2, tall))
+    assert "can see a square around this point, 83 of" in told(POINT, made(0.2, tall))
 
 
 def test_boxes_classes_and_other_directions():
     box = Question("depth", (6, 8), (7, 9))
     assert told(box, made(0.4)).startswith(
-        "The ResNet can see a square 83 pixels wide around each point of this"
+        "The ResNet can see a square around each point of this box, 83 of"
     )
     assert told(box, made(0, ALL)).startswith("The ResNet can see the whole picture from this box.")
     answer = Question("qtips", (6, 8))
     assert told(answer, made(0.4, read=QTIP)).endswith(
-        "40 % of what decided the IMEXNet's answer “white-black” lies beyond."
+        "40 % of what decided the IMEXNet's answer “white-black” lies outside it."
     )
     about = Question("qtips", (6, 8), about="white-black")
     assert told(about, made(0.4, read=QTIP)).endswith(
-        "40 % of what decided the IMEXNet's score for “white-black” lies beyond."
+        "40 % of what decided the IMEXNet's score for “white-black” lies outside it."
     )
     moves = Question("depth", (6, 8), direction="outputs")
     assert told(moves, made(0.4)) == (
-        "The ResNet lets this point move answers within a square 83 pixels wide around it. "
-        "40 % of what it moves in the IMEXNet lies beyond."
+        "The ResNet lets this point move answers within a square around it, 83 of the input's "
+        "30 pixels wide. "
+        "40 % of what it moves in the IMEXNet lies outside it."
     )
     assert "move answers everywhere." in told(moves, made(0, ALL))
 
@@ -102,9 +103,9 @@ def test_a_map_of_zeros():
 
 def test_one_network_alone():
     assert summary(POINT, {"resnet": made(0)}, 27) == (
-        "The ResNet can see a square 27 pixels wide around this point."
+        "The ResNet can see a square around this point, 27 of the input's 30 pixels wide."
     )
     assert summary(POINT, {"imexnet": made(0.25)}, 27) == (
-        "An equal ResNet can see a square 27 pixels wide around this point. "
-        "25 % of what decided the IMEXNet's answer lies beyond."
+        "An equal ResNet can see a square around this point, 27 of the input's 30 pixels wide. "
+        "25 % of what decided the IMEXNet's answer lies outside it."
     )

@@ -69,7 +69,7 @@ def test_own_photo_has_a_link_when_its_visitor_asks_for_one(open_page, browser, 
     expired.goto(f"{url}/?task=depth&photo=no-such-photo&x=1&y=1")
     toast = expired.locator("[data-testid=toast-body]").first
     expect(toast).to_contain_text("only for an hour", timeout=60_000)
-    expect(expired.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(expired.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
     expired.close()
 
 

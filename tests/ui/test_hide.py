@@ -59,9 +59,9 @@ def page(browser, url) -> Page:
 def test_a_hidden_marker_changes_the_imexnet_alone(page):
     stroke(page, (0.62, 0.15), (0.7, 0.2))  # over one white marker, far from the middle
     words = page.locator("#hidden-words")
-    expect(words).to_contain_text("to the last bit", timeout=30_000)
+    expect(words).to_contain_text("exactly as before", timeout=30_000)
     resnet, imexnet = (line for line in words.inner_text().splitlines() if "at the point" in line)
-    assert re.search(r"ResNet at the point: still .*, to the last bit", resnet)
+    assert re.search(r"ResNet at the point: still .*, exactly as before", resnet)
     assert re.search(r"IMEXNet at the point: white-white, p = .* → white-black", imexnet)
     for kind in ("resnet", "imexnet"):
         expect(page.locator(f"#change-{kind} img")).to_be_visible()

@@ -28,7 +28,7 @@ def first_visit(browser: Browser, url: str) -> Iterator[Page]:
     """The page after its first example has been answered; one for all tests, as it is slow."""
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
-    expect(opened.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(opened.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
     expect(opened.locator("#decay img")).to_be_visible(timeout=60_000)
     yield opened
     opened.close()
@@ -103,7 +103,7 @@ def test_first_visit_shows_a_kitchen_with_truth_errors_and_both_scores(browser, 
     page = browser.new_page(viewport={"width": 1440, "height": 900})
     page.goto(url)
     summary, scores = page.locator("#summary"), page.locator("#scores")
-    expect(summary).to_contain_text("Off from the truth on average", timeout=60_000)
+    expect(summary).to_contain_text("Depth, on average", timeout=60_000)
     expect(summary).to_contain_text("Their input has 160 × 120 pixels")
     expect(page.locator("#decay img")).to_be_visible(timeout=60_000)
     for picture in ("photo", "resnet", "imexnet", "legend", "invitation", "kitchen", "qtip"):

@@ -34,7 +34,7 @@ def metres(name: str, path: Path = KITCHEN) -> np.ndarray:
 def visit(browser: Browser, url: str) -> Page:
     opened = browser.new_page(viewport={"width": 1440, "height": 900})
     opened.goto(url)
-    expect(opened.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(opened.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
     expect(opened.locator("#measures table")).to_be_visible(timeout=60_000)
     return opened
 
@@ -117,7 +117,7 @@ def test_another_trunk_and_other_colours_answer_anew(fresh):
     fresh.get_by_role("option", name="Even steps").click()
     expect(fresh.locator("#legend .bar-colours")).not_to_have_attribute("style", bar or "")
     expect(fresh.locator("#resnet img")).not_to_have_attribute("src", before["resnet"] or "")
-    expect(fresh.locator("#sentence")).to_contain_text("can see a square 83 pixels wide")
+    expect(fresh.locator("#sentence")).to_contain_text("83 of the input's 160 pixels wide")
     fresh.locator("#trunk label", has_text="Backbone").click()
     expect(fresh.locator("#measures")).to_contain_text("643 px", timeout=60_000)
     expect(fresh.locator("#sentence")).to_contain_text("95 % of what decided the ResNet's answer")
@@ -138,7 +138,7 @@ def test_history_brings_a_photo_back_and_is_each_visitors_own(fresh, browser, ur
     expect(other.locator("#legend")).to_contain_text("Depth, one scale", timeout=60_000)
     other.close()
     fresh.locator("#history .thumbnail-lg").nth(1).click()
-    expect(fresh.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(fresh.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
 
 
 def test_several_photos_in_a_table(page, tmp_path):
@@ -168,7 +168,7 @@ def test_slider_compares_what_the_visitor_chooses(page, tmp_path):
         page.locator(f"#side-{side}").get_by_role("option", name=name).click()
 
     page.locator("#kitchen button.gallery-item").nth(1).click()
-    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
     page.get_by_role("tab", name="Slider").click()
     expect(page.locator("#slider img")).to_have_count(2, timeout=30_000)
     assert shown() == ["resnet.png", "imexnet.png"]
@@ -187,7 +187,7 @@ def test_slider_compares_what_the_visitor_chooses(page, tmp_path):
     page.keyboard.press("Escape")
     page.get_by_role("tab", name="Side by side").click()
     page.locator("#kitchen button.gallery-item").nth(3).click()
-    expect(page.locator("#summary")).to_contain_text("Off from the truth", timeout=60_000)
+    expect(page.locator("#summary")).to_contain_text("Depth, on average", timeout=60_000)
 
 
 def test_rooms_of_both_networks_turn_together_with_the_ray_that_was_clicked(page):

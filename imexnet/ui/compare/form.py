@@ -23,7 +23,7 @@ DIRECTIONS = [("what decided this output", "inputs"), ("which outputs this input
 PLACES = [("the pixel", "pixel"), ("a box: its corners are the last two clicks", "box")]
 EDGES = [("as trained", TRAINED), *((name, name) for name in BOUNDARIES)]
 METHOD_CHOICES = [
-    ("What is usual: the gradient; for drawings, integrated gradients", USUAL),
+    ("Usual: the gradient for photos, integrated gradients for drawings", USUAL),
     *((method.title, name) for name, method in METHODS.items()),
 ]
 QUERY_NOTE = (

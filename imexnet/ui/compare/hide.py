@@ -181,7 +181,7 @@ def _said(task: str, found: Mapping[str, Answered]) -> str:
     for kind, answered in found.items():
         before, after = in_words(answered.before), in_words(answered.after)
         same = answered.before == answered.after
-        words = f"still {before}, to the last bit" if same else f"{before} → <b>{after}</b>"
+        words = f"still {before}, exactly as before" if same else f"{before} → <b>{after}</b>"
         lines.append(f"<p>{plots.LABELS[kind]} at the point: {words}.</p>")
     if task == "depth":
         ticks, title = ["1 m nearer", "0", "1 m farther"], "Change of depth"

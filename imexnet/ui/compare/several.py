@@ -25,9 +25,9 @@ from imexnet.ui.components.parts import (
 from imexnet.viz import colours, plots
 
 MOST = 24  # photos
-COLUMNS = {**plots.LABELS, "apart": "Apart", "camera": "Camera"}
-DEPTHS = "Mean depth of each network; apart: mean of |IMEXNet − ResNet| / ResNet."
-CLASSES = "Commonest class of each network; apart: share of pixels that differ."
+COLUMNS = {**plots.LABELS, "apart": "Difference", "camera": "Camera"}
+DEPTHS = "Mean depth of each network; difference: mean of |IMEXNet − ResNet| / ResNet."
+CLASSES = "Most common class of each network; difference: share of pixels that differ."
 
 
 class Several:

@@ -174,7 +174,7 @@ def plain_verdict(task: str, answers: Mapping[str, np.ndarray], truth: np.ndarra
     """How far off each network's metres are, or how often its class is right, in a sentence."""
     if task == "depth":
         share = {k: depth_scores(metres, truth)["abs_rel"] for k, metres in answers.items()}
-        about, how = "Off from the truth on average", "by"
+        about, how = "Depth, on average", "is off by"
     else:
         share = {k: (classes == truth)[truth > 0].mean() for k, classes in answers.items()}
         about, how = "Right class", "on"

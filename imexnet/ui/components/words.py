@@ -9,6 +9,8 @@ GLOSSARY = {
     "δ1": "Share of the pixels whose depth is within a factor of 1.25 of the truth.",
     "mIoU": "For each class, the overlap of answer and truth over their union; then the mean.",
     "IoU": "Overlap of answer and truth over their union: 1 is perfect, 0 is nothing in common.",
+    "PGD": "An attack: changes each colour value by at most ε, in small steps, "
+    "so that the answer becomes wrong.",
     "Accuracy": "Share of the pixels with the right class.",
     "RMS radius": "Root of the mean squared distance from the pixel, weighted by sensitivity.",
     "ResNet": "Residual network: Y⁺ = Y + h f(Y) in each layer, forward Euler for Ẏ = f(Y). "

@@ -160,7 +160,7 @@ class Receptive:
                 shown.append((image, words))
         rows = [
             (
-                f"After step {number}: S > 0 in; 95 % of ΣS in",
+                f"After step {number}: extent of S > 0; area that holds 95 % of ΣS",
                 {
                     kind: f"{reach.columns} × {reach.rows} px; {100 * reach.area95:.1f} %"
                     for kind, reach in zip(found, pair_of_reaches, strict=True)

@@ -110,8 +110,8 @@ class Ode:
         side = "×".join(str(n) for n in y.shape[1:])
         note = (
             f'<div class="note">∂f/∂Y on the central {side} of the features of this photo, dense, '
-            "float64. Tied, it is −KᵀDK with D the slopes of σ(N(·)): symmetric, and not positive "
-            "where the norm's scales γ are not negative; a trained γ below zero lets it grow.</div>"
+            "float64. Tied, it is −KᵀDK with D the slopes of σ(N(·)): symmetric, with no "
+            "positive eigenvalue as long as no scale γ of the norm is negative.</div>"
         )
         figure = ode_figures.spectrum_figure({names[k]: v for k, v in spectra.items()})
         return figure, table(rows, list(names), names) + note

@@ -29,8 +29,8 @@ from imexnet.viz import colours, drawing, plots
 TASK = "qtips"  # of rooms the radii are too small to say anything
 NOTE = (
     '<div class="note">These two networks were trained with bounded weights: no time step can '
-    "amplify. From that follows a radius per pixel: no change of the picture whose Euclidean norm, "
-    "over all pixels together, is smaller can change the pixel's class. The networks of the other "
+    "amplify. So each pixel has a certified radius: a change of the whole picture whose Euclidean "
+    "norm is smaller cannot change that pixel's class. The networks of the other "
     "panels have radii, too, but far smaller ones. A local bound could be tighter; this one is "
     "global, from the weights alone.</div>"
 )

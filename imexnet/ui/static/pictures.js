@@ -85,7 +85,7 @@ function say() {
       ? `${HINT} Two clicks measure the distance between them.` : HINT;
   } else {
     const here = `At the point: ${answers(clicks.at(-1)).join(" · ")}.`;
-    const before = `At the point before: ${answers(clicks[0]).join(" · ")}.`;
+    const before = `At the previous point: ${answers(clicks[0]).join(" · ")}.`;
     line.textContent = measured() ? `${here} ${before} ${distance()}` : here;
   }
 }

@@ -40,8 +40,8 @@ def chapter(width: int) -> Chapter:
         "guess",
         "Guess the rod",
         "<p>A rod has a white or a black marker at either end. You see it through a window of "
-        f"{width}&nbsp;×&nbsp;{width} pixels, and may move that. The ResNet must answer at each "
-        "point from the one window around it.</p>",
+        f"{width}&nbsp;×&nbsp;{width} pixels, which you can move. The ResNet has to answer at "
+        "each point from the window around that point alone.</p>",
         '<canvas class="stage" width="64" height="64" tabindex="0" role="application" '
         'aria-label="A rod behind a window: arrow keys move it"></canvas>'
         f'<div class="answers">{answers}</div><p class="unseen" aria-live="polite"></p>',

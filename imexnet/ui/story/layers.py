@@ -71,5 +71,5 @@ def _said(number: int, pair: Sequence[Reach], grid: tuple[int, int]) -> str:
 
 
 def _seen(reach: Reach, grid: tuple[int, int]) -> str:
-    pixels = f"{reach.columns} × {reach.rows} pixels"
-    return f"all {pixels}" if (reach.rows, reach.columns) == grid else pixels
+    seen, whole = f"{reach.columns} × {reach.rows}", f"{grid[1]} × {grid[0]} pixels"
+    return f"all {whole}" if (reach.rows, reach.columns) == grid else f"{seen} of {whole}"

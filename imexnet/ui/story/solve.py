@@ -19,8 +19,8 @@ START = STEP_SIZES.index(TRAINED)
 CHAPTER = Chapter(
     "solve",
     "One solve",
-    "<p>One solve spreads a single dot of light over the whole grid, and the larger the step size "
-    "<i>h</i>, the farther.</p>",
+    "<p>One solve spreads a single dot of light over the whole grid. The larger the step size "
+    "<i>h</i>, the farther it spreads.</p>",
     '<div class="sprite" role="img" aria-label="A dot of light on a dark grid after one solve">'
     '</div><p class="about note"></p>',
     f'<input type="range" min="0" max="{len(STEP_SIZES) - 1}" step="1" value="{START}" '
