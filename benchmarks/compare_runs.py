@@ -35,6 +35,8 @@ def deviation(values: list[float]) -> float:
 
 
 def main(runs: Path = RUNS) -> None:
+    if not runs.is_file():
+        raise ValueError(f"{runs} is not there")
     for command, rows in groups(runs).items():
         seeds = ", ".join(row["seed"] for row in rows)
         print(f"{command}\n  seeds {seeds}")

@@ -23,7 +23,7 @@ from scipy.ndimage import maximum_filter
 from imexnet.data.drawn import Drawn
 from imexnet.data.qtips import BLACK, CLASSES, WHITE, qtips
 from imexnet.data.sequences import DRAW
-from imexnet.metrics import confusion_matrix, iou
+from imexnet.metrics import confusion_matrix, mean_iou
 from imexnet.program import run
 
 WIDTHS = (27, 43, 63, 83, 127)
@@ -93,7 +93,11 @@ def ceiling(task: str, drawn: Drawn, width: int) -> tuple[float, int]:
 
 def main(arguments: list[str] | None = None, images: int = 1000) -> None:
     task, *rest = arguments or ["qtips"]
-    if task not in DRAW or len(rest) > 1 or not all(word.isdecimal() for word in rest):
+    if (
+        task not in DRAW
+        or len(rest) > (task != "qtips")
+        or not all(word.isdecimal() for word in rest)
+    ):
         raise ValueError(
             "usage: python benchmarks/locality.py [qtips | rods [SIZE] | paths [SIZE]]"
         )
@@ -111,7 +115,7 @@ def main(arguments: list[str] | None = None, images: int = 1000) -> None:
             white, black = seen(picture == WHITE, width), seen(picture == BLACK, width)
             local = np.where(white & black, 2, np.where(white, 1, 3))
             confusion += confusion_matrix(np.where(label > 0, local, 0), label, len(CLASSES))
-        print(f"window {width:3}: mIoU {np.mean(iou(confusion)):.3f}")
+        print(f"window {width:3}: mIoU {mean_iou(confusion):.3f}")
 
 
 if __name__ == "__main__":

@@ -86,10 +86,13 @@ def _same(old: dict[str, str], new: dict[str, str]) -> bool:
 
 
 def _commit() -> str:
+    """Of this repository; "unknown" outside one, or without git."""
     command = ["git", "rev-parse", "--short", "HEAD"]
-    return subprocess.run(
-        command, cwd=RUNS.parent, capture_output=True, text=True, check=True
-    ).stdout.strip()
+    try:
+        done = subprocess.run(command, cwd=RUNS.parent, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return done.stdout.strip()
 
 
 def main(arguments: list[str]) -> None:

@@ -36,6 +36,7 @@ from imexnet.data import nyu, qtips
 from imexnet.data.sequences import DRAW
 from imexnet.evaluation import score_drawn, score_room
 from imexnet.io.files import write_bytes
+from imexnet.memory import keep_freed_memory
 from imexnet.metrics import pixel_accuracy
 from imexnet.models.checkpoints import load, read
 from imexnet.models.config import MODELS, ModelConfig
@@ -539,6 +540,7 @@ def main(arguments: list[str]) -> None:
     actions.add_parser("steps")
     actions.add_parser("figure").add_argument("file", type=Path)
     given = parser.parse_args(arguments)
+    keep_freed_memory()
     if given.action == "train":
         if given.rate is not None and not 0 < given.rate < np.inf:
             raise ValueError(f"--rate must be positive and finite, got {given.rate:g}")

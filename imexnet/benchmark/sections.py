@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from imexnet.benchmark import page as pages
-from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.models.config import MODELS
 from imexnet.models.folding import FOLDED, autocast, fold
@@ -408,7 +407,6 @@ def run(only: Sequence[str], timing: Timing, threads: int | None = None) -> dict
         raise ValueError("there is no CUDA device here")
     if threads is not None:
         torch.set_num_threads(threads)
-    keep_freed_memory()  # as the page and the training do
     machine = {
         "processor": platform.processor() or platform.machine(),
         "threads": torch.get_num_threads(),

@@ -8,6 +8,7 @@ import typer
 
 from imexnet import program
 from imexnet.cli import evaluate, predict, serve, stability, train
+from imexnet.memory import keep_freed_memory
 
 UsageError: Any = typer.BadParameter.__base__  # typer carries its own click, privately
 
@@ -57,6 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _command(arguments: Sequence[str] | None) -> int | None:
     warnings.filterwarnings("ignore", module="PIL")  # what it says of broken files
     warnings.showwarning = lambda message, *_, **__: program.tell(str(message))
+    keep_freed_memory()
     try:
         return app(arguments, standalone_mode=False)
     except UsageError as error:

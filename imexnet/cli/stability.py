@@ -99,7 +99,10 @@ def robustness_command(
     )
     given = {"resnet": resnet, "imexnet": imexnet}
     pair = load_networks(task, "both", trunk, bounded, given)
-    first = pair["resnet"]
+    first, other = pair["resnet"], pair["imexnet"]
+    if first.config.size != other.config.size:  # both are shown the same pictures
+        sizes = " and ".join(f"{n.config.size[1]}x{n.config.size[0]}" for n in (first, other))
+        raise ValueError(f"the networks were trained at different sizes: {sizes}")
     if TASKS[task].drawn:
         samples = severity_curves.fresh(seed, images, first.config, first.mean.device)
     elif data:

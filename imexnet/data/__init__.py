@@ -1,1 +1,1 @@
-"""Data sets: Q-tips made on the fly, NYU Depth V2 from its folder."""
+"""Data sets: Q-tips, rods and paths, drawn or from a folder, and NYU Depth V2 from its folder."""

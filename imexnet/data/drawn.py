@@ -113,5 +113,5 @@ def _read(path: Path, keep: str = "L") -> np.ndarray:
     try:
         with Image.open(path) as image:
             return np.asarray(image if image.mode == keep else image.convert("L"), np.uint8)
-    except (OSError, SyntaxError) as error:
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read: {error}") from error

@@ -99,7 +99,7 @@ def _read_room(folder: Path, name: str, scene_type: str) -> Room:
             depth = np.asarray(image, np.float32) / 1000
         with Image.open(folder / "label40" / f"{name}.png") as image:
             labels = NYU40_TO_13[np.asarray(image)]
-    except (OSError, IndexError, SyntaxError) as error:
+    except (OSError, IndexError, SyntaxError, Image.DecompressionBombError) as error:
         raise ValueError(f"image {name} of {folder} cannot be read: {error}") from error
     if depth.ndim != 2 or depth.shape != labels.shape:
         raise ValueError(

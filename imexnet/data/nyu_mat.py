@@ -59,11 +59,12 @@ def prepare_nyu(mat: Path, splits: Path, out: Path) -> int:
         raise ValueError(f"This needs h5py and tqdm: {install_command('train')}") from error
     room_folder.check_free(out)
     with _open_mat(mat) as file:
-        images, depths, labels = (_variable(file, name) for name in ("images", "depths", "labels"))
+        kinds = {"images": "u1", "depths": "f", "labels": "u"}
+        images, depths, labels = (_variable(file, name, kind) for name, kind in kinds.items())
         scene_types = _strings(file, "sceneTypes")
-        count, *size = depths.shape
+        count, *size = depths.shape or (0,)
         shapes = (images.shape, labels.shape, len(scene_types))
-        if shapes != ((count, 3, *size), (count, *size), count):
+        if len(size) != 2 or shapes != ((count, 3, *size), (count, *size), count):
             raise ValueError(f"The images, depths, labels and sceneTypes of {mat.name} do not fit.")
         official = _official_split(splits, count)
         lookup = _class_lookup(_strings(file, "names"))
@@ -95,16 +96,25 @@ def _open_mat(path: Path) -> Any:
         raise ValueError(f"{path.name} cannot be opened; is the download complete?") from error
 
 
-def _variable(file: Any, name: str) -> Any:
+def _variable(file: Any, name: str, kind: str) -> Any:
+    """A variable of a type: u1 bytes, u unsigned integers, f floats, O references."""
+    mat = Path(file.filename).name
     if name not in file:
-        raise ValueError(f"{Path(file.filename).name} has no variable '{name}'.")
+        raise ValueError(f"{mat} has no variable '{name}'.")
+    dtype = getattr(file[name], "dtype", np.dtype("V"))  # a group has none
+    if not dtype.str[1:].startswith(kind):
+        raise ValueError(f"The variable '{name}' of {mat} is not what it is in NYU Depth V2.")
     return file[name]
 
 
 def _strings(file: Any, name: str) -> list[str]:
     """Read a MATLAB cell array of strings: object references to arrays of character codes."""
-    references = _variable(file, name)[()].ravel()
-    return ["".join(map(chr, file[reference][()].ravel())) for reference in references]
+    references = _variable(file, name, "O")[()].ravel()
+    try:
+        return ["".join(map(chr, file[reference][()].ravel())) for reference in references]
+    except (AttributeError, TypeError, ValueError, OverflowError) as error:
+        mat = Path(file.filename).name
+        raise ValueError(f"The strings of '{name}' in {mat} cannot be read.") from error
 
 
 def _official_split(path: Path, count: int) -> list[str]:
@@ -120,7 +130,8 @@ def _official_split(path: Path, count: int) -> list[str]:
         if name not in content:
             raise ValueError(f"{path.name} has no variable '{name}'.")
     train, test = (content[name].ravel().tolist() for name in ("trainNdxs", "testNdxs"))
-    if sorted(train + test) != list(range(1, count + 1)):
+    numbers = all(isinstance(i, int | float) for i in train + test)
+    if not numbers or sorted(train + test) != list(range(1, count + 1)):
         raise ValueError(f"{path.name} does not put each of the {count} images in one split.")
     trained = set(train)
     return ["train" if i in trained else "test" for i in range(1, count + 1)]

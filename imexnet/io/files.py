@@ -133,7 +133,7 @@ def check_source(path: Path, source: Path) -> None:
             noted = picture.info.get(SOURCE)
     except FileNotFoundError:
         return
-    except (UnidentifiedImageError, SyntaxError):
+    except (UnidentifiedImageError, SyntaxError, Image.DecompressionBombError):
         noted = None
     if noted != _source(source):
         raise ValueError(f"{path} was not made of {source}: choose another folder for the results")

@@ -57,7 +57,7 @@ class ConvNorm(nn.Module):
     """Y⁺ = min(σ(N(K Y)), 6), or N(K Y) where it is linear; "same" padding as in TensorFlow.
 
     (B, C_in, H, W) → (B, C_out, ⌈H / stride⌉, ⌈W / stride⌉). Output i reads inputs from
-    stride · i − `before` on; on an odd grid that is one pixel more to the left than in TensorFlow.
+    stride · i − `before` on; on an odd grid that is one pixel more to the right than in TensorFlow.
     """
 
     def __init__(

@@ -135,7 +135,7 @@ def load(path: str | os.PathLike[str], device: torch.device | str | None = None)
         raise ValueError(f"{path.name} is damaged: its sha256 does not match its header")
     try:
         network = build(card.config)
-    except (KeyError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ValueError(f"{path.name} holds no network of this library") from error
     try:
         network.load_state_dict(tensors, strict=True)
@@ -151,7 +151,7 @@ def read(path: str | os.PathLike[str]) -> tuple[Card, dict[str, Tensor]]:
     try:
         header["config"] = ModelConfig.from_dict(header["config"])
         return Card(**header), tensors
-    except (KeyError, TypeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path.name} holds no network of this library") from error
 
 

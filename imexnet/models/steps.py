@@ -181,7 +181,7 @@ class ExplicitStep(nn.Module):
     def _norm_squared(self) -> Tensor:
         """‖D^½ K‖² from above; that of frozen weights is kept, as it takes longer than the step."""
         kernel, known = self.scaled_kernel, self._known
-        if kernel.requires_grad:
+        if kernel.requires_grad or kernel.is_meta:
             return norm_squared_bound(kernel, self.frequencies)
         if not (known and known[0].type() == kernel.type() and torch.equal(known[0], kernel)):
             known = kernel, float(norm_squared_bound(kernel, self.frequencies))

@@ -10,6 +10,8 @@ from imexnet.models.config import ModelConfig
 from imexnet.models.networks import STEPS
 from imexnet.sensitivity.measures import Region, region
 
+ROUNDING = 1e-4  # of a cell
+
 
 def explicit_window(config: ModelConfig, pixel: tuple[int, int], size: tuple[int, int]) -> Region:
     """Input pixels that the explicit part of a network can use for one output pixel.
@@ -100,8 +102,11 @@ def _window(config: ModelConfig, position: int, size: int) -> slice:
 
 
 def _before_upsampling(first: int, last: int, fine: int, coarse: int) -> tuple[int, int]:
-    """The cells of the coarse grid that bilinear upsampling to `fine` reads for first … last."""
+    """The cells of the coarse grid that bilinear upsampling to `fine` reads for first … last.
+
+    In float32 torch also reads the neighbour of a cell that is met exactly, with a weight of 1e-7.
+    """
     if fine == coarse:
         return first, last
-    low, high = (max(0.0, (p + 0.5) * coarse / fine - 0.5) for p in (first, last))
-    return int(low), min(math.ceil(high), coarse - 1)
+    low, high = ((p + 0.5) * coarse / fine - 0.5 for p in (first, last))
+    return max(0, math.floor(low - ROUNDING)), min(max(0, math.ceil(high + ROUNDING)), coarse - 1)

@@ -87,7 +87,7 @@ def attack(
     """
     if kind not in ATTACKS:
         raise ValueError(f"the attack must be one of {', '.join(ATTACKS)}, got {kind!r}")
-    _check(epsilon)
+    check_epsilon(epsilon)
     generator = torch.Generator().manual_seed(seed)
     if restarts < 1:
         raise ValueError(f"an attack needs at least one start, got {restarts}")
@@ -123,7 +123,7 @@ def smallest_flip(
     row, column = pixel
     with torch.inference_mode(False), torch.enable_grad():
         moved, winner, beyond = x.clone(), None, 0.0
-        for _ in range(iterations):
+        for _ in range(iterations + 1):  # the last move is looked at, too
             logits = network(moved.requires_grad_())[task][0, :, row, column]
             winner = logits.argmax() if winner is None else winner
             margin = logits[winner] - logits.index_fill(0, winner, -math.inf).max()
@@ -140,7 +140,7 @@ def smallest_flip(
 
 def random_signs(x: Tensor, epsilon: float, seed: int = 0) -> Tensor:
     """x ± ε with random signs, clipped to [0, 1]: the norms of an attack, and no aim."""
-    _check(epsilon)
+    check_epsilon(epsilon)
     generator = torch.Generator().manual_seed(seed)
     signs = torch.randint(0, 2, x.shape, generator=generator).to(x) * 2 - 1
     return project(x + epsilon * signs, x, epsilon)
@@ -175,6 +175,7 @@ def _ascent(objective: Loss, x: Tensor) -> tuple[Tensor, Tensor]:
         return values.detach(), gradient.sign()
 
 
-def _check(epsilon: float) -> None:
+def check_epsilon(epsilon: float) -> None:
+    """Raises ValueError for an ε outside [0, 1]."""
     if not 0 <= epsilon <= 1:
         raise ValueError(f"ε must lie between 0 and 1 on the [0, 1] image, got {epsilon}")

@@ -40,6 +40,17 @@ def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
     Raises:
         ValueError: for an unknown noise, or a severity outside its range.
     """
+    check_severity(noise, severity)
+    noisy = NOISES[noise].apply(x.detach().cpu().numpy(), severity, np.random.default_rng(seed))
+    return torch.from_numpy(noisy).to(x).clamp(0, 1)
+
+
+def check_severity(noise: str, severity: float) -> None:
+    """That there is such a noise, and that it can be so severe.
+
+    Raises:
+        ValueError: for an unknown noise, or a severity outside its range.
+    """
     if noise not in NOISES:
         raise ValueError(f"the noise must be one of {', '.join(NOISES)}, got {noise!r}")
     kind = NOISES[noise]
@@ -49,8 +60,6 @@ def perturb(x: Tensor, noise: str, severity: float, seed: int = 0) -> Tensor:
             f"the severity must be a finite number from {kind.low:g} {limit} "
             f"({kind.meaning}), got {severity}"
         )
-    noisy = kind.apply(x.detach().cpu().numpy(), severity, np.random.default_rng(seed))
-    return torch.from_numpy(noisy).to(x).clamp(0, 1)
 
 
 def _gaussian(x: np.ndarray, sigma: float, random: np.random.Generator) -> np.ndarray:

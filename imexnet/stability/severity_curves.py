@@ -49,7 +49,8 @@ class Sample:
 
     Attributes:
         x: (1, C, h, w) on [0, 1].
-        truth: (H, W) metres, 0 where unknown, or classes, `UNKNOWN` where not counted.
+        truth: (H, W) metres, 0 where unknown, or classes, `UNKNOWN` where not counted. Of the
+            pictures of one curve all have a truth or none has.
     """
 
     x: Tensor
@@ -111,11 +112,17 @@ def curves(
         progress: told after each batch.
 
     Raises:
-        ValueError: for an unknown perturbation, a bad severity, or no pictures.
+        ValueError: for an unknown perturbation, a bad severity, no pictures, or a truth that only
+            some of them have.
     """
-    _check(perturbation)
+    for severity in severities:
+        _check(perturbation, severity)
     if not samples:
         raise ValueError("there are no pictures to score")
+    scored_by_truth = {sample.truth is not None for sample in samples}
+    if len(scored_by_truth) > 1:
+        raise ValueError("either all pictures have a truth or none has")
+    (known,) = scored_by_truth
     batches = list(_batches(samples))
     total, done = len(batches) * len(severities) * len(networks), 0
     found: dict[str, list[Point]] = {kind: [] for kind in networks}
@@ -129,8 +136,8 @@ def curves(
                 if severity != 0:
                     where = seed + number
                     moved = perturbed(
-                        networks, kind, task, x, perturbation, severity, where, iterations, truths,
-                        restarts,
+                        networks, kind, task, x, perturbation, severity, where, iterations,
+                        truths if known else None, restarts,
                     )  # fmt: skip
                 scores += _scores(network, task, moved, truths)
                 done += 1
@@ -171,7 +178,7 @@ def perturbed(
     Raises:
         ValueError: for an unknown perturbation or a bad severity.
     """
-    _check(perturbation)
+    _check(perturbation, severity)
     if perturbation in corruptions.NOISES:
         return corruptions.perturb(x, perturbation, severity, seed)
     if perturbation == "random-signs":
@@ -200,7 +207,7 @@ def meaning(perturbation: str) -> str:
 
 
 def score(task: str, predicted: np.ndarray, truth: np.ndarray) -> float:
-    """The share of a picture's counted pixels whose answer is right; see the module."""
+    """The share of a picture's counted pixels whose answer is right, 1 where none counts."""
     if not TASKS[task].classes:
         return depth_scores(predicted, truth)["delta1"]
     counted = truth != UNKNOWN
@@ -219,11 +226,16 @@ def _truths(network: Network, task: str, x: Tensor, batch: Sequence[Sample]) -> 
     return [sample.truth for sample in batch if sample.truth is not None]
 
 
-def _check(perturbation: str) -> None:
+def _check(perturbation: str, severity: float = 0.0) -> None:
+    """That there is such a perturbation, and that it can be so severe; 0 it can always be."""
     if perturbation not in PERTURBATIONS:
         raise ValueError(
             f"the noise must be one of {', '.join(PERTURBATIONS)}, got {perturbation!r}"
         )
+    if perturbation in AIMED:
+        attacks.check_epsilon(severity / 255)
+    elif severity != 0:
+        corruptions.check_severity(perturbation, severity)
 
 
 def _reference(task: str, truths: Sequence[np.ndarray], x: Tensor) -> Tensor:

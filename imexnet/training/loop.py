@@ -15,7 +15,6 @@ from torch import Tensor
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from imexnet.io.files import check_new
-from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import save
 from imexnet.models.config import MODELS, ModelConfig
 from imexnet.models.folding import has_bfloat16
@@ -47,7 +46,8 @@ def fit(
         out: the safetensors file to write.
         data: the NYU folder, for the indoor networks; for the others a folder of pictures with
             their labels, in the place of fresh ones.
-        resume: go on from the state beside `out`; with none there, start.
+        resume: go on from the state beside `out`, by the command that it was begun with; with none
+            there, start.
         rendered: a folder that `render` wrote, for the indoor networks to see besides.
         architecture: another than that of the model's name.
         command: what to note in the file of how it was made; by default `imexnet train …`.
@@ -62,23 +62,22 @@ def fit(
             there that does not fit.
     """
     state_file = _state_file(out, resume)
-    keep_freed_memory()
     out.parent.mkdir(parents=True, exist_ok=True)
-    training = _begin(config, data, rendered, architecture, start_from)
-    first_epoch = 0
-    if resume and state_file.exists():
-        first_epoch = _load_state(state_file, *training.state())
+    begun = state_file.exists()  # then weights and command are those that the training began with
+    training = _begin(config, data, rendered, architecture, None if begun else start_from)
+    first_epoch, command = 0, command or _command(config, out, data, rendered, start_from)
+    if begun:
+        first_epoch, command = _load_state(state_file, *training.state(), command)
     training.prepare(first_epoch)
     for epoch in range(first_epoch, config.epochs):
         training.run_epoch(epoch)
         if training.accelerator.is_main_process:
-            _save_state(state_file, epoch + 1, *training.state())
+            _save_state(state_file, epoch + 1, command, *training.state())
     training.accelerator.wait_for_everyone()
     if not training.accelerator.is_main_process:
         return None
     averaged = training.averaged()
     metrics = training.task.validate(averaged)
-    command = command or _command(config, out, data, rendered, start_from)
     save(averaged, out, {"command": command, **asdict(config)}, metrics)
     state_file.unlink(missing_ok=True)
     return metrics

@@ -48,7 +48,8 @@ def parameter_groups(
 
     Args:
         module: any that may hold `IMEXStep`.
-        weight_decay: of convolution kernels and matrices; norms and biases have none.
+        weight_decay: of convolution kernels and matrices; norms, biases and other numbers of which
+            a channel has one have none.
         stencil_decay: of the steps' stencils.
         encoder_rate: the "rate" of an encoder's parameters, a factor of the learning rate; that of
             all others is 1.
@@ -59,7 +60,8 @@ def parameter_groups(
     }
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
     for p in module.parameters():
-        decay = stencil_decay if id(p) in stencils else weight_decay if p.dim() > 1 else 0.0
+        many = p.dim() > 1 and p[0].numel() > 1
+        decay = stencil_decay if id(p) in stencils else weight_decay if many else 0.0
         rate = encoder_rate if id(p) in encoder else 1.0
         groups.setdefault((decay, rate), []).append(p)
     return [

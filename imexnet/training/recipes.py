@@ -91,7 +91,7 @@ RECIPES = {
 """By `ModelSpec.base`: both kinds of a network are trained alike, bounded ones like the others
 unless they have a recipe of their own."""
 
-_FROM_0 = ("seed", "edge_weight")
+_COUNTS = ("epochs", "batch", "images")
 
 
 def recipe(model: str, **changes: float | None) -> TrainConfig:
@@ -107,7 +107,8 @@ def recipe(model: str, **changes: float | None) -> TrainConfig:
     for name, value in given.items():
         if not math.isfinite(value):
             raise ValueError(f"{name.replace('_', ' ')} must be finite, got {value}")
-        if value < (0 if name in _FROM_0 else 1e-8 if name == "learning_rate" else 1):
-            asked = "0 or more" if name in _FROM_0 else "positive"
+        least = 1 if name in _COUNTS else 1e-8 if name == "learning_rate" else 0
+        if value < least:
+            asked = "positive" if least else "0 or more"
             raise ValueError(f"{name.replace('_', ' ')} must be {asked}, got {value}")
     return replace(RECIPES[base], model=model, **given)

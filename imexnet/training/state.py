@@ -66,6 +66,7 @@ def begin_with(network: Network, path: Path) -> None:
 def _save_state(
     path: Path,
     epoch: int,
+    command: str,
     identity: Identity,
     network: Network,
     average: AveragedModel,
@@ -76,7 +77,7 @@ def _save_state(
     for index, moments in optimizer.state_dict()["state"].items():
         tensors |= {f"optimizer.{index}.{name}": t for name, t in moments.items()}
     tensors = {name: t.detach().cpu().contiguous().clone() for name, t in tensors.items()}
-    write_tensors(path, {**asdict(identity), "epoch": epoch}, tensors)
+    write_tensors(path, {**asdict(identity), "epoch": epoch, "command": command}, tensors)
 
 
 def _load_state(
@@ -85,8 +86,14 @@ def _load_state(
     network: Network,
     average: AveragedModel,
     optimizer: torch.optim.Optimizer,
-) -> int:
-    """Fills network, average and optimizer from the state file; the number of epochs done."""
+    command: str,
+) -> tuple[int, str]:
+    """Fills network, average and optimizer from the state file.
+
+    Returns:
+        The number of epochs done, and the command that began the training; that given where the
+        file holds none.
+    """
     header, tensors = read_tensors(path)
     try:
         found = Identity.from_dict(header)
@@ -107,4 +114,4 @@ def _load_state(
         moments.setdefault(int(index), {})[moment] = tensor
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})
-    return int(header["epoch"])
+    return int(header["epoch"]), header.get("command", command)

@@ -24,8 +24,8 @@ from imexnet.training.augmentation import blurred, noisy, relit
 from imexnet.training.losses import log_depth_loss
 from imexnet.training.recipes import TrainConfig
 
-TRAINING_STREAM = 2**32  # added to the seed: sequences that no evaluation asks for
-VALIDATION_STREAM = 2**33
+TRAINING_STREAM = 2**32  # added to the seed: from picture 1 on, none that an evaluation asks for
+VALIDATION_STREAM = 2**33  # its picture 0 is that of seed 0 with number 2; all others are new
 VALIDATED = 256  # drawn pictures
 PLANES = ("picture", "label")
 
@@ -63,6 +63,11 @@ class DrawnTask:
         self.config = config
         if size[0] != size[1]:
             raise ValueError(f"pictures of {self.family} are square, got {size[1]}x{size[0]}")
+        if self.given is not None and self.given[0].shape[1:] != size:
+            height, width = self.given[0].shape[1:]
+            raise ValueError(
+                f"the pictures in {folder} have {width}x{height} pixels, not {size[1]}x{size[0]}"
+            )
         self.size = size[0]
         self.drawn(0, 0)  # a size that is none is told now
 
@@ -74,7 +79,7 @@ class DrawnTask:
         if self.given is not None:
             pictures, labels = (array[indices.numpy()] for array in self.given)
         else:
-            first, seed = epoch * self.images, TRAINING_STREAM + self.config.seed
+            first, seed = 1 + epoch * self.images, TRAINING_STREAM + self.config.seed
             drawn = [self.drawn(seed, first + i) for i in indices.tolist()]
             pictures, labels = (np.stack([getattr(d, p) for d in drawn]) for p in PLANES)
         scaled = torch.from_numpy(pictures).unsqueeze(1) / 255
@@ -112,9 +117,10 @@ class IndoorTask:
     ) -> None:
         import kornia.augmentation as augmentation
 
-        if config.portrait > 0 and size[0] > size[1]:  # `upright` takes parts of lying pictures
+        if config.portrait > 0 and not size[0] <= size[1] < 2 * size[0] ** 2:  # for `upright`
             raise ValueError(
-                f"training pictures of rooms are at least as wide as high, got {size[1]}x{size[0]}"
+                "training pictures of rooms are at least as wide as high, and no strips, "
+                f"got {size[1]}x{size[0]}"
             )
         rooms = nyu.read_rooms(folder, "train")
         photos = len(rooms)

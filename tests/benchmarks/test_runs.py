@@ -121,6 +121,20 @@ def test_bad_input_gives_one_line_and_changes_nothing(record_run, tmp_path, caps
     assert (BENCHMARKS / "runs.csv").read_bytes() == before
 
 
+def test_a_run_outside_a_checkout_is_recorded_all_the_same(record_run, monkeypatch, tmp_path):
+    monkeypatch.setattr(record_run, "RUNS", tmp_path / "runs.csv")
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path))
+    assert record_run.row(trained(tmp_path, "resnet", 0, 0.3), 1)["commit"] == "unknown"
+    monkeypatch.setenv("PATH", "")  # no git
+    assert record_run.row(trained(tmp_path, "imexnet", 0, 0.3), 1)["commit"] == "unknown"
+
+
+def test_a_record_that_is_not_there_is_named(compare_runs, tmp_path, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        run(lambda: compare_runs.main(tmp_path / "none.csv"), "compare_runs")
+    assert "none.csv is not there" in capsys.readouterr().err
+
+
 def test_scores_that_a_run_lacks_are_left_out_of_its_spread(
     record_run, compare_runs, tmp_path, capsys
 ):

@@ -633,7 +633,7 @@ def test_robustness_of_qtips_prints_curves(here):
     assert f"imexnet {result['imexnet'][1]['mean']:.3f}" in table[2]
 
 
-def test_robustness_takes_other_weights(here):
+def test_robustness_takes_other_weights(here, tmp_path):
     words = ("robustness", "--task", "qtips", "--images", "2", "--severities", "0.01", "--json")
     seeds = [here(*words)[1]]
     seeds.append(here(*words, "--imexnet", WEIGHTS / "qtips-imexnet-seed1.safetensors")[1])
@@ -642,6 +642,11 @@ def test_robustness_takes_other_weights(here):
     assert first["imexnet"] != second["imexnet"]
     status, _, told = here(*words, "--imexnet", WEIGHTS / "qtips-resnet.safetensors")
     assert (status, "no network of the kind qtips-imexnet" in told) == (2, True)
+    large = load_pretrained("qtips-imexnet", "cpu")
+    large.config = replace(large.config, size=(128, 128))
+    save(large, tmp_path / "large.safetensors", {}, {})
+    status, _, told = here(*words, "--imexnet", tmp_path / "large.safetensors")
+    assert (status, "trained at different sizes: 64x64 and 128x128" in told) == (2, True)
 
 
 def test_robustness_of_rooms_and_bad_input(here, write_rooms, tmp_path):

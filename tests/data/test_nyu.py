@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import made_room
+from conftest import made_room, png_of
 from PIL import Image
 
 from imexnet.data.nyu import CLASSES, NYU40_TO_13, read_rooms
@@ -59,6 +59,9 @@ def test_what_is_wrong_with_a_folder_is_named(write_rooms, tmp_path):
         label.write_bytes(damaged)
         with pytest.raises(ValueError, match=r"image 0001 of .* cannot be read"):
             read_rooms(folder, "train")
+    label.write_bytes(png_of(20_000, 20_000))
+    with pytest.raises(ValueError, match=r"image 0001 of .* cannot be read"):
+        read_rooms(folder, "train")
     label.write_bytes(original)
     (folder / "rgb" / "0002.jpg").unlink()
     with pytest.raises(ValueError, match=r"image 0002 of .* cannot be read"):

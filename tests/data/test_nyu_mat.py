@@ -221,6 +221,29 @@ def test_missing_variable(small, name):
     assert not small[2].exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("images", np.zeros((6, 3, 12, 8))),
+        ("images", np.zeros((6, 3, 12, 8), np.uint16)),
+        ("depths", None),
+        ("depths", np.float32(1)),
+        ("labels", np.zeros((6, 12, 8))),
+        ("names", np.arange(3)),
+    ],
+)
+def test_a_variable_of_another_type_is_named_before_anything_is_written(small, name, content):
+    with h5py.File(small[0], "r+") as file:
+        del file[name]
+        if content is None:
+            file.create_group(name)
+        else:
+            file[name] = content
+    with pytest.raises(ValueError, match=name):
+        prepare_nyu(*small)
+    assert not small[2].exists()
+
+
 def test_wrong_mat(small, tmp_path):
     mat, splits, out = small
     with pytest.raises(ValueError, match=r"^splits\.mat is not an HDF5 file"):
@@ -262,6 +285,9 @@ def test_wrong_splits(small, tmp_path):
             prepare_nyu(mat, tmp_path / "bad.mat", out)
     savemat(tmp_path / "bad.mat", {"trainNdxs": [1]})
     with pytest.raises(ValueError, match=r"^bad\.mat has no variable 'testNdxs'\.$"):
+        prepare_nyu(mat, tmp_path / "bad.mat", out)
+    savemat(tmp_path / "bad.mat", {"trainNdxs": "123", "testNdxs": [4, 5, 6]})
+    with pytest.raises(ValueError, match=r"^bad\.mat does not put each of the 6 images in one"):
         prepare_nyu(mat, tmp_path / "bad.mat", out)
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from conftest import png_of
 from PIL import Image
 
 from imexnet.data.drawn import read_folder
@@ -128,6 +129,10 @@ def test_what_is_wrong_with_a_folder_is_named(folder, tmp_path_factory):
     original = label.read_bytes()
     label.unlink()
     with pytest.raises(ValueError, match=r"lacks labels/01\.png \(1 missing\)"):
+        read_folder(folder, 4)
+
+    label.write_bytes(png_of(20_000, 20_000))
+    with pytest.raises(ValueError, match=r"01\.png cannot be read"):
         read_folder(folder, 4)
 
     Image.fromarray(np.zeros((64, 63), np.uint8)).save(label)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import png_of
 from PIL import Image
 
 from imexnet.io import files
@@ -111,7 +112,7 @@ def test_results_of_one_photo_are_not_written_over_those_of_another(tmp_path):
             with pytest.raises(ValueError, match=r"a\.png was not made of"):
                 files.check_source(out, other)
         out.unlink()
-    for foreign in (b"", b"no picture", b"\x89PNG\r\n\x1a\n\x00"):
+    for foreign in (b"", b"no picture", b"\x89PNG\r\n\x1a\n\x00", png_of(20_000, 20_000)):
         files.write_bytes(out, foreign)
         with pytest.raises(ValueError, match=r"a\.png was not made of"):
             files.check_source(out, photos[0])

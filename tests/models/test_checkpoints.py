@@ -148,6 +148,17 @@ def test_files_that_are_none_of_ours(path, tmp_path):
         refused(path, "no (checkpoint|network) of this library")
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [{"channels": "1"}, {"channels": -1}, {"mean": "abc"}, {"stages": 3}, {"heads": 3}],
+)
+def test_a_header_that_someone_changed_is_refused(path, changed):
+    header, tensors = read_tensors(path)
+    for config in (header["config"] | changed, [1, 2], "imexnet"):
+        write_tensors(path, header | {"config": config}, tensors)
+        refused(path, "no network of this library")
+
+
 class Trap:
     """Makes a folder when it is unpickled."""
 

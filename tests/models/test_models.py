@@ -345,6 +345,8 @@ def test_everything_follows_the_network_to_its_device(name, train):
     assert all(y.is_meta and y.shape[-2:] == (40, 56) for y in outputs.values())
     torch.stack([y.sum() for y in outputs.values()]).sum().backward()
     assert x.grad is not None and all(p.grad is not None for p in net.parameters())
+    net.requires_grad_(False)  # as they are loaded
+    assert all(y.is_meta for y in net(x.detach()).values())
 
 
 @pytest.mark.parametrize("operator", ["learned", "laplacian", "identity"])

@@ -91,7 +91,7 @@ def test_finite_differences_agree_at_20_pixels(name, task_index):
     [
         ("qtips-resnet", (64, 64)),
         ("indoor-resnet", (120, 160)),
-        ("indoor-resnet", (117, 163)),
+        ("indoor-resnet", (117, 165)),
         ("indoor-backbone-resnet", (400, 480)),
     ],
 )
@@ -109,6 +109,13 @@ def test_resnet_is_exactly_zero_outside_its_window_and_reaches_its_edges(name, s
     rows, columns = np.nonzero(view.sensitivity)
     assert (rows.min(), rows.max() + 1) == (view.window[0].start, view.window[0].stop)
     assert (columns.min(), columns.max() + 1) == (view.window[1].start, view.window[1].stop)
+
+
+@pytest.mark.parametrize(("height", "row"), [(182, 45), (217, 108), (153, 25)])
+def test_window_holds_what_float32_reads_beside_a_cell_that_is_met_exactly(height, row):
+    network = randomised("indoor-resnet").float()
+    x = picture((height, 64), 3).float()
+    assert field_of_view(network, "depth", x, (row, 32)).measures.outside_window == 0
 
 
 @pytest.mark.parametrize("name", ["qtips-imexnet", "indoor-imexnet"])

@@ -13,12 +13,14 @@ from imexnet.metrics import eigen_crop
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
 from imexnet.models.tasks import KINDS
+from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import (
     PERTURBATIONS,
     SEVERITIES,
     Sample,
     curves,
     fresh,
+    perturbed,
     rooms,
     score,
 )
@@ -85,10 +87,43 @@ def test_attack_lowers_the_score_that_it_is_scored_by():
 
 def test_transfer_is_the_attack_made_for_the_other():
     pair = networks("qtips")
-    twins = {"resnet": pair["resnet"], "imexnet": pair["resnet"]}
     samples = fresh(0, 2, pair["resnet"].config, CPU)
-    own = curves(twins, "qtips", samples, "pgd", [5], iterations=3)
-    assert curves(twins, "qtips", samples, "transfer", [5], iterations=3) == own
+    x = torch.cat([sample.x for sample in samples])
+    for truths in ([s.truth for s in samples if s.truth is not None], None):
+        made = {
+            (kind, how): perturbed(pair, kind, "qtips", x, how, 5, 0, 3, truths)
+            for kind in KINDS
+            for how in ("pgd", "transfer")
+        }
+        assert torch.equal(made["imexnet", "transfer"], made["resnet", "pgd"])
+        assert torch.equal(made["resnet", "transfer"], made["imexnet", "pgd"])
+        assert not torch.equal(made["resnet", "pgd"], made["imexnet", "pgd"])
+
+
+def test_curves_without_truth_attack_as_pictures_alone_do(monkeypatch):
+    """The attack made for the other is against the other's own answer, as in `perturbed`."""
+    pair = networks("qtips")
+    samples = [Sample(sample.x) for sample in fresh(0, 2, pair["resnet"].config, CPU)]
+    x = torch.cat([sample.x for sample in samples])
+    shown = {kind: perturbed(pair, kind, "qtips", x, "transfer", 5, 0, 3) for kind in KINDS}
+    seen = []
+    monkeypatch.setattr(
+        severity_curves, "_scores", lambda n, t, moved, _: seen.append(moved) or [0]
+    )
+    curves(pair, "qtips", samples, "transfer", [5], iterations=3)
+    assert all(torch.equal(a, b) for a, b in zip(seen, shown.values(), strict=True))
+
+
+def test_bad_severities_and_half_known_truths_are_refused_before_any_work():
+    pair = networks("qtips")
+    samples = fresh(0, 2, pair["resnet"].config, CPU)
+    told = []
+    for noise, bad in (("salt-and-pepper", 2), ("pgd", 300), ("jpeg", 101), ("blur", -1)):
+        with pytest.raises(ValueError, match="must"):
+            curves(pair, "qtips", samples, noise, [0, bad], progress=lambda *n: told.append(n))
+    with pytest.raises(ValueError, match="all pictures have a truth or none"):
+        curves(pair, "qtips", [samples[0], Sample(samples[1].x)], "gaussian", [0])
+    assert told == []
 
 
 def room(seed: int) -> nyu.Room:

@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 from imexnet.cli.main import main as command_line
-from imexnet.data.drawn import Drawn
+from imexnet.data.drawn import Drawn, write_folder
 from imexnet.data.sequences import DRAW
 from imexnet.evaluation import evaluate_drawn, score_drawn
 from imexnet.inference import input_size
@@ -189,11 +189,20 @@ def test_every_picture_of_a_training_is_new_and_none_is_evaluated(family):
     first, targets = task.batch(0, torch.arange(4))
     second, _ = task.batch(1, torch.arange(4))
     assert first.shape == (4, 1, 64, 64) and targets[family].shape == (4, 64, 64)
-    labels = [DRAW[family](tasks.TRAINING_STREAM, index, 64).label for index in range(4)]
+    labels = [DRAW[family](tasks.TRAINING_STREAM, index, 64).label for index in range(1, 5)]
     assert np.array_equal(targets[family], labels)
+    evaluated = [DRAW[family](0, index, 64).label for index in range(8)]
+    assert not any(np.array_equal(a, b) for a in labels for b in evaluated)
     assert not torch.equal(first, second)
     logits = torch.zeros(4, len(TASKS[family].classes), 64, 64)
     assert task.loss({family: logits}, targets).item() == pytest.approx(np.log(logits.shape[1]))
+
+
+def test_a_folder_of_pictures_of_another_size_is_told_before_training(tmp_path):
+    write_folder(tmp_path, (DRAW["rods"](0, index, 96) for index in range(2)))
+    with pytest.raises(ValueError, match="have 96x96 pixels, not 64x64"):
+        DrawnTask(recipe("rods-imexnet"), (64, 64), tmp_path)
+    assert DrawnTask(recipe("rods-imexnet"), (96, 96), tmp_path).images == 2
 
 
 @pytest.mark.parametrize(

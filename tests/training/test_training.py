@@ -22,9 +22,9 @@ from PIL import Image
 
 from imexnet.cli.main import main as command_line
 from imexnet.data import qtips
-from imexnet.models.checkpoints import load, read, read_tensors, write_tensors
+from imexnet.models.checkpoints import load, read, read_tensors, save, write_tensors
 from imexnet.models.config import MODELS, Stage
-from imexnet.models.networks import build
+from imexnet.models.networks import STEPS, build
 from imexnet.models.steps import ExplicitStep, IMEXStep
 from imexnet.stability.bounds import step_bounds
 from imexnet.training import augmentation, loop, optimisation, state, tasks
@@ -242,6 +242,9 @@ def test_recipes_refuse_what_makes_no_sense():
             recipe("qtips-resnet", **{name: value})
     with pytest.raises(ValueError, match="no model 'qtips-vit'; there are qtips-resnet"):
         recipe("qtips-vit")
+    assert recipe("rods-imexnet", noise=0.1, background=0.5, blur=0) == replace(
+        RECIPES["rods"], noise=0.1, background=0.5, blur=0
+    )
 
 
 def test_only_kernels_decay():
@@ -260,6 +263,19 @@ def test_only_kernels_decay():
     groups = optimisation.parameter_groups(net, 0.05, stencil_decay=0.3)
     (group,) = [group for group in groups if group["weight_decay"] == 0.3]
     assert [p.shape[1:] for p in group["params"]] == [(3, 3)] * 4
+
+
+@pytest.mark.parametrize("kind", ["mean", "damped"])
+def test_what_makes_a_control_another_step_does_not_decay(kind):
+    """A factor of each channel, as little as a stencil: decay would make a ResNet of these, too."""
+    step = STEPS[kind](4)
+    decayed = {
+        id(p)
+        for group in optimisation.parameter_groups(step, 0.05)
+        for p in group["params"]
+        if group["weight_decay"]
+    }
+    assert [name for name, p in step.named_parameters() if id(p) in decayed] == ["conv.weight"]
 
 
 def test_parameter_groups_hold_every_parameter_of_any_module():
@@ -289,8 +305,10 @@ def gradient_room(split: str, seed: int) -> Made:
 def test_upright_sizes_of_rooms_are_refused_where_batches_are_cut_upright(write_rooms):
     folder = write_rooms([made_room("train", 0), made_room("val", 1)])
     config = recipe("indoor-resnet")
-    with pytest.raises(ValueError, match="at least as wide as high, got 120x160"):
+    with pytest.raises(ValueError, match="at least as wide as high, and no strips, got 120x160"):
         IndoorTask(config, (160, 120), folder)
+    with pytest.raises(ValueError, match="and no strips, got 320x10"):
+        IndoorTask(config, (10, 320), folder)
     IndoorTask(config, (120, 120), folder).batch(0, torch.arange(1))
     lying = IndoorTask(replace(config, portrait=0.0), (160, 120), folder)
     assert lying.batch(0, torch.arange(1))[0].shape == (1, 3, 160, 120)
@@ -588,6 +606,22 @@ def test_an_unfinished_run_from_before_newer_options_is_resumed(tmp_path, monkey
     write_tensors(unfinished, header, tensors)
     fit(config, out, architecture=small, resume=True)
     assert tensors_equal(out, tmp_path / "whole.safetensors")
+
+
+@pytest.mark.training
+def test_a_resumed_run_keeps_its_command_and_needs_no_weights_to_begin_with(tmp_path, monkeypatch):
+    config = replace(recipe("qtips-imexnet", epochs=2, images=32), batch=16)
+    out, begin = tmp_path / "net.safetensors", tmp_path / "begin.safetensors"
+    save(build(SMALL_QTIPS), begin, {}, {})
+    monkeypatch.setattr(DrawnTask, "validate", lambda *_: {})
+    with monkeypatch.context() as patch:
+        save_state = loop._save_state
+        patch.setattr(loop, "_save_state", lambda *given: (save_state(*given), 1 / 0))
+        with pytest.raises(ZeroDivisionError):
+            fit(config, out, architecture=SMALL_QTIPS, start_from=begin)
+    begin.unlink()
+    fit(config, out, architecture=SMALL_QTIPS, resume=True)
+    assert "--start-from begin.safetensors" in read(out)[0].training["command"]
 
 
 @pytest.mark.training

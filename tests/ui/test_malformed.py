@@ -6,13 +6,13 @@ import re
 import struct
 import urllib.request
 import zipfile
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pillow_heif
 import pytest
+from conftest import png_of
 from PIL import Image
 
 from imexnet.benchmark.page import RefusedError, Visitor
@@ -127,18 +127,6 @@ def right() -> Iterator[Made]:
     yield Made(
         "one.png", encoded(Image.new("RGB", (1, 1), "red"), "PNG"), np.array([[[255, 0, 0]]])
     )
-
-
-def chunk(kind: bytes, content: bytes) -> bytes:
-    checked = kind + content
-    return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
-
-
-def png_of(width: int, height: int) -> bytes:
-    """A PNG that says it has that size, and has hardly any pixels."""
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    pixels = chunk(b"IDAT", zlib.compress(bytes(1000)))
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + pixels + chunk(b"IEND", b"")
 
 
 def wrong() -> Iterator[Made]:

@@ -24,7 +24,6 @@ except ImportError:
 import gradio as gr
 
 from imexnet.io.photos import CutShortWarning
-from imexnet.memory import keep_freed_memory
 from imexnet.models.checkpoints import default_device, load_whole
 from imexnet.models.folding import fold
 from imexnet.models.spec import shipped_names
@@ -80,7 +79,6 @@ def build() -> Page:
 
 def serve() -> None:
     """Runs the page until it is stopped; address and port from `GRADIO_SERVER_NAME`, `…_PORT`."""
-    keep_freed_memory()
     page = build()
     if not ZERO_GPU:
         page.warm()
