@@ -6,11 +6,16 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from imexnet import program
+
+if TYPE_CHECKING:
+    from imexnet.io.photos import Photo
+    from imexnet.models.networks import Network
+    from imexnet.models.spec import ModelSpec
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object and nothing else.")]
 Model = Annotated[str, typer.Option(help="resnet or imexnet")]
@@ -57,7 +62,7 @@ NAMED = 5  # files that are passed over, by name
 Number = TypeVar("Number", int, float)
 
 
-def open_photo(path: Path):
+def open_photo(path: Path) -> "Photo":
     from imexnet.io.photos import read_photo
 
     if path.is_dir():
@@ -155,7 +160,7 @@ def of_one(model: str, weights: Path | None) -> dict[str, Path | None]:
     return dict.fromkeys(kinds, weights)
 
 
-def load_network(spec, weights: Path | None):
+def load_network(spec: "ModelSpec", weights: Path | None) -> "Network":
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.config import MODELS
     from imexnet.models.spec import ModelSpec
@@ -169,7 +174,7 @@ def load_network(spec, weights: Path | None):
     return network
 
 
-def load_answering(task: str, model: str, bounded: bool, weights: Path | None):
+def load_answering(task: str, model: str, bounded: bool, weights: Path | None) -> "Network":
     """The network of a kind, or any that answers the task: a variant, say; bounded if asked for."""
     from imexnet.models.checkpoints import load, load_pretrained
     from imexnet.models.spec import ModelSpec
@@ -183,7 +188,7 @@ def load_answering(task: str, model: str, bounded: bool, weights: Path | None):
     return network
 
 
-def parameters(network) -> dict:
+def parameters(network: "Network") -> dict:
     from imexnet.models.networks import parameter_count
 
     return {"parameters": parameter_count(network)}
@@ -215,7 +220,7 @@ def print_result(result: dict, as_json: bool, indent: str = "") -> None:
             )
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     """With None for a score or a bound that there is not: JSON knows no NaN and no infinity."""
     if isinstance(value, dict):
         return {name: _finite(each) for name, each in value.items()}

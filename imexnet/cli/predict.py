@@ -1,4 +1,4 @@
-"""Commands about one network and its photos: predict, field-of-view, receptive-field."""
+"""Commands about photos and networks: predict, field-of-view, hide, receptive-field."""
 
 import sys
 from collections.abc import Mapping

@@ -8,11 +8,11 @@ come along its own rod.
 import numpy as np
 
 from imexnet.data.drawn import BACKGROUND, BLACK, BODY, WHITE, Drawn, rods_by_markers
+from imexnet.data.qtips import CLASSES
 
 SIZE, LARGEST = 64, 256
 COUNTS, LENGTHS, WIDTHS = (3, 5), (20, 37), (3, 5)
 GAP = 3  # pixels between two rods, at least
-CLASSES = ("background", "white-white", "white-black", "black-black")
 CANDIDATES, TRIES = 64, 4  # places that are looked at together for one rod; how often
 
 

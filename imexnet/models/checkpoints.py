@@ -27,7 +27,7 @@ from imexnet.places import WEIGHTS
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 _LARGER = "--size 128x128 --epochs 6 --seed 100"
 _SHARPER = "--size 320x240 --epochs 16 --learning-rate 2e-3 --edge-weight 100 --seed 100"
-STAGES = {
+TRAININGS = {
     "qtips": ("", "--epochs 24 --learning-rate 2e-3 --seed 100"),
     "rods": ("--epochs 24", _LARGER),
     "paths": ("--epochs 24", _LARGER),
@@ -116,7 +116,9 @@ def training_command(name: str) -> str:
     spec = ModelSpec.from_name(name)
     train = spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
     out = f"--out weights/{name}.safetensors"
-    stages = STAGES.get(name.replace(f"-{spec.kind}", ""), ("",)) if spec.kind in KINDS else ("",)
+    stages = (
+        TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",)) if spec.kind in KINDS else ("",)
+    )
     if len(stages) == 1:
         return " ".join(filter(None, (train, stages[0], out)))
     first = " ".join(filter(None, (train, stages[0], f"--out {name}-1.safetensors")))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from imexnet.data import nyu, paths, qtips, rods
+from imexnet.data import nyu, paths, qtips
 
 KINDS = ("resnet", "imexnet")
 """Of networks that are identical except for the implicit solve."""
@@ -82,7 +82,7 @@ TASKS = {
         Task("depth", "indoor", "metres"),
         Task("segmentation", "indoor", "logits", nyu.CLASSES, first_class=1),
         Task("qtips", "qtips", "logits", qtips.CLASSES, drawn=True),
-        Task("rods", "rods", "logits", rods.CLASSES, drawn=True),
+        Task("rods", "rods", "logits", qtips.CLASSES, drawn=True),
         Task("paths", "paths", "logits", paths.CLASSES, drawn=True),
     )
 }

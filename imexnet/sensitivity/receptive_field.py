@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from imexnet.data.sequences import DRAW
-from imexnet.inference import to_input
+from imexnet.inference import to_grid, to_input
 from imexnet.models.networks import Network, states
 from imexnet.models.tasks import TASKS
 from imexnet.sensitivity.field_of_view import differentiable, field_of_view, gradient
@@ -138,10 +138,7 @@ def reach_per_step(network: Network, x: Tensor, pixel: tuple[int, int]) -> list[
     with differentiable(network, x) as leaf:
         reaches = []
         for features in states(network, leaf):
-            row, column = (
-                int((p + 0.5) * m / n)
-                for p, m, n in zip(pixel, features.shape[-2:], size, strict=True)
-            )
+            row, column = to_grid(pixel, size, (features.shape[-2], features.shape[-1]))
             q = features[0, :, row, column].square().sum() / 2
             s = gradient(q, leaf, keep_graph=True)[0].abs().sum(dim=0)
             s = s.to(computing_type(s)).cpu().numpy()
