@@ -90,7 +90,7 @@ def test_distance_between_two_clicks(fresh):
     expect(line).to_contain_text("Between the last two clicks")
     expect(line).to_contain_text("63°")
     depths = metres("indoor-imexnet")
-    told = re.search(r"point before: .*?IMEXNet (\d+\.\d\d) m", line.inner_text())
+    told = re.search(r"previous point: .*?IMEXNet (\d+\.\d\d) m", line.inner_text())
     assert told is not None and float(told[1]) == pytest.approx(depths[a], rel=0.03)
     box = fresh.locator("#imexnet img").bounding_box()
     drawn = fresh.locator("#imexnet .crosshair.measured")

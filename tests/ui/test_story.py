@@ -288,7 +288,7 @@ def test_layers_grow_on_the_visitors_photo_and_on_the_next_one(page):
     )
     assert (pixels(canvases["imexnet"]) > 0).mean() < 0.01
     page.locator("#qtip button.gallery-item").nth(1).click()
-    expect(page.locator("#sentence")).to_contain_text("27 pixels", timeout=60_000)
+    expect(page.locator("#sentence")).to_contain_text("27 of the input", timeout=60_000)
     page.locator("#layers").scroll_into_view_if_needed()
     expect(words).to_contain_text("all 64 × 64 pixels", timeout=90_000)
     expect(slider).to_have_attribute("max", "6")
