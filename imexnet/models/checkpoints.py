@@ -21,7 +21,6 @@ from imexnet.io.files import write_bytes
 from imexnet.models.config import ModelConfig
 from imexnet.models.networks import Network, build
 from imexnet.models.spec import ModelSpec, shipped_names
-from imexnet.models.tasks import KINDS
 from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
@@ -116,9 +115,7 @@ def training_command(name: str) -> str:
     spec = ModelSpec.from_name(name)
     train = spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
     out = f"--out weights/{name}.safetensors"
-    stages = (
-        TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",)) if spec.kind in KINDS else ("",)
-    )
+    stages = TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",))
     if len(stages) == 1:
         return " ".join(filter(None, (train, stages[0], out)))
     first = " ".join(filter(None, (train, stages[0], f"--out {name}-1.safetensors")))

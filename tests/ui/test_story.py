@@ -174,6 +174,11 @@ WHERE = {  # row of the scoreboard → page, row of a table there, columns of th
         ("ResNet, 6 steps", "**IMEXNet, 6 steps**"),
         "parameters",
     ),
+    "Parameters, against a ResNet that does as well there": (
+        "results",
+        ("ResNet, 31 steps", "**IMEXNet, 6 steps**"),
+        "parameters",
+    ),
     "Q-tips with noise, σ = 0.1, rod pixels right": (
         "robustness",
         ("Gaussian, σ = 0.1",) * 2,
