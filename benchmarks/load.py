@@ -11,6 +11,7 @@ import hashlib
 import io
 import itertools
 import json
+import math
 import random
 import re
 import statistics
@@ -194,12 +195,17 @@ def watch(server: Server, until: float) -> dict[str, Any]:
         time.sleep(0.5)
     quarters = [min(quarter) for quarter in np.array_split(measured, 4)]
     return {
-        "at the start": round(measured[0]),
-        "least of each quarter": [round(least) for least in quarters],
-        "at the end": round(measured[-1]),
-        "peak": round(server.memory() or float("nan")),
+        "at the start": _whole(measured[0]),
+        "least of each quarter": [*map(_whole, quarters)],
+        "at the end": _whole(measured[-1]),
+        "peak": _whole(server.memory() or float("nan")),
         "growth, second to last quarter": round(float(quarters[3] / quarters[1] - 1), 3),
     }
+
+
+def _whole(megabytes: float) -> int | None:
+    """Rounded; None where the system does not tell."""
+    return None if math.isnan(megabytes) else round(megabytes)
 
 
 def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
@@ -230,6 +236,8 @@ def run(visitors: int, minutes: float, threads: int) -> tuple[dict, list[str]]:
             thread.join()
         seconds = time.perf_counter() - begin
     waits = sorted(log.seconds)
+    if not waits:
+        raise ValueError("no right answer came")
     return {
         "visitors": visitors,
         "seconds": round(seconds),

@@ -43,11 +43,14 @@ def photos(shard: str) -> Iterator[tuple[str, Photo]]:
     Of several photos with one name (NAME.jpg, NAME.png) each keeps its ending (NAME.jpg).
     """
     for sample in WebDataset(shard, nodesplitter=None, shardshuffle=False):
-        suffixes = [suffix for suffix in PHOTOS if suffix in sample]
-        for suffix in suffixes:
-            name = sample["__key__"] if len(suffixes) == 1 else f"{sample['__key__']}.{suffix}"
+        # WebDataset ends a name at its first dot: of IMG.2024.jpg the suffix is 2024.jpg.
+        parts = {part: part.rpartition(".") for part in sample if part.rpartition(".")[2] in PHOTOS}
+        for part, (rest, _, _) in parts.items():
+            name = f"{sample['__key__']}.{rest}" if rest else sample["__key__"]
+            if sum(other == rest for other, _, _ in parts.values()) > 1:
+                name = f"{sample['__key__']}.{part}"
             try:
-                yield name, read_photo(io.BytesIO(sample[suffix]))
+                yield name, read_photo(io.BytesIO(sample[part]))
             except ValueError as error:
                 print(f"{shard}: {name}: {error}", file=sys.stderr)
 

@@ -32,8 +32,9 @@ def write_shards(folder: Path, count: int) -> dict[str, bytes]:
                 photo = Photo.of(random.integers(0, 256, (*size, 3), np.uint8))
                 lens = 50 if i == 1 else None
                 png = io.BytesIO(replace(photo, focal_length_35mm=lens).encoded("PNG"))
-                written[f"room{number}{i}"] = png.getvalue()
-                add(tar, f"room{number}{i}.png", png.getvalue())
+                name = f"room{number}{i}" if i else f"room.{number}"  # a dot within the name
+                written[name] = png.getvalue()
+                add(tar, f"{name}.png", png.getvalue())
             add(tar, f"broken{number}.jpg", b"no picture")
     return written
 

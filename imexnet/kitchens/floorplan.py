@@ -37,7 +37,7 @@ class Wall:
 
 @dataclass(frozen=True)
 class Run:
-    """Units in a row on a wall from `start` on: (kind, width) each, and the window above."""
+    """Units in a row on a wall from `start` on: (kind, width) each."""
 
     wall: int
     start: float

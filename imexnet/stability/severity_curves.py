@@ -27,6 +27,9 @@ UNKNOWN = 0  # class of pixels that no score counts; for drawn pictures the back
 AIMED = (*attacks.ATTACKS, "transfer", "random-signs")
 """Perturbations with ε in 1/255; "transfer" is PGD made for the other network."""
 
+ATTACKED = (*attacks.ATTACKS, "transfer")
+"""Those that take gradients."""
+
 PERTURBATIONS = (*corruptions.NOISES, *AIMED)
 """All that a curve can be drawn against."""
 

@@ -67,6 +67,11 @@ def colour_stops(name: str, count: int = 17) -> list[str]:
     ]
 
 
+def decade_ticks(decades: int, each: int = 1) -> list[str]:
+    """Labels of a logarithmic scale that ends at 1; every `each`-th power of ten."""
+    return [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(decades, 0, -each)), "1"]
+
+
 def heat_values(
     s: np.ndarray, peak: float, logarithmic: bool = True, decades: float = DECADES
 ) -> np.ndarray:

@@ -118,6 +118,8 @@ def printed_figure(
         axes.set_axis_off()
     bar = place(GAP, below - 0.22, inches[0] - 2 * GAP, 0.09)
     figure.colorbar(_scale(style), cax=bar, orientation="horizontal")
+    if style.signed:  # on a logarithmic scale the colours of r are ±(1 + log₁₀ |r| / decades)
+        bar.set_xticks(np.linspace(-1, 1, len(style.ticks)), style.ticks)
     bar.tick_params(labelsize=7)
     y = below - 0.65
     for left, kind in zip(lefts, views, strict=True):

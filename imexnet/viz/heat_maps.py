@@ -56,6 +56,15 @@ class HeatMapStyle:
         """Whether maps have values of both signs."""
         return self.part == "signed"
 
+    @property
+    def ticks(self) -> list[str]:
+        """Labels of the colour bar at equal distances: relative to the end of its scale."""
+        if self.scale == "linear":
+            ticks = ["0", "0.25", "0.5", "0.75", "1"]
+        else:
+            ticks = colours.decade_ticks(colours.DECADES)
+        return [*(f"−{tick}" for tick in ticks[:0:-1]), "0", *ticks[1:]] if self.signed else ticks
+
 
 def shown_map(view: FieldOfView, part: str) -> np.ndarray:
     """What is shown of a field of view, (h, w), as a share of ΣS.

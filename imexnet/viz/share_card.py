@@ -15,7 +15,7 @@ from imexnet.viz.plots import LABELS, SERIES
 SIZE = 1200, 630  # width and height that pages show of a link
 MARGIN, GAP, LINE = 30, 20, 44
 TEXT, SMALL = 24, 20  # of letters, in pixels
-PAPER, INK, FAINT = "#ffffff", "#202428", "#606870"
+PAPER, FAINT = "#ffffff", "#606870"
 
 
 def share_card(
@@ -23,23 +23,21 @@ def share_card(
     after: np.ndarray,
     pixel: tuple[int, int],
     answers: Mapping[str, Answered],
-    address: str = "",
 ) -> np.ndarray:
-    """Both pictures with the pixel marked, each network's answers there, and an address.
+    """Both pictures with the pixel marked, and each network's answers there.
 
     Args:
         before: (H, W) or (H, W, 3) uint8.
         after: of the same size, with a part hidden.
         pixel: (row, column) whose answers are given.
         answers: network → its answers before and after.
-        address: where to see more; shortened in its middle if it is too long.
 
     Returns:
         (630, 1200, 3) uint8.
     """
     card = Image.new("RGB", SIZE, PAPER)
     draw = ImageDraw.Draw(card)
-    bottom = SIZE[1] - MARGIN - SMALL - LINE * len(answers) - GAP
+    bottom = SIZE[1] - MARGIN - LINE * len(answers) - GAP
     wide, top = (SIZE[0] - 2 * MARGIN - GAP) // 2, MARGIN + LINE
     columns = MARGIN, MARGIN + wide + GAP
     for left, title, picture in zip(columns, ("Before", "After"), (before, after), strict=True):
@@ -59,8 +57,6 @@ def share_card(
                 SERIES[kind],
                 _font(TEXT),
             )
-    line = _shortened(address, SMALL, SIZE[0] - 2 * MARGIN)
-    draw.text((MARGIN, SIZE[1] - MARGIN - SMALL), line, INK, _font(SMALL))
     return np.asarray(card)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+import torch
 import trimesh
 from PIL import Image
 
@@ -45,6 +46,13 @@ def room() -> Photo:
     pixels = np.full((120, 160, 3), (200, 190, 170), np.uint8)
     pixels[80:] = (120, 80, 50)
     return Photo.of(pixels)
+
+
+def test_photos_of_the_same_pixels_in_another_order_have_answers_of_their_own():
+    network = load_pretrained("indoor-imexnet", "cpu")
+    for shape in ((1, 3, 120, 160), (1, 3, 160, 120)):
+        answer = kept.forward(network, torch.ones(shape))[0]["depth"]
+        assert answer.shape[-2:] == shape[-2:]
 
 
 def test_slow_networks_show_the_first_answer_before_the_second(tab, room, monkeypatch):

@@ -64,6 +64,11 @@ def test_drawn_pictures_are_known_at_every_size(task):
         assert examples.drawn_task(photo) == task
         column, row = (at * of.side // longest for at in examples.first_pixel(photo, task))
         assert truth[row, column] > 0 and (task != "qtips" or abs(row - of.side // 2) <= 1)
+    wide = Photo.of(photo.picture.resize((3 * of.side, of.side), Image.Resampling.NEAREST))
+    column, row = examples.first_pixel(wide, task)
+    truth = examples.true_values(wide, task)
+    if truth is not None:  # of some it is still known
+        assert truth[row, column // 3] > 0
 
 
 def test_the_rods_truth_is_refused_where_a_rod_has_no_markers():

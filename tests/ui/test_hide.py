@@ -25,6 +25,7 @@ def test_strokes_cover_the_pixels_under_the_brush():
     "strokes",
     [
         *("", "{", "[]", '{"radius": "x", "strokes": []}', '{"radius": 1, "strokes": [1]}'),
+        json.dumps({"radius": 0.1, "strokes": [[[0, 0]] * 5001] * 2}),  # no hand does that
         *('{"radius": 1, "strokes": [[[1e999, 0]]]}', '{"radius": NaN, "strokes": [[[0, 0]]]}'),
     ],
 )

@@ -110,6 +110,9 @@ def test_shared_photos_are_bounded_in_number_and_in_bytes(shared):
     for shade in range(links.MOST + 3):
         links.share(Photo.of(Image.new("RGB", (9, 9), (shade, 0, 0))))
     assert len(shared.items()) == links.MOST
+    for _ in range(3):  # the same once more drives no other away
+        links.share(Photo.of(Image.new("RGB", (9, 9), (links.MOST + 2, 0, 0))))
+    assert len(shared.items()) == links.MOST
     assert link(Photo.of(Image.new("RGB", (9, 9), (2, 0, 0))), View("depth", 2, 1)) == ""
     assert link(Photo.of(Image.new("RGB", (9, 9), (3, 0, 0))), View("depth", 2, 1)) != ""
     shared.clear()

@@ -14,6 +14,12 @@ from imexnet.benchmark.page import RefusedError, Visitor
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("ignore")]
 
 
+PARAMETERS = [
+    "photo", "task", "column", "row", "about", "other_column", "other_row", "direction",
+    "boundary", "trunk", "scale", "part", "opacity", "contours", "method", "angle",
+]  # fmt: skip
+
+
 def test_tools_are_described_and_answer(tmp_path: Path):
     mcp = pytest.importorskip("mcp")
     client = importlib.import_module("mcp.client.streamable_http").streamablehttp_client
@@ -36,10 +42,7 @@ def test_tools_are_described_and_answer(tmp_path: Path):
         told = described["field_of_view"]
         assert "depend on" in told["description"]
         properties = told["inputSchema"]["properties"]
-        assert list(properties) == [
-            "photo", "task", "column", "row", "about", "other_column", "other_row", "direction",
-            "boundary", "trunk", "scale", "part", "opacity", "contours", "method",
-        ]  # fmt: skip
+        assert list(properties) == PARAMETERS
         assert "from 0 at the left" in properties["column"]["description"]
         answer = asyncio.run(ask("field_of_view", photo=photo, task="depth", column=9, row=9))
         assert not answer.isError
@@ -47,6 +50,12 @@ def test_tools_are_described_and_answer(tmp_path: Path):
         answer = asyncio.run(ask("field_of_view", photo=photo, task="depth", column=10**6, row=9))
         assert answer.isError
         assert "lies outside the picture" in str(answer.content)
+
+
+def test_the_endpoint_of_the_tool_has_these_parameters(url):
+    info = json.loads(Visitor(url).get("/gradio_api/info"))
+    named = info["named_endpoints"]["/field_of_view"]["parameters"]
+    assert [parameter["parameter_name"] for parameter in named] == PARAMETERS
 
 
 def test_without_the_switch_there_are_no_tools(url):

@@ -311,7 +311,7 @@ def test_curves_of_many_photos_hold_one_photo_at_a_time(loop, monkeypatch):
 
     async def built() -> Curves:
         with gr.Blocks(analytics_enabled=False):
-            return Curves(networks)
+            return Curves(networks, gr.Checkbox())
 
     curves = loop.run_until_complete(built())
     with pytest.raises(InterruptedError):

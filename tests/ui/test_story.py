@@ -5,6 +5,7 @@ import io
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -118,6 +119,9 @@ def test_the_film_has_each_layer_of_both_networks():
     assert len(lit["resnet"]) == len(lit["imexnet"]) == len(film["words"]) == 5
     assert lit["resnet"] == sorted(lit["resnet"])
     assert lit["resnet"][4] <= 79 * 79 / (160 * 120) < lit["imexnet"][4]
+    tele = json.loads(layers.film(networks, replace(photo, focal_length_35mm=135.0), "depth"))
+    assert tele["words"][0].startswith("Before the first layer, both see 7 × 7 of")
+    assert re.fullmatch(r"After layer 4, both see all \d+ × \d+ pixels\.", tele["words"][4])
 
 
 WHERE = {  # row of the scoreboard → page, row of a table there, columns of the two figures
@@ -279,6 +283,7 @@ def test_window_follows_the_pointer(page):
 
 def test_layers_grow_on_the_visitors_photo_and_on_the_next_one(page):
     words, slider = page.locator("#layers .words"), page.locator("#layers input")
+    page.locator("#kitchen button.gallery-item").nth(3).click()
     before = height(page, "layers")
     page.locator("#layers").scroll_into_view_if_needed()
     expect(words).to_contain_text("After layer 4, the ResNet sees 79 × 79", timeout=90_000)
@@ -302,8 +307,10 @@ def test_layers_grow_on_the_visitors_photo_and_on_the_next_one(page):
 
 def test_film_leaves_with_its_photo_and_comes_again(page):
     words, slider = page.locator("#layers .words"), page.locator("#layers input")
+    page.locator("#qtip button.gallery-item").nth(1).click()
+    expect(page.locator("#sentence")).to_contain_text("27 of the input", timeout=60_000)
     page.locator("#layers").scroll_into_view_if_needed()
-    expect(slider).to_be_enabled(timeout=90_000)
+    expect(words).to_contain_text("all 64 × 64 pixels", timeout=90_000)
     said = words.inner_text()
     page.locator("#photo button[aria-label='Remove Image']").click()
     expect(slider).to_be_disabled(timeout=30_000)

@@ -14,7 +14,7 @@ from imexnet.models.networks import build
 from imexnet.sensitivity.field_of_view import FieldOfView, Metres
 from imexnet.sensitivity.measures import measure, set_level
 from imexnet.sensitivity.questions import Question, arrays, ask_all
-from imexnet.viz import field_of_view_figures
+from imexnet.viz import colours, field_of_view_figures
 from imexnet.viz.drawing import contour
 from imexnet.viz.heat_maps import HeatMapStyle, heat_maps, shared_scale, shown_map
 
@@ -73,6 +73,18 @@ def test_pictures_have_window_marker_and_contours(views):
     box = heat_maps(photo(), views, Question("depth", (7, 9), (15, 20)), longest=128)
     assert (box["imexnet"][28, 36:83] == (255, 212, 0)).all()
     assert heat_maps(photo(), views, question)["imexnet"].shape == (24, 32, 3)
+
+
+@pytest.mark.parametrize("scale", ["logarithmic", "linear"])
+def test_the_printed_bar_of_a_signed_map_says_what_its_colours_mean(views, scale):
+    style, digits = HeatMapStyle(scale, "signed"), str.maketrans("−⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
+    question = Question("depth", (7, 9))
+    bar = field_of_view_figures.printed_figure(photo(), views, question, style).axes[len(views)]
+    labels = [label.get_text().replace("10⁻", "1e-") for label in bar.get_xticklabels()]
+    values = np.array([float(label.translate(digits)) for label in labels])
+    shades = colours.heat_values(values, 1.0, scale == "logarithmic")
+    np.testing.assert_allclose(bar.get_xticks(), shades, atol=1e-6)
+    assert len(labels) == 9 and shades[0] == -1 and shades[-1] == 1
 
 
 def test_every_kind_of_photo_will_do(views):

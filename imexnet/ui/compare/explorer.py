@@ -30,12 +30,11 @@ from imexnet.ui.components.parts import (
     Folder,
     as_user_error,
     colour_bar,
-    decade_ticks,
     picture,
     table,
 )
 from imexnet.viz import field_of_view_figures, plots
-from imexnet.viz.colours import DECADES, HEAT_COLOURS, SIGNED_COLOURS
+from imexnet.viz.colours import HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
 from imexnet.viz.spotlight import spotlights
 
@@ -251,14 +250,7 @@ class Explorer:
 
 
 def _heat_bar(look: HeatMapStyle) -> str:
-    if look.scale == "linear":
-        ticks = ["0", "0.25", "0.5", "0.75", "1"]
-        unit = f"the {100 * CLIPPED:g} % quantile"
-    else:
-        ticks = decade_ticks(DECADES)
-        unit = "the peak"
-    if look.signed:
-        ticks = [*(f"−{tick}" for tick in ticks[:0:-1]), "0", *ticks[1:]]
+    unit = f"the {100 * CLIPPED:g} % quantile" if look.scale == "linear" else "the peak"
     colours = SIGNED_COLOURS if look.signed else HEAT_COLOURS
     title = f"Sensitivity per pixel, relative to {unit} of both networks"
-    return colour_bar(colours, ticks, title)
+    return colour_bar(colours, look.ticks, title)

@@ -37,9 +37,10 @@ NOTE = (
     "at the point.</div>"
 )
 BRUSH = (
-    '<div class="brush"><canvas tabindex="0" aria-label="Photo to paint over: arrow keys move '
-    'the brush, Enter puts it down"></canvas><button>Show all again</button></div>'
+    '<div class="brush"><canvas tabindex="0" role="application" aria-label="Photo to paint over: '
+    'arrow keys move the brush, Enter puts it down"></canvas><button>Show all again</button></div>'
 )
+MOST_POINTS = 10_000  # of all strokes; a hand makes some hundred
 CHANGE_COLOURS = "RdBu_r"  # less is blue, more is red
 
 
@@ -140,8 +141,9 @@ class Hide:
         shown = photo.picture
         scale = shown.width / photo.full_size[0]
         point = int((row + 0.5) * scale), int((column + 0.5) * scale)
-        with as_user_error(), DEVICE:
+        with as_user_error():
             mask = painted(strokes, shown.size)
+        with as_user_error(), DEVICE:
             covered, found = hide_and_see(
                 pair, task, np.asarray(shown), mask, point, filling, camera, forward
             )
@@ -159,7 +161,7 @@ def painted(strokes: str, size: tuple[int, int]) -> np.ndarray:
     try:
         drawn = json.loads(strokes)
         radius = float(drawn["radius"]) * max(size)
-        if not 0 < radius <= max(size):
+        if not 0 < radius <= max(size) or sum(map(len, drawn["strokes"])) > MOST_POINTS:
             raise ValueError
         for stroke in drawn["strokes"]:
             shares = np.array([(float(x), float(y)) for x, y in stroke])

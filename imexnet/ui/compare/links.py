@@ -32,20 +32,20 @@ SHARED: Kept[str, tuple[str, bytes]] = Kept(
 def link(photo: Photo, view: View) -> str:
     """The query of a link to this view of an example or a shared photo; "" for another upload."""
     digest = examples.digest(np.asarray(photo.picture))
-    shared = [token for token, (known, _) in SHARED.items() if known == digest]
     if (name := _names().get(digest)) is not None:
         named = {"example": name}
-    elif shared:
-        named, view = {"photo": shared[-1]}, _scaled(view, photo)
+    elif token := _token(digest):
+        named, view = {"photo": token}, _scaled(view, photo)
     else:
         return ""
     return urlencode({"task": view.task} | named | view.to_query(), safe=",")
 
 
 def share(photo: Photo) -> None:
-    """Keeps a visitor's photo in memory for an hour, so that a link can name it."""
+    """Keeps a visitor's photo in memory for an hour from now, so that a link can name it."""
     digest = examples.digest(np.asarray(photo.picture))
-    SHARED.put(secrets.token_urlsafe(16), (digest, photo.encoded("PNG")))
+    token = _token(digest) or secrets.token_urlsafe(16)
+    SHARED.put(token, (digest, photo.encoded("PNG")))
 
 
 def restore(query: Mapping[str, str]) -> tuple[str | Photo, View] | None:
@@ -90,6 +90,11 @@ def _scaled(view: View, photo: Photo) -> View:
         for name in ("column", "row", "other_column", "other_row")
     }
     return replace(view, **places)
+
+
+def _token(digest: str) -> str | None:
+    """By which a photo is known that was shared before."""
+    return next((token for token, (known, _) in SHARED.items() if known == digest), None)
 
 
 def _shared(token: str) -> Photo | None:

@@ -64,14 +64,14 @@ class Several:
     ) -> None:
         """Makes the button compare; what it showed leaves with the photos."""
         shown = [self.pictures, self.rows]
-        self.files.change(lambda: (None, None), None, shown, **PRIVATE)
-        self.run.click(
+        run = self.run.click(
             self.compare,
             [self.files, task, trunk, colours, angle],
             shown,
             **ON_DEVICE,
             **PRIVATE,
         )
+        self.files.change(lambda: (None, None), None, shown, cancels=[run], **PRIVATE)
 
     def compare(
         self,

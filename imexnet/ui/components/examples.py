@@ -135,8 +135,8 @@ def first_pixel(photo: Photo, task: str) -> tuple[int, int]:
         return width // 2, height // 2
     rows, columns = np.nonzero(label)
     nearest = np.hypot(rows - label.shape[0] // 2, columns - label.shape[1] // 2).argmin()
-    cell = height / label.shape[0]
-    return int((columns[nearest] + 0.5) * cell), int((rows[nearest] + 0.5) * cell)
+    across, down = width / label.shape[1], height / label.shape[0]
+    return int((columns[nearest] + 0.5) * across), int((rows[nearest] + 0.5) * down)
 
 
 def true_values(photo: Photo, task: str) -> np.ndarray | None:

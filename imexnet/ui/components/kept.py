@@ -83,7 +83,7 @@ class Kept(Generic[Key, Value]):
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
     """As `inference.forward`, whose outputs for an input that was there before are still known."""
-    key = network, sha256(x.cpu().numpy().tobytes()).digest()
+    key = network, x.shape, sha256(x.cpu().numpy().tobytes()).digest()
     known = _answers.get(key)
     if known is not None:
         return known, lambda: 0.0

@@ -167,11 +167,6 @@ def colour_bar(colours: str, labels: Sequence[str], title: str) -> str:
     )
 
 
-def decade_ticks(decades: int, each: int = 1) -> list[str]:
-    """Labels of a logarithmic scale that ends at 1; every `each`-th power of ten."""
-    return [*(f"10⁻{'⁰¹²³⁴⁵⁶⁷⁸⁹'[d]}" for d in range(decades, 0, -each)), "1"]
-
-
 def class_legend(names: Sequence[str], palette: Sequence[str], present: Sequence[int]) -> str:
     """Chips with colour and name of the classes that occur."""
     chips = "".join(

@@ -38,7 +38,6 @@ from imexnet.ui.components.parts import (
     Folder,
     as_user_error,
     colour_bar,
-    decade_ticks,
     picture,
     table,
     user_error,
@@ -251,7 +250,7 @@ class Receptive:
             label="Sensitivity after each step", columns=7, format="png", height=370,
             object_fit="contain", buttons=["fullscreen"], elem_id="growth", elem_classes="stages",
         )  # fmt: skip
-        ticks = decade_ticks(DECADES, 2)
+        ticks = colours.decade_ticks(DECADES, 2)
         gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, "Sensitivity relative to each peak"))
         words = gr.HTML(label="growth", elem_id="growth-words")
         show: dict[str, Any] = {
@@ -273,7 +272,7 @@ class Receptive:
             stop = gr.Button("Stop", elem_id="average-stop")
         with gr.Row():
             self.maps = {k: picture(plots.LABELS[k], f"average-{k}") for k in KINDS}
-        ticks = decade_ticks(colours.DECADES)
+        ticks = colours.decade_ticks(colours.DECADES)
         title = "Mean share per pixel, relative to the peak of both"
         gr.HTML(colour_bar(colours.HEAT_COLOURS, ticks, title))
         with gr.Row():

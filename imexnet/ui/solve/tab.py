@@ -175,7 +175,6 @@ class Solve:
             self.pattern: animation,
             self.rest: words,
             self.distance: ode_figures.distance_figure(changes or [1.0]),
-            self.animation: animation,
             self.last: last,
         }
 
@@ -293,8 +292,8 @@ class Solve:
         )  # fmt: skip
         self.rest = gr.HTML(label="rest", elem_id="rest")
         self.distance = gr.Plot(label="rest", show_label=False, format="png")
-        self.animation, self.last = gr.State(""), gr.State("")
-        outputs = [self.pattern, self.rest, self.distance, self.animation, self.last]
+        self.last = gr.State("")
+        outputs = [self.pattern, self.rest, self.distance, self.last]
         given = [channel, setting, start, seed]
         self.once.append(play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE))
         stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)

@@ -9,11 +9,10 @@ import numpy as np
 from imexnet.inference import to_input
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
-from imexnet.models.spec import ModelSpec
 from imexnet.models.tasks import KINDS
 from imexnet.stability.attacks import smallest_flip
 from imexnet.stability.bounds import certified_radius, lipschitz_bound
-from imexnet.ui.components.inputs import require_photo
+from imexnet.ui.components.inputs import pair_of, require_photo
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -22,17 +21,16 @@ from imexnet.ui.components.parts import (
     colour_bar,
     picture,
     table,
-    user_error,
 )
 from imexnet.viz import colours, drawing, plots
 
 TASK = "qtips"  # of rooms the radii are too small to say anything
 NOTE = (
-    '<div class="note">These two networks were trained with bounded weights: no time step can '
-    "amplify. So each pixel has a certified radius: a change of the whole picture whose Euclidean "
-    "norm is smaller cannot change that pixel's class. The networks of the other "
-    "panels have radii, too, but far smaller ones. A local bound could be tighter; this one is "
-    "global, from the weights alone.</div>"
+    '<div class="note">These are the networks for Q-tips, whatever the task. Two were trained with '
+    "bounded weights: no time step of theirs can amplify. So each pixel has a certified radius: a "
+    "change of the whole picture whose Euclidean norm is smaller cannot change that pixel's class. "
+    "The two without the bound have radii, too, but far smaller ones. A local bound could be "
+    "tighter; this one is global, from the weights alone.</div>"
 )
 
 
@@ -51,10 +49,11 @@ class Certificate:
     def certify(self, photo: Photo | None) -> Changes:
         """Radii of all pixels, and for the middle one a change that does flip its class."""
         photo = require_photo(photo)
+        pairs = [pair_of(self.networks, TASK, bounded=bound) for bound in (True, False)]
         with DEVICE:
             bounded, free = (
-                {kind: _certified(self._network(kind, bound), photo) for kind in KINDS}
-                for bound in (True, False)
+                {kind: _certified(network, photo) for kind, network in pair.items()}
+                for pair in pairs
             )
         peak = max(float(found.radius.max()) for found in bounded.values())
         maps = {}
@@ -73,12 +72,6 @@ class Certificate:
             **{self.maps[kind]: maps[kind] for kind in KINDS},
             self.words: bar + table(rows, KINDS),
         }
-
-    def _network(self, kind: str, bounded: bool) -> Network:
-        name = ModelSpec(TASK, "plain", kind, bounded).name
-        if name not in self.networks:
-            raise user_error(f"This server has no {name}.")
-        return self.networks[name]
 
     def _build(self, photo: gr.Image) -> None:
         gr.HTML(NOTE)

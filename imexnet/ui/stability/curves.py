@@ -41,6 +41,7 @@ SETS = [
     ("My photos, classes against the clean answer", "segmentation"),
 ]
 MOST_PHOTOS = 64
+MOST_ATTACKED = 8  # photos: an attack takes ten passes there and back for each severity
 SCORES = {
     **{
         task: f"Share of the pixels of {of.objects} with the right class"
@@ -56,11 +57,12 @@ class Curves:
 
     Args:
         networks: those of all tasks by name, in eval mode, on the device where they stay.
+        bounded: the switch that asks for the pairs with bounded weights.
     """
 
-    def __init__(self, networks: Mapping[str, Network]) -> None:
+    def __init__(self, networks: Mapping[str, Network], bounded: gr.Checkbox) -> None:
         self.networks = networks
-        self._build()
+        self._build(bounded)
 
     def draw(
         self,
@@ -69,20 +71,23 @@ class Curves:
         perturbation: str,
         images: float,
         seed: float,
+        bounded: bool = False,
         progress: gr.Progress = PROGRESS,
     ) -> tuple[Figure, str]:
         """Scores over a set against severity, mean and spread."""
-        pair = pair_of(self.networks, task)
+        pair = pair_of(self.networks, task, bounded=bounded)
         config, device = pair["resnet"].config, pair["resnet"].mean.device
         if TASKS[task].drawn:
             samples = severity_curves.fresh(int(seed or 0), int(images), config, device)
         else:
             if not files:
                 raise user_error("Choose one photo or more for this set.")
-            paths = files[:MOST_PHOTOS]
+            most = MOST_ATTACKED if perturbation in severity_curves.ATTACKED else MOST_PHOTOS
+            if len(files) > most:
+                raise user_error(f"Choose at most {most} photos; these are {len(files)}.")
             samples = [
                 Sample(to_input(photo, config, device, camera_of(photo)))
-                for photo in map(read, paths)  # one after the other, as one may be large
+                for photo in map(read, files)  # one after the other, as one may be large
             ]
 
         def told(done: int, of: int) -> None:
@@ -105,12 +110,13 @@ class Curves:
             for i, first in enumerate(points["resnet"])
         ]
         note = (
-            f'<div class="note">{len(samples)} pictures; {NAMES[perturbation]}, {unit}. '
+            f'<div class="note">{"Bounded weights; " * bounded}{len(samples)} pictures; '
+            f"{NAMES[perturbation]}, {unit}. "
             f"{SCORES[task]}: mean ± standard deviation over the pictures.</div>"
         )
         return stability_figures.severity_figure(curves, unit), table(rows, KINDS) + note
 
-    def _build(self) -> None:
+    def _build(self, bounded: gr.Checkbox) -> None:
         with gr.Row():
             which = gr.Radio(SETS, value="qtips", label="Set")
             kind = gr.Dropdown(
@@ -123,7 +129,7 @@ class Curves:
             seed = gr.Number(0, label="Seed", **SEED)
             run = gr.Button("Draw the curves", variant="primary", min_width=160, elem_id="curves")
         photos = gr.File(
-            label=f"Photos, at most {MOST_PHOTOS}",
+            label=f"Photos, at most {MOST_PHOTOS}; for attacks {MOST_ATTACKED}",
             file_count="multiple",
             file_types=PICTURES,
             visible=False,
@@ -137,8 +143,9 @@ class Curves:
         )
         figure = gr.Plot(label="curves", show_label=False, format="png", elem_id="severity-curves")
         words = gr.HTML(label="scores", elem_id="curve-scores")
-        photos.change(lambda: (None, None), None, [figure, words], **PRIVATE)  # theirs are gone
-        run.click(
-            self.draw, [which, photos, kind, images, seed], [figure, words],
+        drawn = run.click(
+            self.draw, [which, photos, kind, images, seed, bounded], [figure, words],
             **ON_DEVICE, **PRIVATE,
         )  # fmt: skip
+        for changed in (photos.change, bounded.input):  # what is shown is not of these
+            changed(lambda: (None, None), None, [figure, words], cancels=[drawn], **PRIVATE)

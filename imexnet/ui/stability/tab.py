@@ -88,7 +88,7 @@ class Stability:
                 }
             clean, after = outputs_of(pair, dict.fromkeys(pair, x)), outputs_of(pair, moved)
             grown = {kind: perturbation_growth(n, task, x, moved[kind]) for kind, n in pair.items()}
-            local = {kind: _lipschitz(n, task, x) for kind, n in pair.items()}
+            local = {kind: _lipschitz(n, task, x, camera.depth_scale) for kind, n in pair.items()}
             steps = {kind: _bounds(n, (x.shape[-2], x.shape[-1])) for kind, n in pair.items()}
             scores = {"clean": _scores(task, clean, clean, truth)}
             scores["moved"] = _scores(task, after, clean, truth)
@@ -150,7 +150,7 @@ class Stability:
                 with gr.Tab("Step size and depth"):
                     self.stretch = Stretch(self.networks, chosen.photo, chosen.task, bounded)
                 with gr.Tab("Severity curves"):
-                    self.curves = Curves(self.networks)
+                    self.curves = Curves(self.networks, bounded)
                 with gr.Tab("Certificate"):
                     self.certificate = Certificate(self.networks, chosen.photo)
 
@@ -230,8 +230,10 @@ def _bounds(network: Network, size: tuple[int, int]) -> Sequence[StepBound]:
     return step_bounds(network, network.mean.new_zeros(1, network.config.channels, *size))
 
 
-def _lipschitz(network: Network, task: str, x: Tensor) -> Lipschitz:
-    return local_lipschitz(lambda v: network(v)[task], x, LIPSCHITZ_ITERATIONS)
+def _lipschitz(network: Network, task: str, x: Tensor, depth_scale: float) -> Lipschitz:
+    return local_lipschitz(
+        lambda v: in_metres(network(v), depth_scale)[task], x, LIPSCHITZ_ITERATIONS
+    )
 
 
 def _scores(

@@ -64,6 +64,11 @@ canvas.addEventListener("pointerup", () => {
   if (painting) ask();
   painting = false;
 });
+canvas.addEventListener("pointercancel", () => { // the browser took the touch: it is no stroke
+  if (painting) strokes.pop();
+  painting = false;
+  draw();
+});
 canvas.addEventListener("pointerleave", () => {
   at = null;
   draw();

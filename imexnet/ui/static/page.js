@@ -8,10 +8,19 @@ function name() {
   for (const box of document.querySelectorAll('div[aria-label="Empty value"]:not([role])')) {
     box.setAttribute("role", "img"); // a plain div may not have a name
   }
+  for (const image of document.querySelectorAll('[alt^="undefined plot"]')) {
+    const words = image.closest("[id]:not([id^=component])")?.id.replaceAll("-", " ");
+    image.alt = words ? `Plot: ${words}` : "Plot";
+  }
 }
 
 name();
 new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
+document.addEventListener("keyup", ({ target, key }) => { // Gradio's sliders tell a release by pointer only
+  if (target.matches?.(".gradio-container input[type=range]") && /^(Arrow|Page|Home|End)/.test(key)) {
+    target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
+  }
+});
 document.addEventListener("load", ({ target }) => {
   if (target.closest?.("#spots")) target.closest("#your-photo").classList.add("opened");
 }, true);

@@ -61,8 +61,10 @@ def film(networks: Mapping[str, Network], photo: Photo | None, task: str) -> str
 def _said(number: int, pair: Sequence[Reach], grid: tuple[int, int]) -> str:
     """How far both see after a layer."""
     first, second = pair
-    if (first.rows, first.columns) == (second.rows, second.columns):
+    if number == 0:
         return f"Before the first layer, both see {_seen(first, grid)}."
+    if (first.rows, first.columns) == (second.rows, second.columns):  # on a small picture
+        return f"After layer {number}, both see {_seen(first, grid)}."
     return (
         f"After layer {number}, the ResNet sees {_seen(first, grid)}. "
         f"The IMEXNet sees {_seen(second, grid)}; 95 % of its "
