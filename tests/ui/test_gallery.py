@@ -64,11 +64,15 @@ def test_drawn_pictures_are_known_at_every_size(task):
         assert examples.drawn_task(photo) == task
         column, row = (at * of.side // longest for at in examples.first_pixel(photo, task))
         assert truth[row, column] > 0 and (task != "qtips" or abs(row - of.side // 2) <= 1)
-    wide = Photo.of(photo.picture.resize((3 * of.side, of.side), Image.Resampling.NEAREST))
-    column, row = examples.first_pixel(wide, task)
-    truth = examples.true_values(wide, task)
-    if truth is not None:  # of some it is still known
-        assert truth[row, column // 3] > 0
+
+
+def test_the_first_pixel_of_a_stretched_drawing_lies_on_an_object():
+    picture = examples.drawn("rods", 0, 512).picture
+    tall = Photo.of(picture.resize((512, 1536), Image.Resampling.NEAREST))
+    truth, (column, row) = examples.true_values(tall, "rods"), examples.first_pixel(tall, "rods")
+    assert truth is not None
+    side = examples.DRAWN["rods"].side
+    assert truth[row * side // 1536, column * side // 512] > 0
 
 
 def test_the_rods_truth_is_refused_where_a_rod_has_no_markers():
