@@ -16,7 +16,7 @@ function name() {
 
 name();
 new MutationObserver(name).observe(document.body, { childList: true, subtree: true });
-document.addEventListener("keyup", ({ target, key }) => { // Gradio's sliders tell a release by pointer only
+document.addEventListener("keyup", ({ target, key }) => { // Gradio's sliders know a release by pointer only
   if (target.matches?.(".gradio-container input[type=range]") && /^(Arrow|Page|Home|End)/.test(key)) {
     target.dispatchEvent(new PointerEvent("pointerup", { bubbles: true }));
   }
