@@ -13,6 +13,7 @@ import itertools
 import os
 import sys
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -44,13 +45,14 @@ def photos(shard: str) -> Iterator[tuple[str, Photo]]:
     """
     for sample in WebDataset(shard, nodesplitter=None, shardshuffle=False):
         # WebDataset ends a name at its first dot: of IMG.2024.jpg the suffix is 2024.jpg.
-        parts = {part: part.rpartition(".") for part in sample if part.rpartition(".")[2] in PHOTOS}
-        for part, (rest, _, _) in parts.items():
-            name = f"{sample['__key__']}.{rest}" if rest else sample["__key__"]
-            if sum(other == rest for other, _, _ in parts.values()) > 1:
-                name = f"{sample['__key__']}.{part}"
+        files = {f"{sample['__key__']}.{suffix}": content for suffix, content in sample.items()}
+        pictures = [file for file in files if file.rpartition(".")[2] in PHOTOS]
+        namesakes = Counter(file.rpartition(".")[0] for file in pictures)
+        for file in pictures:
+            name = file.rpartition(".")[0]
+            name = name if namesakes[name] == 1 else file
             try:
-                yield name, read_photo(io.BytesIO(sample[part]))
+                yield name, read_photo(io.BytesIO(files[file]))
             except ValueError as error:
                 print(f"{shard}: {name}: {error}", file=sys.stderr)
 

@@ -24,11 +24,11 @@ from imexnet.stability import attacks, corruptions
 
 BATCH = 16
 UNKNOWN = 0  # class of pixels that no score counts; for drawn pictures the background
-AIMED = (*attacks.ATTACKS, "transfer", "random-signs")
-"""Perturbations with ε in 1/255; "transfer" is PGD made for the other network."""
-
 ATTACKED = (*attacks.ATTACKS, "transfer")
-"""Those that take gradients."""
+"""Perturbations that take gradients; "transfer" is PGD made for the other network."""
+
+AIMED = (*ATTACKED, "random-signs")
+"""Those with ε in 1/255."""
 
 PERTURBATIONS = (*corruptions.NOISES, *AIMED)
 """All that a curve can be drawn against."""
