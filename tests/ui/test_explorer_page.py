@@ -65,6 +65,9 @@ def test_own_photo_has_a_link_when_its_visitor_asks_for_one(open_page, browser, 
     expect(other.locator("#measures")).to_contain_text("column 33, row 135", timeout=60_000)
     assert other.locator("#measures td").nth(1).inner_text() == said
     assert query(other)["photo"] in address
+    page.locator("#column input").fill("34")
+    page.locator("#look").click()
+    expect(link).to_have_count(0)
     expired = browser.new_page()
     expired.goto(f"{url}/?task=depth&photo=no-such-photo&x=1&y=1")
     toast = expired.locator("[data-testid=toast-body]").first
@@ -200,3 +203,6 @@ def test_figure_and_data_are_files(page):
         body = page.request.get(address).body()
         starts = {".png": b"\x89PNG", ".svg": b"<?xml", ".pdf": b"%PDF", ".npz": b"PK"}
         assert body.startswith(starts[Path(urlsplit(address).path).suffix])
+    page.locator("#column input").fill("7")
+    page.locator("#look").click()  # the files are of the pixel before
+    expect(page.locator("#saved-view")).not_to_be_visible()

@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -396,6 +397,16 @@ def test_uploads_leave_room_on_the_disk(client, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=100))
     refused(client.post("/gradio_api/upload", content=bytes(101)), 503, "no room")
     assert client.post("/gradio_api/upload", content=bytes(99)).status_code == 200
+
+
+@pytest.mark.parametrize(("free", "status"), [(99, 503), (100, 200)])
+def test_answers_leave_room_on_the_disk(monkeypatch, free, status):
+    from starlette.testclient import TestClient  # it warns of its own packages, which is ignored
+
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: SimpleNamespace(free=free))
+    routes = [Route("/gradio_api/queue/join", echo, methods=["POST"])]
+    app = Guard(Starlette(routes=routes), lambda who: 0, Path(), Limits(free=400))
+    assert TestClient(app).post("/gradio_api/queue/join").status_code == status
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "HEAD", "PUT", "DELETE", "OPTIONS"])

@@ -190,8 +190,8 @@ def test_recipe_shows_nine_stages_and_a_residual_of_rounding(solve, grid, operat
 
 
 def test_recipe_asks_for_a_network_that_has_the_operator(solve):
-    with pytest.raises(gr.Error, match="no learned L"):
-        solve.recipe(2, "photo", "learned", 5, 1, "periodic", **layer(kind="resnet"))
+    stages, words = solve.recipe(2, "photo", "learned", 5, 1, "periodic", **layer(kind="resnet"))
+    assert stages == [] and "no learned L" in words
 
 
 def test_propagation_shows_three_rows_of_feature_maps(solve, room):
@@ -329,6 +329,14 @@ def test_page_solves_plays_and_takes_clicks_on_the_plane(page: Page):
     assert words is not None
     middle = plane_point(PLANE_PIXELS[0] / 2, PLANE_PIXELS[1] / 2)
     assert abs(complex(words[1] + "j") - middle) < 0.1  # a pixel or two
+    page.locator("#layer-network label", has_text="ResNet").click()
+    expect(page.locator("#factors")).to_be_empty(timeout=30_000)  # of another layer
+    expect(page.locator("#residual")).to_contain_text("no learned L", timeout=30_000)
+    expect(page.locator("#stages img")).to_have_count(0)
+    page.locator("#layer-network label", has_text="IMEXNet").click()
+    expect(page.locator("#residual")).to_contain_text("e-1", timeout=30_000)
+    page.locator("#plane-run").click()
+    expect(page.locator("#factors")).to_contain_text("z = ", timeout=60_000)
     solution = page.locator("#stages img").last
     before = solution.get_attribute("src") or ""
     page.locator("#solve-fresh").click()  # another photo: nothing of the old one stays

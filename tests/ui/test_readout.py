@@ -56,11 +56,14 @@ def fresh(browser: Browser, url: str) -> Iterator[Page]:
 
 def over(page: Page, picture: str, cell: tuple[int, int], grid: tuple[int, int]) -> None:
     """Moves the mouse to the middle of a cell of the network's grid."""
-    box = page.locator(f"#{picture} img").bounding_box()
+    image = page.locator(f"#{picture} img")
+    box = image.bounding_box()
     assert box is not None
     (row, column), (height, width) = cell, grid
     across, down = (column + 0.5) / width, (row + 0.5) / height
-    page.mouse.move(box["x"] + across * box["width"], box["y"] + down * box["height"])
+    image.hover(
+        position={"x": across * box["width"], "y": down * box["height"]}
+    )  # once it is still
 
 
 def test_metres_at_the_pointer_are_those_of_the_networks(page):
@@ -154,6 +157,11 @@ def test_several_photos_in_a_table(page, tmp_path):
     expect(rows.nth(1)).to_contain_text(f"{metres('indoor-resnet').mean():.2f} m")
     expect(rows.nth(3)).to_contain_text("not a picture")
     expect(page.locator("#several-pictures img")).to_have_count(2)
+    page.locator("#task label", has_text="Segmentation").click()
+    expect(rows).to_have_count(0, timeout=30_000)  # they were of another task
+    page.locator("#task label", has_text="Depth").click()
+    page.locator("#several-run").click()
+    expect(rows).to_have_count(4, timeout=60_000)
     page.locator("#several-files").get_by_label("Clear").click()
     expect(rows).to_have_count(0, timeout=30_000)
 

@@ -324,6 +324,22 @@ def test_film_leaves_with_its_photo_and_comes_again(page):
     expect(words).to_have_text(said)
 
 
+def test_film_that_is_refused_is_asked_for_again(browser, url):
+    page = visit(browser, url, reduced_motion="reduce")
+    words, asking = page.locator("#layers .words"), "**/queue/join*"
+    refusal = {"status": 429, "json": {"detail": "too fast", "error": "too fast"}}
+    page.route(asking, lambda route: route.fulfill(**refusal))
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(words).to_contain_text("could not be worked out", timeout=30_000)
+    page.unroute(asking)
+    page.evaluate("scrollTo(0, 0)")
+    page.locator("#your-photo").scroll_into_view_if_needed()
+    page.wait_for_timeout(300)  # the browser tells what is near between two frames
+    page.locator("#layers").scroll_into_view_if_needed()
+    expect(words).to_contain_text("After layer 4", timeout=90_000)
+    page.close()
+
+
 def test_light_spreads_as_h_is_dragged(page):
     words, slider = page.locator("#solve .words"), page.locator("#solve input")
     place = "e => [getComputedStyle(e).backgroundImage.slice(0, 15), e.style.backgroundPosition]"

@@ -104,9 +104,10 @@ def test_a_refusal_is_shown_as_it_is_said(visit, context):
         asking,
         lambda route: route.fulfill(status=429, body=body, content_type="application/json"),
     )
-    page.locator("#look").click()
+    page.locator("#spot-imexnet img").click()
     toast = page.locator("[data-testid=toast-body]").first
     expect(toast).to_contain_text(TOO_FAST, timeout=10_000)
+    expect(page.locator(".following")).to_have_count(0)  # they are not dim for ever
     context.unroute(asking)
     page.locator("[data-testid=toast-close]").first.click()
 

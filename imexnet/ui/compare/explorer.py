@@ -38,6 +38,12 @@ from imexnet.viz.colours import HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
 from imexnet.viz.spotlight import spotlights
 
+NONE_KEPT = '() => [{ __type__: "update", value: null, visible: false }, ""]'
+NO_LONGER_DIM = """() => {
+    document.querySelectorAll(".following").forEach((shown) => shown.classList.remove("following"));
+    return [];
+}"""
+
 
 class Explorer:
     """Builds the panel where it is made and answers its events.
@@ -79,13 +85,15 @@ class Explorer:
 
     def answer_events(self) -> None:
         """Makes the form and the buttons ask."""
-        self.form.look.click(
+        looked = self.form.look.click(
             **self.event, **LATEST, show_progress="hidden", api_name="field_of_view"
         )
+        looked.failure(None, js=NO_LONGER_DIM, **PRIVATE)
         self.form.answer(self.event)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
         files = self.event | {"fn": self.files, "outputs": self.saved}
-        self.saves = [show, show.then(**files, **PRIVATE)]
+        self.saves: list[Any] = [show, show.then(**files, **PRIVATE)]
+        gr.on(self.form.asked, None, None, self.kept, js=NONE_KEPT, cancels=self.saves, **PRIVATE)
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 
@@ -244,6 +252,7 @@ class Explorer:
             visible=False,
             elem_id="saved-view",
         )
+        self.kept = [self.saved, self.link]  # of the question that was asked before
         self.outputs = [
             *self.maps, self.measures, self.decay, self.bar, *self.spotlights, self.sentence
         ]  # fmt: skip

@@ -49,6 +49,7 @@ class ViewForm:
     Attributes:
         fields: field of `View` → its component, in the order of the API's parameters.
         look: the button that asks for the field of view.
+        asked: all events that ask for it.
         answered: the photo and the view that the page opens with, answered already; None for none.
     """
 
@@ -80,6 +81,12 @@ class ViewForm:
         self.pixel = [self.column, self.row]
         self.corner = [self.other_column, self.other_row]
         self.angle = angle
+        self.submitted = [number.submit for number in (*self.pixel, *self.corner)]
+        choices = self.about, self.method, self.boundary, self.scale, self.part, self.contours
+        self.chosen = [*(component.input for component in choices), self.opacity.release]
+        self.asked = [
+            self.look.click, *self.submitted, *self.chosen, self.place.input, self.direction.input
+        ]  # fmt: skip
 
     def answer(self, view: dict[str, Any]) -> None:
         """Makes what is chosen ask for the field of view by the event `view`.
@@ -87,12 +94,8 @@ class ViewForm:
         Clicks on pictures go by `pictures.js`: it sets the numbers and presses the button, so that
         whatever comes last is what the visitor sees in them.
         """
-        gr.on([number.submit for number in (*self.pixel, *self.corner)], **view, **PRIVATE)
-        chosen = (
-            self.about, self.method, self.boundary, self.scale, self.part, self.contours
-        )  # fmt: skip
-        changed = [component.input for component in chosen]
-        gr.on([*changed, self.opacity.release], **view, **QUIET, **LATEST)
+        gr.on(self.submitted, **view, **PRIVATE)
+        gr.on(self.chosen, **view, **QUIET, **LATEST)
         box = [self.place, self.corners, *self.corner, self.direction, self.method]
         placed = self.place.input(self.placed, [self.place, self.size, *self.pixel], box, **QUIET)
         turned = self.direction.input(self.turned, self.direction, box, **QUIET)

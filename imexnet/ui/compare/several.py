@@ -13,7 +13,7 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
 from imexnet.ui.components.answers import answer_pictures
-from imexnet.ui.components.inputs import PICTURES, pair_and_input, read
+from imexnet.ui.components.inputs import PICTURES, emptied, pair_and_input, read
 from imexnet.ui.components.parts import (
     DEVICE,
     ON_DEVICE,
@@ -62,7 +62,7 @@ class Several:
     def answer_clicks(
         self, task: gr.Radio, trunk: gr.Radio, colours: gr.Dropdown, angle: gr.Slider
     ) -> None:
-        """Makes the button compare; what it showed leaves with the photos."""
+        """Makes the button compare; what it showed leaves with the photos and settings."""
         shown = [self.pictures, self.rows]
         run = self.run.click(
             self.compare,
@@ -71,7 +71,9 @@ class Several:
             **ON_DEVICE,
             **PRIVATE,
         )
-        self.files.change(lambda: (None, None), None, shown, cancels=[run], **PRIVATE)
+        settings = task.change, trunk.input, colours.input, angle.release
+        for changed in (self.files.change, *settings):
+            changed(**emptied(shown, [run]))
 
     def compare(
         self,

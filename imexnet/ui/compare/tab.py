@@ -205,8 +205,9 @@ class Compare:
             self.explorer.form.answered = links.restore(dict(parse_qsl(query)))
 
     def no_files(self) -> Changes:
-        """Files are of the question that was asked before."""
-        return {self.raw: None, self.explorer.saved: gr.update(value=None, visible=False)}
+        """Files and link are of the question that was asked before."""
+        saved = {self.explorer.saved: gr.update(value=None, visible=False)}
+        return {self.raw: None, **saved, self.explorer.link: None}
 
     def _build(self, demo: gr.Blocks) -> None:
         self.size = gr.State((SHOWN, SHOWN))  # (width, height) of the photo
@@ -235,12 +236,8 @@ class Compare:
         shown = [self.resnet, self.imexnet, self.truth, *self.errors]
         texts = [self.slider, self.legend, self.summary, self.scores]
         self.predicted = [*shown, *texts, self.values, self.error_bar]
-        self.files = [self.raw, self.explorer.saved]
-        self.left = [
-            self.room.model,
-            *self.hide.outputs,
-            self.explorer.link,
-        ]  # not worked out anew for a new photo
+        self.files = [self.raw, *self.explorer.kept]
+        self.left = [self.room.model, *self.hide.outputs]  # not worked out anew for a new photo
         self.results = [
             *shown, *texts, self.values, *self.explorer.outputs, *self.left, *self.files
         ]  # fmt: skip

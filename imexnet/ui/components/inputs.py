@@ -154,10 +154,23 @@ def leave_with(
     """
     if once:
         photo.change(None, cancels=[*once], **PRIVATE)
+    photo.clear(**emptied(shown, runs))
     none = f"Array({len(shown)}).fill(null)"
-    photo.clear(None, None, [*shown], js=f"() => {none}", cancels=[*runs], **PRIVATE)
     came = [part.change for part in shown if hasattr(part, "change")]
     gr.on(came, None, photo, [*shown], js=f"(photo) => photo ? [] : {none}", **PRIVATE)
+
+
+def emptied(shown: Sequence[Any], runs: Sequence[Any] = ()) -> dict[str, Any]:
+    """What an event does that empties components in the browser, and drops what is on its way.
+
+    Args:
+        shown: components.
+        runs: events that would fill them.
+    """
+    none = f"() => Array({len(shown)}).fill(null)"
+    return {
+        "fn": None, "inputs": None, "outputs": [*shown], "js": none, "cancels": [*runs], **PRIVATE
+    }  # fmt: skip
 
 
 class Asked(NamedTuple):

@@ -19,6 +19,7 @@ from imexnet.ui.components import examples
 from imexnet.ui.components.inputs import (
     MOST_STEPS,
     chosen_step,
+    emptied,
     inputs,
     leave_with,
     on_new_photo,
@@ -284,6 +285,7 @@ class Receptive:
         given = [task, count, pixels, seed]
         running = run.click(self.whole, given, outputs, **ON_DEVICE, **PRIVATE)
         stop.click(lambda: None, None, None, cancels=[running], queue=False, **PRIVATE)
+        task.change(**emptied(outputs, [running]))
 
     def _build_green(self, task: gr.Radio) -> dict[str, Any]:
         gr.HTML(GREEN_NOTE)

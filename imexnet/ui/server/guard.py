@@ -66,7 +66,7 @@ class Limits:
         waiting: of them in the queue.
         upload: bytes of one upload, which may be several files.
         body: bytes of any other request.
-        free: bytes that uploads leave on the disk.
+        free: bytes that uploads leave on the disk; answers may use three quarters of them.
     """
 
     burst: float = 400
@@ -152,6 +152,8 @@ class Guard:
                 raise RefusalError(429, TOO_MANY)
             joining.enter_context(_one_more(self.joining, who))
         if uploads and _free(self.folder) < self.limits.free + size:
+            raise RefusalError(503, NO_ROOM)
+        if path.startswith(internals.JOINS) and _free(self.folder) < self.limits.free // 4:
             raise RefusalError(503, NO_ROOM)
         return most
 

@@ -17,7 +17,7 @@ from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.stages import classical_solve
 from imexnet.spectral.symbols import zero_mean
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import inputs, leave_with, on_new_photo, require_photo
+from imexnet.ui.components.inputs import emptied, inputs, leave_with, on_new_photo, require_photo
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -27,7 +27,6 @@ from imexnet.ui.components.parts import (
     Changes,
     Folder,
     as_user_error,
-    user_error,
 )
 from imexnet.ui.solve.layers import Layer, choice, find
 from imexnet.ui.solve.ode import Ode
@@ -54,6 +53,7 @@ DEAD = 1e-3  # standard deviation below which no wave is left
 LAYER_STEPS = 200
 LAYER_STEP_SIZE = 0.2
 SHARES = (0, 0.25, 0.5, 0.75, 1)  # of the steps, where feature maps are shown
+NO_LEARNED = "A ResNet has no learned L. Choose the IMEXNet, or another L."
 
 
 class Solve:
@@ -67,7 +67,7 @@ class Solve:
     def __init__(self, tab: gr.Tab, networks: Mapping[str, Network]) -> None:
         self.networks = networks
         self.folder = Folder()
-        self.once: list[Any] = []  # events of what only the photo there now is asked
+        self.once: list[Any] = []  # events that ask about the chosen layer for the photo there now
         self._build(tab)
 
     def recipe(
@@ -88,7 +88,7 @@ class Solve:
         stencil = None
         if operator == "learned":
             if not isinstance(found.step, IMEXStep):
-                raise user_error("A ResNet has no learned L; choose the IMEXNet or another L.")
+                return [], f'<div class="note">{NO_LEARNED}</div>'
             stencil = zero_mean(found.step.stencil)[c].cpu().double().numpy()
         with as_user_error():
             stages = classical_solve(
@@ -212,18 +212,24 @@ class Solve:
                 with gr.Tab("The recipe"):
                     recipe = self._build_recipe(layer, channel)
                 with gr.Tab("Propagation"):
-                    others = self._build_propagation(layer, channel)
+                    of_layer = self._build_propagation(layer, channel)
                 with gr.Tab("Diffusion-reaction"):
-                    others += self._build_patterns(layer, channel)
+                    patterns = self._build_patterns(layer, channel)
                 self.ode = Ode(self.networks, layer)
-                others += self.ode.outputs
+                of_layer += self.ode.outputs
                 self.once += self.ode.runs
         runs: list[Any] = [tab.select(**recipe)]
+        for event in (chosen.task.input, layer["kind"].input, layer["number"].release):
+            # What the other tabs show is of the layer before; their patterns may be of none.
+            event(**emptied([*of_layer, *recipe["outputs"]], self.once))
+            runs.append(event(**recipe))
+        others = [*of_layer, *patterns]
         for begun in on_new_photo(chosen):
             # What the other tabs show is of the photo before.
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**recipe))
-        leave_with(chosen.photo, [*recipe["outputs"], *others], runs, self.once)
+        once = [*self.once, self.played]
+        leave_with(chosen.photo, [*recipe["outputs"], *others], runs, once)
 
     def _build_recipe(self, layer: dict[str, Any], channel: gr.Number) -> dict[str, Any]:
         with gr.Row():
@@ -295,7 +301,7 @@ class Solve:
         self.last = gr.State("")
         outputs = [self.pattern, self.rest, self.distance, self.last]
         given = [channel, setting, start, seed]
-        self.once.append(play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE))
+        self.played = play.click(self.play, given, outputs, inputs_kwargs=layer, **COMPUTE)
         stop.click(lambda path: path or None, self.last, self.pattern, queue=False, **PRIVATE)
         return outputs
 

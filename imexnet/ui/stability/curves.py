@@ -12,7 +12,7 @@ from imexnet.models.tasks import KINDS, TASKS
 from imexnet.stability import severity_curves
 from imexnet.stability.severity_curves import Sample
 from imexnet.ui.components import examples
-from imexnet.ui.components.inputs import PICTURES, pair_of, read
+from imexnet.ui.components.inputs import PICTURES, emptied, pair_of, read
 from imexnet.ui.components.parts import (
     DEVICE,
     ON_DEVICE,
@@ -148,4 +148,4 @@ class Curves:
             **ON_DEVICE, **PRIVATE,
         )  # fmt: skip
         for changed in (photos.change, bounded.input):  # what is shown is not of these
-            changed(lambda: (None, None), None, [figure, words], cancels=[drawn], **PRIVATE)
+            changed(**emptied([figure, words], [drawn]))

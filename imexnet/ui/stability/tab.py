@@ -21,7 +21,7 @@ from imexnet.stability.growth import Growth, perturbation_growth
 from imexnet.stability.lipschitz import Lipschitz, local_lipschitz
 from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
-from imexnet.ui.components.inputs import inputs, leave_with, on_new_photo, pair_and_input
+from imexnet.ui.components.inputs import emptied, inputs, leave_with, on_new_photo, pair_and_input
 from imexnet.ui.components.parts import (
     COMPUTE,
     DEVICE,
@@ -163,10 +163,8 @@ class Stability:
         for begun in on_new_photo(chosen):
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
             runs.append(begun.success(**show))
-        stretched = self.stretch.outputs
-        leave = {"cancels": self.stretch.runs, **PRIVATE}
         for changed in (chosen.task.input, bounded.input):  # what it shows is of other networks
-            changed(lambda: dict.fromkeys(stretched), None, stretched, **leave)
+            changed(**emptied(self.stretch.outputs, self.stretch.runs))
         tab.select(
             self.first, [self.seen, *given], outputs, **ON_DEVICE, **PRIVATE, trigger_mode="once"
         )

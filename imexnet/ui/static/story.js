@@ -179,6 +179,10 @@ function layers(root) {
     clear();
     ask();
   }, heard);
+  document.addEventListener("imexnet:refused", () => {
+    asked = false;
+    words.textContent = "This could not be worked out. Scroll away and back to ask again.";
+  }, heard);
   whenNear(root, (is) => {
     near = is;
     ask();

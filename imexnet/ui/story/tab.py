@@ -14,6 +14,11 @@ from imexnet.ui.components.style import static
 from imexnet.ui.story import guess, layers, scores, solve
 from imexnet.ui.story.chapter import Chapter
 
+REFUSED = """() => {
+    document.dispatchEvent(new Event("imexnet:refused"));
+    return [];
+}"""  # as `story.js` hears of answers only
+
 
 class Story:
     """What the chapters show that is the same for all visitors; built where `build` is called.
@@ -60,6 +65,7 @@ class Story:
         )
         asked: dict[str, Any] = {**COMPUTE, "show_progress": "hidden"}
         run = story.submit(self.film, [photo, task], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
+        run.failure(None, js=REFUSED, **PRIVATE)
         photo.change(None, cancels=run, **PRIVATE)
 
     def film(self, photo: Photo | None, task: str) -> str:
