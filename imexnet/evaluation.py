@@ -97,32 +97,28 @@ def evaluate_drawn(
     """IoU per class, their mean, and accuracies over all pixels and over the objects' pixels.
 
     Rods and paths, several to a picture, also get the share of objects that are right, and that by
-    length. Arguments as of `score_drawn`.
+    length, where it is known which pixels are one object's: not in pictures from a folder.
+    Arguments as of `score_drawn`.
     """
     pictures = list(sequence)
     confusion, objects = score_drawn(network, task, pictures, noise, seed)
     scores = {"images": len(pictures), **_class_scores(confusion)}
-    return scores if task == "qtips" else scores | _object_scores(objects)
+    return scores | _object_scores(objects) if objects and task != "qtips" else scores
 
 
 def _object_scores(objects: list[ObjectScore]) -> dict:
     """The bins of the lengths are equally wide, from the shortest object to the longest."""
     right = np.array([one.right for one in objects])
     lengths = np.array([one.length for one in objects])
+    edges = np.histogram_bin_edges(lengths, LENGTH_BINS)
+    of = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, LENGTH_BINS - 1)
     bins = []
-    if objects:
-        edges = np.histogram_bin_edges(lengths, LENGTH_BINS)
-        of = np.clip(np.searchsorted(edges, lengths, side="right") - 1, 0, LENGTH_BINS - 1)
-        for k in range(LENGTH_BINS):
-            inside = right[of == k]
-            share = float(inside.mean()) if inside.size else None
-            ends = {"from": float(edges[k]), "to": float(edges[k + 1])}
-            bins.append({**ends, "objects": int(inside.size), "right": share})
-    return {
-        "objects": len(objects),
-        "objects_right": float(right.mean()) if objects else None,
-        "by_length": bins,
-    }
+    for k in range(LENGTH_BINS):
+        inside = right[of == k]
+        share = float(inside.mean()) if inside.size else None
+        ends = {"from": float(edges[k]), "to": float(edges[k + 1])}
+        bins.append({**ends, "objects": int(inside.size), "right": share})
+    return {"objects": len(objects), "objects_right": float(right.mean()), "by_length": bins}
 
 
 def evaluate_indoor(network: Network, rooms: Iterable[nyu.Room]) -> dict:

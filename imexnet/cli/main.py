@@ -2,10 +2,11 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
+import imexnet
 from imexnet import program
 from imexnet.cli import evaluate, predict, serve, stability, train
 from imexnet.memory import keep_freed_memory
@@ -16,7 +17,6 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="See what semi-implicit residual networks do.",
 )
 app.command("predict")(predict.predict_command)
 app.command("field-of-view")(predict.field_of_view_command)
@@ -44,6 +44,22 @@ trainings.command("rods")(train.train_rods)
 trainings.command("paths")(train.train_paths)
 trainings.command("indoor")(train.train_indoor)
 app.add_typer(trainings, name="train")
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        print(imexnet.__version__)
+        raise typer.Exit
+
+
+Version = Annotated[
+    bool, typer.Option("--version", callback=_show_version, help="Show the version and exit.")
+]
+
+
+@app.callback()
+def _program(version: Version = False) -> None:
+    """See what semi-implicit residual networks do."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

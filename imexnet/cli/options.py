@@ -213,11 +213,20 @@ def print_result(result: dict, as_json: bool, indent: str = "") -> None:
             print(f"{indent}{name}")
             print_result(value, False, indent + "  ")
         else:
-            print(
-                f"{indent}{name}: {value:.4f}"
-                if isinstance(value, float)
-                else f"{indent}{name}: {value}"
-            )
+            print(f"{indent}{name}: {_in_words(value)}")
+
+
+def _in_words(value: Any) -> str:
+    """A value on one line, its numbers to four decimals."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_in_words, value))
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{name} {_in_words(each)}" for name, each in value.items()) + ")"
+    if isinstance(value, float):
+        return f"{value:.4f}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "unknown" if value is None else str(value)
 
 
 def _finite(value: Any) -> Any:

@@ -217,8 +217,12 @@ def receptive_field_command(
 
     drawn = task_named(task, "--task").drawn
     photos = [file for path in images or [] for file in photo_files(path)]
+    if drawn and images:
+        raise ValueError(f"--task {task} draws its own pictures; leave the photos out")
     if not drawn and not photos:
-        raise ValueError(f"--task {task} needs photos; it is not drawn")
+        given = " and ".join(map(str, images or []))
+        missing = f"{given} holds none" if given else "it is not drawn"
+        raise ValueError(f"--task {task} needs photos; {missing}")
     number = count if drawn else len(photos)
     result = {}
     for kind, network in load_networks(task, model, trunk).items():

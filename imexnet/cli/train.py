@@ -168,6 +168,7 @@ def convert_encoder(
     check_new(out)
     tensors = {f"layers.{name}": t.contiguous() for name, t in imagenet_weights().items()}
     write_tensors(out, {"encoder": "efficientnet-lite0"}, tensors)
+    print(f"{len(tensors)} tensors written to {out}")
 
 
 def prepare_nyu(

@@ -12,7 +12,7 @@ from imexnet.models.networks import (
     states,
     time_steps,
 )
-from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep
+from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, one_stage
 
 __all__ = [
     "MODELS",
@@ -29,6 +29,7 @@ __all__ = [
     "fold",
     "load",
     "load_pretrained",
+    "one_stage",
     "parameter_count",
     "read",
     "save",

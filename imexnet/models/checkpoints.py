@@ -77,7 +77,7 @@ def load_pretrained(name: str, device: torch.device | str | None = None) -> Netw
     if not path.is_file() and spec.name not in shipped_names():
         raise ValueError(
             f"no weights of {name} come with the package; train them with "
-            f"`{spec.train_command} --out FILE` and give --weights FILE"
+            f"`{_train_command(spec)} --out FILE` and load that file (--weights FILE)"
         )
     if not path.is_file():
         raise ValueError(f"the weights {path.name} are not there; see docs/reproduce.md")
@@ -110,10 +110,14 @@ def _remedy(name: str) -> str:
     )
 
 
+def _train_command(spec: ModelSpec) -> str:
+    return spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
+
+
 def training_command(name: str) -> str:
     """What trains a shipped network: one command, or two of which the second goes on."""
     spec = ModelSpec.from_name(name)
-    train = spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
+    train = _train_command(spec)
     out = f"--out weights/{name}.safetensors"
     stages = TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",))
     if len(stages) == 1:

@@ -47,7 +47,7 @@ class ControlStep(ExplicitStep):
         raise NotImplementedError
 
     def forward(self, y: Tensor) -> Tensor:
-        return y + self.h * self.spread(self.rhs(y))
+        return self.euler(y, self.spread(self.rhs(y)))
 
 
 class MeanStep(ControlStep):

@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import islice
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from imexnet.models.trunk import Trunk, Upsampling
 from imexnet.spectral.operators import BOUNDARIES
 from imexnet.spectral.symbols import computing_type
 
+AnyModule = TypeVar("AnyModule", bound=nn.Module)
 TRAINED = "trained"  # the boundary that the weights were trained with
 STEPS = {
     "explicit": ExplicitStep,
@@ -141,11 +142,11 @@ def build(config: ModelConfig) -> Network:
     return (IMEXNet if issubclass(STEPS[config.step], IMEXStep) else ResNet)(config)
 
 
-def with_boundary(network: Network, boundary: str) -> Network:
+def with_boundary(network: AnyModule, boundary: str) -> AnyModule:
     """The network as it was trained, or a copy with another boundary and the same weights.
 
     Args:
-        network: left as it is.
+        network: any module with implicit steps; left as it is.
         boundary: of its implicit solves: "trained", "periodic" or "mirrored".
 
     Raises:
@@ -155,13 +156,14 @@ def with_boundary(network: Network, boundary: str) -> Network:
         return network
     if boundary not in BOUNDARIES:
         raise ValueError(f"the boundary is {TRAINED}, {' or '.join(BOUNDARIES)}, got {boundary!r}")
-    if network.config.bound and boundary != network.config.boundary:
-        raise ValueError("a bounded network has the boundary that it was trained with alone")
     twin = copy.deepcopy(network)
-    twin.config = replace(network.config, boundary=boundary)
     for module in twin.modules():
+        if isinstance(module, ExplicitStep) and module.bound and boundary != "periodic":
+            raise ValueError("a bounded network has the boundary that it was trained with alone")
         if isinstance(module, IMEXStep):
             module.boundary = boundary
+    if isinstance(twin, Network):
+        twin.config = replace(twin.config, boundary=boundary)
     return twin
 
 

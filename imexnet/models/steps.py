@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import reduce
+from numbers import Real
 from typing import Any
 
 import torch
@@ -86,10 +87,9 @@ class ExplicitStep(nn.Module):
             that ‖Y₁⁺ − Y₂⁺‖ ≤ ‖Y₁ − Y₂‖ in eval mode, whatever the weights. One h for all channels.
 
     Raises:
-        ValueError: for a step size or a bound that is none, or two options that exclude each other.
+        ValueError: for an invalid option, or two that exclude each other.
     """
 
-    step_scales: Tensor | None
     boundable = True  # whether a bound is derived for the step
     explicit_share = 1.0  # of f that is taken at Y
     _known: tuple[Tensor, float] | None = None  # |D|^½ K, and its ‖D^½ K‖² from above
@@ -107,20 +107,25 @@ class ExplicitStep(nn.Module):
         super().__init__()
         if inner < 1:
             raise ValueError(f"inner must be at least 1, got {inner}")
-        check_step_size(step_size, positive=True)
-        scales = None if step_size_range == (1, 1) else log_spaced(step_size_range, channels)
-        if scales is not None:
-            check_step_size(step_size * scales, positive=True)
+        if not isinstance(step_size, Real):
+            raise ValueError(
+                f"the step size h of a step is a number, got {type(step_size).__name__}; "
+                "learned_step_size and step_size_range train it and vary it over the channels"
+            )
+        check_step_size(float(step_size), positive=True)
+        scales = log_spaced(step_size_range, channels)
+        check_step_size(float(step_size) * scales, positive=True)
+        uniform = tuple(step_size_range) == (1, 1)
         if bound not in BOUNDS:
             raise ValueError(f"the bound must be {' or '.join(map(str, BOUNDS))}, got {bound!r}")
         if bound and not self.boundable:
             raise ValueError(f"no bound is derived for a {type(self).__name__}, got {bound!r}")
-        if bound and scales is not None:
+        if bound and not uniform:
             raise ValueError(f"a bounded step has one h for all channels, got {step_size_range}")
         self.bound = bound
-        self.step_size = step_size
-        self.register_buffer("step_scales", scales, persistent=False)
-        start = torch.full(() if scales is None else scales.shape, math.log(step_size))
+        self.step_size = float(step_size)
+        self.step_size_range = step_size_range
+        start = torch.full(() if uniform else scales.shape, math.log(step_size))
         self.log_step_size = nn.Parameter(start) if learned_step_size else None
         self.conv = nn.Conv2d(
             channels, inner * channels, 3, padding=dilation, dilation=dilation, bias=False
@@ -152,8 +157,19 @@ class ExplicitStep(nn.Module):
     @property
     def h(self) -> float | Tensor:
         """The step size, as set or as learned; (C, 1, 1) if each channel has its own."""
-        h = self.step_size if self.log_step_size is None else self.log_step_size.exp()
-        return h if self.step_scales is None else h * self.step_scales
+        log_h, scales = self.log_step_size, self.step_scales
+        # Not in half precision, where it would be coarse, or infinite.
+        h = self.step_size if log_h is None else log_h.to(computing_type(log_h)).exp()
+        return h if scales is None else h * scales
+
+    @property
+    def step_scales(self) -> Tensor | None:
+        """The factors of h, (C, 1, 1); None if all channels have the same h."""
+        if tuple(self.step_size_range) == (1, 1):
+            return None
+        weight = self.conv.weight
+        scales = log_spaced(self.step_size_range, self.conv.in_channels)
+        return scales.to(weight.device, computing_type(weight))
 
     @property
     def scale(self) -> Tensor:
@@ -181,7 +197,7 @@ class ExplicitStep(nn.Module):
     def _norm_squared(self) -> Tensor:
         """‖D^½ K‖² from above; that of frozen weights is kept, as it takes longer than the step."""
         kernel, known = self.scaled_kernel, self._known
-        if kernel.requires_grad or kernel.is_meta:
+        if kernel.requires_grad or kernel.is_meta or torch.compiler.is_compiling():
             return norm_squared_bound(kernel, self.frequencies)
         if not (known and known[0].type() == kernel.type() and torch.equal(known[0], kernel)):
             known = kernel, float(norm_squared_bound(kernel, self.frequencies))
@@ -201,8 +217,28 @@ class ExplicitStep(nn.Module):
         f = F.conv2d(z, minus_transpose, None, 1, padding, dilation)
         return (f if self.bound is None else f / self.excess).to(self.conv.weight.dtype)
 
+    def euler(self, y: Tensor, f: Tensor) -> Tensor:
+        """Y + hF; hF is rounded once, to the type of F."""
+        h = self.h
+        if isinstance(h, Tensor):  # with dimensions, so that the type of h counts
+            h = h.view(-1, 1, 1)
+        return y + (h * f).to(f.dtype)
+
     def forward(self, y: Tensor) -> Tensor:
-        return y + self.h * self.rhs(y)
+        return self.euler(y, self.rhs(y))
+
+    def extra_repr(self) -> str:
+        """The options, as far as they are not in the modules that are printed below it."""
+        said = {"step_size": self.step_size} | {
+            name: value
+            for name, value, usual in (
+                ("learned_step_size", self.log_step_size is not None, False),
+                ("step_size_range", tuple(self.step_size_range), (1, 1)),
+                ("bound", self.bound, None),
+            )
+            if value != usual
+        }
+        return ", ".join(f"{name}={value!r}" for name, value in said.items())
 
 
 class IMEXStep(ExplicitStep):
@@ -229,7 +265,7 @@ class IMEXStep(ExplicitStep):
             after the other have it in common after `one_stage`. Periodic boundary alone.
 
     Raises:
-        ValueError: for a choice or a number that is not there.
+        ValueError: for an invalid option, or two that exclude each other.
     """
 
     enters = False  # whether Y first passes (I + hL)^(−½), see `one_stage`
@@ -300,14 +336,20 @@ class IMEXStep(ExplicitStep):
 
     def forward(self, y: Tensor) -> Tensor:
         y = self.half_solve(y) if self.enters else y
-        return y + self.h * self.solve(self.rhs(y))
+        return self.euler(y, self.solve(self.rhs(y)))
+
+    def extra_repr(self) -> str:
+        stencil = f", stencil={tuple(self.stencil.shape)}" if self.operator == "learned" else ""
+        alpha = f", alpha={self.alpha!r}" if self.operator == "identity" else ""
+        said = f"{super().extra_repr()}, operator={self.operator!r}"
+        return f"{said}{alpha}{stencil}, boundary={self.boundary!r}"
 
 
 class DiffusionReactionStep(IMEXStep):
     """(I + hL) Y⁺ = Y + h f(Y): backward Euler for Ẏ = −LY, forward Euler for f; Y is smoothed."""
 
     def forward(self, y: Tensor) -> Tensor:
-        return self.solve(y + self.h * self.rhs(y))
+        return self.solve(self.euler(y, self.rhs(y)))
 
 
 def log_spaced(ends: tuple[float, float], channels: int) -> Tensor:
@@ -316,6 +358,8 @@ def log_spaced(ends: tuple[float, float], channels: int) -> Tensor:
     Raises:
         ValueError: for ends that are not positive and finite.
     """
+    if not isinstance(ends, Sequence) or len(ends) != 2:
+        raise ValueError(f"a range over the channels is (low, high), got {ends!r}")
     if not all(0 < end < math.inf for end in ends):
         raise ValueError(f"a range over the channels is positive and finite, got {ends}")
     low, high = map(math.log2, ends)
@@ -326,7 +370,8 @@ def log_spaced(ends: tuple[float, float], channels: int) -> Tensor:
 def own_generator() -> Iterator[None]:
     """Random numbers that leave later kernels as in the ResNet of that seed, not copies of them."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(torch.randint(2**62, (), device="cpu")))
+        # Of the CPU alone: `torch.manual_seed` would seed other devices, too, and for good.
+        torch.default_generator.manual_seed(int(torch.randint(2**62, (), device="cpu")))
         yield
 
 
@@ -335,9 +380,14 @@ def one_stage(steps: Sequence[IMEXStep]) -> None:
 
     All have the h and the stencil of the first. With Y₀ = S X and Z = S⁻¹ Y, bounded steps have
     ‖δY_n‖ ≤ ‖δZ_n‖ ≤ … ≤ ‖δZ₀‖ = ‖δX‖: nothing is amplified from X to any Y_j.
+
+    Raises:
+        ValueError: for steps that differ in channels, operator or boundary.
     """
+    if len({(s.conv.in_channels, s.operator, s.alpha, s.boundary) for s in steps}) > 1:
+        raise ValueError("the steps of a stage have the same channels, operator and boundary")
     for step in steps[1:]:
-        step.log_step_size = steps[0].log_step_size
+        step.step_size, step.log_step_size = steps[0].step_size, steps[0].log_step_size
         if step.operator == "learned":
             step.stencil = steps[0].stencil
     for step in steps[:1]:

@@ -20,6 +20,8 @@ class Measures:
         outside_window: share of ΣS outside the explicit window; exactly 0 for a ResNet.
         wrap_around: share of ΣS outside the explicit window at pixels that lie nearer to the
             asked one across an edge of the periodic grid than within the picture.
+
+    Without a window, the last two are NaN.
     """
 
     area50: float
@@ -52,7 +54,7 @@ def measure(s: np.ndarray, asked: Region, window: Region | None = None) -> Measu
     Args:
         s: the map.
         asked: rows and columns whose output was asked for.
-        window: that of the explicit network; without one, nothing lies outside.
+        window: that of the explicit network, if it has one.
     """
     s = s.astype(np.float64)
     total = s.sum()
@@ -61,7 +63,10 @@ def measure(s: np.ndarray, asked: Region, window: Region | None = None) -> Measu
     rows, columns = (distances(n, span) for n, span in zip(s.shape, asked, strict=True))
     d2 = rows[:, None] ** 2 + columns**2
     outside = s.copy()
-    outside[window or (slice(None), slice(None))] = 0
+    if window is None:
+        outside[:] = np.nan
+    else:
+        outside[window] = 0
     round_rows, round_columns = (
         d > n - (span.stop - span.start - 1) - d  # further than round the edge
         for n, d, span in zip(s.shape, (rows, columns), asked, strict=True)

@@ -49,7 +49,7 @@ def norm_squared_bound(kernel: Tensor, frequencies: int = FREQUENCIES) -> Tensor
         kernel: K, (C_out, C_in, kh, kw), odd kh and kw.
         frequencies: n > 2r.
     """
-    factors = (math.cos(math.pi * (k // 2) / frequencies) ** 2 for k in kernel.shape[-2:])
+    factors = [math.cos(math.pi * (k // 2) / frequencies) ** 2 for k in kernel.shape[-2:]]
     return periodic_norm_squared(kernel, (frequencies, frequencies)) / math.prod(factors)
 
 

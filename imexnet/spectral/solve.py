@@ -30,15 +30,23 @@ def apply_filter(y: Tensor, multiplier: Tensor) -> Tensor:
 
     Args:
         y: maps.
-        multiplier: m, real and even (m(−ω) = m(ω)), in the layout of `symbol`; broadcast.
+        multiplier: m, real and even (m(−ω) = m(ω)), in the layout of `symbol`: (…, H, W) or
+            (…, 1, 1).
 
     Raises:
-        ValueError: for a type that has no transform.
+        ValueError: for a type that has no transform, and for a multiplier of another grid.
     """
     kind = computing_type(y, multiplier)
+    grid = tuple(multiplier.shape[-2:])
+    if grid != (1, 1) and grid != tuple(y.shape[-2:]):
+        raise ValueError(f"a multiplier of {grid} does not fit maps of {tuple(y.shape[-2:])}")
     if y.numel() == 0:  # no library transforms nothing
         return y * multiplier.to(y.dtype)
-    half = multiplier[..., : y.shape[-1] // 2 + 1].to(kind)
+    half, width = multiplier.to(kind), y.shape[-1] // 2 + 1
+    if grid != (1, 1) and torch.compiler.is_compiling():  # slower, but for any width
+        half = half.index_select(-1, torch.arange(width, device=y.device))
+    else:
+        half = half[..., :width]
     spectrum = torch.fft.rfft2(y.to(kind).contiguous())
     return torch.fft.irfft2(spectrum * half, s=y.shape[-2:]).to(y.dtype)
 
@@ -99,15 +107,17 @@ def green_function(stencil: Tensor, step_size: float | Tensor, size: tuple[int, 
     Args:
         stencil: B, (C, kh, kw).
         step_size: h ≥ 0.
-        size: (H, W).
+        size: (H, W), at least 1 each.
 
     Returns:
         (C, H, W).
 
     Raises:
-        ValueError: for a stencil or a step size that does not fit; see `implicit_solve`.
+        ValueError: for a stencil, a step size or a grid that does not fit; see `implicit_solve`.
     """
     _check_stencil(stencil)
+    if len(size) != 2 or min(size) < 1:
+        raise ValueError(f"a grid is (H, W), at least 1 each, got {size}")
     rhs = impulse(size, stencil).expand(1, stencil.shape[0], *size)
     return implicit_solve(rhs, stencil, step_size)[0]
 

@@ -88,7 +88,9 @@ def _waves(length: int, width: int, like: Tensor) -> Tensor:
 
     exp(−iθ) − 1 = −2 sin ½θ (sin ½θ + i cos ½θ), without cancellation near 0.
     """
-    k = torch.fft.fftfreq(length, dtype=like.dtype, device=like.device)
+    # As `torch.fft.fftfreq`, which `torch.export` knows only for one length.
+    i = torch.arange(length, device=like.device)
+    k = torch.where(2 * i < length, i, i - length).to(like.dtype) * (1 / length)
     t = torch.arange(-(width // 2), width // 2 + 1, dtype=like.dtype, device=like.device)
     half = math.pi * torch.outer(k, t)
     sine = -2 * half.sin()

@@ -7,7 +7,6 @@ from torch import nn
 from torch.optim.lr_scheduler import OneCycleLR
 
 from imexnet.models.backbone import ConvNorm
-from imexnet.models.steps import IMEXStep
 
 
 def one_cycle(
@@ -47,14 +46,15 @@ def parameter_groups(
     """All parameters, as torch's optimizers take them, each kind with its decay and its "rate".
 
     Args:
-        module: any that may hold `IMEXStep`.
+        module: any.
         weight_decay: of convolution kernels and matrices; norms, biases and other numbers of which
             a channel has one have none.
-        stencil_decay: of the steps' stencils.
+        stencil_decay: of parameters called "stencil", as those of `IMEXStep` are.
         encoder_rate: the "rate" of an encoder's parameters, a factor of the learning rate; that of
             all others is 1.
     """
-    stencils = {id(p) for p in _stencils(module)}
+    named = module.named_parameters()
+    stencils = {id(p) for name, p in named if name.rpartition(".")[2] == "stencil"}
     encoder = {
         id(p) for part in module.modules() if isinstance(part, ConvNorm) for p in part.parameters()
     }
@@ -68,8 +68,3 @@ def parameter_groups(
         {"params": parameters, "weight_decay": decay, "rate": rate}
         for (decay, rate), parameters in groups.items()
     ]
-
-
-def _stencils(module: nn.Module) -> list[nn.Parameter]:
-    steps = (m for m in module.modules() if isinstance(m, IMEXStep) and m.operator == "learned")
-    return [step.stencil for step in steps]

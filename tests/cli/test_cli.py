@@ -2,6 +2,7 @@
 
 import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from PIL import Image
 from typer.main import get_command
 from typer.testing import CliRunner
 
+import imexnet
 from imexnet.cli.main import app, main
 from imexnet.data import qtips
 from imexnet.inference import predict, to_input
@@ -384,6 +386,12 @@ def test_receptive_field_prints_means_and_spreads(photo, here):
     status, out, told = here("receptive-field", "--task", "depth")
     assert (status, out, told.count("\n")) == (2, "", 1)
     assert "needs photos" in told
+    (photo.parent / "empty").mkdir()
+    told = here("receptive-field", photo.parent / "empty", "--task", "depth")[2]
+    assert told.endswith("empty holds none\n")
+    status, out, told = here("receptive-field", photo, "--task", "qtips")
+    assert (status, out) == (2, "")
+    assert "leave the photos out" in told
 
 
 def test_receptive_field_of_photos_of_two_shapes(photo, here, tmp_path):
@@ -463,6 +471,20 @@ def test_evaluate_qtips_on_a_folder(here, tmp_path):
     noisy = json.loads(here(*words, "--data", tmp_path, *noise)[1])
     assert noisy == json.loads(here(*words, "--images", "3", *noise)[1])
     assert noisy.keys() == result.keys() and noisy["mean_iou"] < 0.9 * result["mean_iou"]
+
+
+def test_objects_are_scored_only_where_they_are_known(here, tmp_path):
+    assert here("draw", "rods", "--count", "2", "--out", tmp_path / "drawn")[0] == 0
+    words = ("evaluate", "rods", "--model", "imexnet")
+    for given, known in ((("--images", "2"), True), (("--data", tmp_path / "drawn"), False)):
+        status, out, _ = here(*words, *given, "--json")
+        assert (status, json.loads(out)["images"], "objects" in out) == (0, 2, known)
+    out = here(*words, "--images", "2")[1]
+    assert re.search(r"by_length: \(from \d+\.\d{4}, to \d+\.\d{4}, objects \d+, right ", out)
+
+
+def test_version(here):
+    assert here("--version") == (0, f"{imexnet.__version__}\n", "")
 
 
 @pytest.mark.parametrize("side", [64, 128])

@@ -385,3 +385,9 @@ def test_the_boundary_as_trained_is_the_network_itself():
     assert with_boundary(network, "mirrored") is not network
     with pytest.raises(ValueError, match="the boundary is trained, periodic or mirrored, got"):
         with_boundary(network, "open")
+
+
+def test_any_module_has_another_boundary():
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 1), IMEXStep(4)).eval()
+    other = with_boundary(module, "mirrored")
+    assert [part.boundary for part in (module[1], other[1])] == ["periodic", "mirrored"]

@@ -327,12 +327,16 @@ BAD_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"step_size": -1.0, "learned_step_size": True}, "above 0, got -1"),
     ({"step_size": math.nan}, "got nan"),
     ({"step_size": math.inf}, "got inf"),
+    ({"step_size": torch.tensor(1.0)}, "is a number, got Tensor; learned_step_size"),
+    ({"step_size": "1"}, "is a number, got str"),
+    ({"step_size_range": (1.0,)}, r"is \(low, high\), got \(1.0,\)"),
     ({"inner": 0}, "inner must be at least 1, got 0"),
 ]
 BAD_IMPLICIT_OPTIONS: list[tuple[dict[str, Any], str]] = [
     ({"alpha": -1.0}, "alpha must be finite and not negative, got -1"),
     ({"alpha": math.nan}, "got nan"),
     ({"alpha": math.inf}, "got inf"),
+    ({"reach": 5.0}, r"is \(low, high\), got 5.0"),
     ({"stencil_size": 4}, "stencil_size must be odd and at least 1, got 4"),
     ({"stencil_size": 0}, "at least 1, got 0"),
     ({"stencil_size": -3}, "at least 1, got -3"),
@@ -347,6 +351,57 @@ BAD_IMPLICIT_OPTIONS: list[tuple[dict[str, Any], str]] = [
 def test_numbers_that_make_no_step_are_refused(step, options, words):
     with pytest.raises(ValueError, match=words):
         step(4, **options)
+
+
+@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize("options", [{"step_size_range": (1, 1e5)}, {"learned_step_size": True}])
+def test_a_step_size_too_large_for_half_precision_stays_finite(step, options):
+    layer = step(2, 1.0 if "step_size_range" in options else 1e5, **options).half().eval()
+    nn.init.constant_(layer.conv.weight, 2**-12)
+    y = torch.full((1, 2, 4, 4), 2.0**-6, dtype=torch.float16)
+    assert layer(y).dtype == torch.float16
+    assert layer(y).isfinite().all()
+    assert float(torch.as_tensor(layer.h).detach().max()) == pytest.approx(
+        1e5, rel=0.01
+    )  # log h is rounded
+
+
+@pytest.mark.parametrize("boundary", BOUNDARIES)
+@pytest.mark.parametrize("operator", OPERATORS)
+def test_a_step_is_exported_for_any_height_and_width(operator, boundary):
+    step = IMEXStep(3, operator=operator, boundary=boundary).eval()
+    pictures, height, width = (torch.export.Dim(name, min=2) for name in ("b", "h", "w"))
+    shapes = ({0: pictures, 2: height, 3: width},)
+    exported = torch.export.export(step, (torch.rand(2, 3, 20, 24),), dynamic_shapes=shapes)
+    for size in ((17, 31), (8, 5)):
+        y = torch.rand(3, 3, *size)
+        torch.testing.assert_close(exported.module()(y), step(y))
+
+
+@pytest.mark.parametrize("bound", [None, "nonexpansive"])
+def test_one_compiled_step_serves_all_sizes(bound):
+    torch.compiler.reset()
+    step = IMEXStep(3, bound=bound).eval().requires_grad_(False)
+    compiled = torch.compile(step, backend="aot_eager", dynamic=True, fullgraph=True)
+    for n in range(3, 13):  # more than the recompilations that are allowed
+        y = torch.rand(1, 3, n, n + n % 4)
+        torch.testing.assert_close(compiled(y), step(y))
+
+
+def test_building_a_step_leaves_the_random_numbers_of_other_devices(monkeypatch):
+    def seeded(seed: int) -> None:
+        raise AssertionError("a GPU was seeded")
+
+    monkeypatch.setattr(torch.cuda, "manual_seed_all", seeded)
+    IMEXStep(4)
+
+
+def test_a_step_is_printed_with_its_options():
+    words = repr(IMEXStep(4, 2.0, operator="laplacian", boundary="mirrored", bound=None))
+    assert "step_size=2.0, operator='laplacian', boundary='mirrored'" in words
+    words = repr(IMEXStep(4, learned_step_size=True, step_size_range=(1, 4), stencils=2))
+    assert "learned_step_size=True, step_size_range=(1, 4)" in words
+    assert "stencil=(4, 2, 3, 3), boundary='periodic'" in words
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

@@ -32,7 +32,9 @@ def test_measures_of_hand_made_maps():
     uniform = measure(np.ones((10, 10)), at(5, 5), (slice(0, 10), slice(0, 5)))
     assert (uniform.area50, uniform.area95, uniform.outside_window) == (0.5, 0.95, 0.5)
     assert set(measure(np.zeros((4, 4)), at(0, 0), (slice(4), slice(4))).__dict__.values()) == {0}
-    assert measure(s, at(4, 5)).outside_window == 0
+    without = measure(s, at(4, 5))
+    assert (without.area95, without.rms_radius) == (m.area95, m.rms_radius)
+    assert np.isnan([without.outside_window, without.wrap_around]).all()
 
 
 def test_measures_of_a_box_count_from_its_edges():

@@ -10,7 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from imexnet.spectral.solve import green_function, implicit_solve, solve_eigenvalues
+from imexnet.spectral.solve import (
+    apply_filter,
+    green_function,
+    implicit_solve,
+    solve_eigenvalues,
+)
 from imexnet.spectral.stages import implicit_solve_reference
 from imexnet.spectral.symbols import (
     LAPLACIAN,
@@ -490,3 +495,17 @@ def test_eigenvalues_are_not_negative_and_vanish_at_zero_for_zero_mean():
     values = gram_eigenvalues(zero_mean(stencil), (8, 8))
     assert values.min() >= 0
     assert not values[:, 0, 0].any()
+
+
+def test_a_multiplier_of_another_grid_is_refused():
+    y = torch.rand(1, 2, 6, 9)
+    for size in ((6, 8), (6, 5), (9, 6), (1, 9)):
+        with pytest.raises(ValueError, match=r"does not fit maps of \(6, 9\)"):
+            apply_filter(y, torch.ones(2, *size))
+    torch.testing.assert_close(apply_filter(y, torch.full((1, 1, 1), 0.5)), y / 2)
+
+
+@pytest.mark.parametrize("size", [(0, 4), (-4, 4), (4,)])
+def test_a_green_function_needs_a_grid(size):
+    with pytest.raises(ValueError, match="at least 1 each"):
+        green_function(torch.rand(2, 3, 3), 1.0, size)

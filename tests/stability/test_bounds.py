@@ -323,6 +323,11 @@ def test_steps_of_a_stage_share_one_operator_and_enter_once():
     twice = alone.half_solve(alone.half_solve(y))
     torch.testing.assert_close(twice, alone.solve(y))
     one_stage([])
+    pair = [IMEXStep(4, step_size=4.0, bound="nonexpansive"), IMEXStep(4, bound="nonexpansive")]
+    one_stage(pair)
+    assert [step.h for step in pair] == [4.0, 4.0]
+    with pytest.raises(ValueError, match="the same channels, operator and boundary"):
+        one_stage([IMEXStep(4), IMEXStep(4, operator="laplacian")])
 
 
 def test_a_stage_of_repeated_steps_is_entered_once():

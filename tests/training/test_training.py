@@ -289,6 +289,17 @@ def test_parameter_groups_hold_every_parameter_of_any_module():
         assert counts[0.1] == decayed and counts.get(0.2, 0) == (module is not bare)
 
 
+def test_a_stencil_of_another_module_does_not_decay():
+    own = torch.nn.Conv2d(4, 4, 3)
+    own.stencil = torch.nn.Parameter(torch.rand(4, 3, 3))
+    decay = {
+        id(p): g["weight_decay"]
+        for g in optimisation.parameter_groups(own, 0.1)
+        for p in g["params"]
+    }
+    assert [decay[id(p)] for p in (own.weight, own.bias, own.stencil)] == [0.1, 0, 0]
+
+
 def gradient_room(split: str, seed: int) -> Made:
     """Red grows to the right, green downwards; depth and label are functions of the two.
 
