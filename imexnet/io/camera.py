@@ -32,7 +32,7 @@ WORDS = {
     "photo": "Focal length from the photo: {length:g} mm (35 mm equivalent), {used}.",
     "given": "Focal length as given: {length:g} mm (35 mm equivalent), {used}.",
     "set": "Field of view as set: {angle:.0f}° {along}, {used}.",
-    "assumed": "No focal length in the photo: {angle:.0f}° {along} assumed.",
+    "assumed": "The photo has no focal length; a view of {angle:.0f}° {along} is assumed.",
 }
 """Source → a sentence for people."""
 

@@ -9,6 +9,7 @@ import torch
 from PIL import Image, ImageFilter
 from torch import Tensor
 
+from imexnet.data.drawn import BACKGROUND
 from imexnet.inference import forward, in_metres, to_grid, to_input
 from imexnet.io.camera import Camera
 from imexnet.models.networks import Network
@@ -50,13 +51,16 @@ class Answered:
         return found
 
 
-def hidden(picture: np.ndarray, mask: np.ndarray, filling: str = "grey") -> np.ndarray:
+def hidden(
+    picture: np.ndarray, mask: np.ndarray, filling: str = "grey", grey: int = GREY
+) -> np.ndarray:
     """The picture, filled where the mask is true.
 
     Args:
         picture: (H, W) or (H, W, C) uint8.
         mask: (H, W) bool.
         filling: grey; blur, of all that is there; or noise, the same every time.
+        grey: that value, on 0 … 255.
 
     Raises:
         ValueError: for a mask of another size or type, or another filling.
@@ -69,7 +73,7 @@ def hidden(picture: np.ndarray, mask: np.ndarray, filling: str = "grey") -> np.n
             f"got {mask.shape} of {mask.dtype}"
         )
     found = picture.copy()
-    found[mask] = FILLINGS[filling](picture)[mask]
+    found[mask] = FILLINGS[filling](picture, grey)[mask]
     return found
 
 
@@ -114,7 +118,8 @@ def hide_and_see(
         ValueError: for a pixel outside the picture, and as `hidden`.
     """
     known = task_named(task)
-    covered = hidden(picture, mask, filling)
+    # The middle grey is that of rods and curves.
+    covered = hidden(picture, mask, filling, BACKGROUND if known.drawn else GREY)
     found = {}
     for kind, network in networks.items():
         before, after = (
@@ -152,16 +157,16 @@ def _answered(task: Task, before: Tensor, after: Tensor, cell: tuple[int, int]) 
     )
 
 
-def _grey(picture: np.ndarray) -> np.ndarray:
-    return np.full_like(picture, GREY)
+def _grey(picture: np.ndarray, grey: int) -> np.ndarray:
+    return np.full_like(picture, grey)
 
 
-def _blur(picture: np.ndarray) -> np.ndarray:
+def _blur(picture: np.ndarray, _: int) -> np.ndarray:
     radius = BLUR * min(picture.shape[:2])
     return np.asarray(Image.fromarray(picture).filter(ImageFilter.GaussianBlur(radius)))
 
 
-def _noise(picture: np.ndarray) -> np.ndarray:
+def _noise(picture: np.ndarray, _: int) -> np.ndarray:
     side = max(1, round(GRAIN * min(picture.shape[:2])))
     rows, columns = (-(-n // side) for n in picture.shape[:2])
     random = np.random.default_rng(SEED)
@@ -170,7 +175,7 @@ def _noise(picture: np.ndarray) -> np.ndarray:
     return whole[: picture.shape[0], : picture.shape[1]]
 
 
-FILLINGS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+FILLINGS: dict[str, Callable[[np.ndarray, int], np.ndarray]] = {
     "grey": _grey,
     "blur": _blur,
     "noise": _noise,

@@ -40,7 +40,7 @@ ROWS = {
     "area99": "99 % lies in",
     "rms_radius": "RMS radius",
     "outside_window": "Outside the explicit window",
-    "wrap_around": "Outside it and nearer round an edge",
+    "wrap_around": "Outside it, and nearer across an edge",
 }
 PRINTED = 1024  # longer side of the photo in a figure to print
 FORMATS = ("png", "svg", "pdf")

@@ -103,7 +103,7 @@ def trajectory_figure(z: complex, schemes: Sequence[str], settings: Settings, st
     axes.set_ylim(-bound, bound)
     axes.set_xlabel("step n")
     axes.set_ylabel("Re y")
-    axes.legend(frameon=False, labelcolor=INK, fontsize=8, ncols=2)
+    figure.legend(loc="outside upper center", frameon=False, labelcolor=INK, fontsize=8, ncols=5)
     return figure
 
 

@@ -50,7 +50,7 @@ def recipe_pictures(stages: Recipe, size: tuple[int, int]) -> list[tuple[np.ndar
         ),
         (grey(stages.rhs, grid_size), "6 · r"),
         (logarithmic(stages.rhs_spectrum), "7 · spectrum of r, log"),
-        (logarithmic(stages.product), "8 · 5 times 7, log"),
+        (logarithmic(stages.product), "8 · picture 5 × picture 7, log"),
         (grey(stages.result, size), "9 · y, greys as in 6"),
     ]
 

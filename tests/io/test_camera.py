@@ -97,10 +97,10 @@ def test_exif_decides_for_photos_however_they_are_stored():
 @pytest.mark.parametrize(
     ("camera", "words"),
     [
-        (camera_of(photo()), "No focal length in the photo: 63° across assumed."),
+        (camera_of(photo()), "The photo has no focal length; a view of 63° across is assumed."),
         (
             camera_of(photo(PORTRAIT)),
-            "No focal length in the photo: 63° along the longer side assumed.",
+            "The photo has no focal length; a view of 63° along the longer side is assumed.",
         ),
         (
             camera_of(photo(focal_length=52)),

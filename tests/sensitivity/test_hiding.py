@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from imexnet.data import qtips
+from imexnet.data.drawn import BACKGROUND
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.config import MODELS
 from imexnet.models.networks import build
@@ -43,6 +44,13 @@ def test_fillings_are_what_they_are_called():
     assert blurred.std() < 0.1 * picture.std()
     assert blurred.mean() == pytest.approx(picture.mean(), abs=3)
     assert 60 < hidden(picture, mask, "noise").std() < 90
+
+
+def test_a_drawing_is_hidden_by_its_background():
+    rods, _ = qtips.qtips(0, range(1))
+    mask = np.ones((64, 64), bool)
+    networks = {"imexnet": build(MODELS["qtips-imexnet"]).eval()}
+    assert (hide_and_see(networks, "qtips", rods[0], mask, (32, 32))[0] == BACKGROUND).all()
 
 
 def test_boxes_hold_both_corners():

@@ -120,7 +120,7 @@ def test_everything_in_metres_is_of_the_same_camera(tab, room, tele, tmp_path):
     strokes = json.dumps({"radius": 0.2, "strokes": [[[0.2, 0.2], [0.7, 0.8]]]})
     by_length: dict = {}
     for photo, angle, said in (
-        (room, 0, "No focal length in the photo: 63° across assumed."),
+        (room, 0, "The photo has no focal length; a view of 63° across is assumed."),
         (
             tele,
             0,

@@ -16,6 +16,12 @@ from playwright.sync_api import Browser, Page, expect
 from imexnet.benchmark.page import Visitor
 
 pytestmark = IN_BROWSER
+DIMMED = """() => {
+    const shown = document.querySelector("#spot-imexnet")
+    window.dimmed = []
+    const note = () => window.dimmed.push(shown.classList.contains("following"))
+    new MutationObserver(note).observe(shown, {attributes: true, attributeFilter: ["class"]})
+}"""
 LINK = "task=segmentation&example=kitchen-0004&x=320&y=200&x2=220&y2=300&about=furniture"
 
 
@@ -65,9 +71,13 @@ def test_own_photo_has_a_link_when_its_visitor_asks_for_one(open_page, browser, 
     expect(other.locator("#measures")).to_contain_text("column 33, row 135", timeout=60_000)
     assert other.locator("#measures td").nth(1).inner_text() == said
     assert query(other)["photo"] in address
+    page.evaluate(DIMMED)
     page.locator("#column input").fill("34")
     page.locator("#look").click()
     expect(link).to_have_count(0)
+    expect(measures).to_contain_text("Answer at column 34", timeout=60_000)
+    expect(page.locator(".following")).to_have_count(0, timeout=30_000)
+    assert page.evaluate("window.dimmed") == [True, False]  # until the answer was there
     expired = browser.new_page()
     expired.goto(f"{url}/?task=depth&photo=no-such-photo&x=1&y=1")
     toast = expired.locator("[data-testid=toast-body]").first
@@ -117,6 +127,8 @@ def test_arrow_keys_move_the_pixel_by_a_cell_of_the_input(page):
     expect(page.locator("#measures")).to_contain_text(words, timeout=30_000)
     assert query(page)["x"] == str(column + 48)
     assert query(page)["__theme"] == "dark"
+    page.mouse.wheel(0, 10)
+    page.keyboard.press("ArrowLeft")  # belongs to the page after that
     page.locator("#column input").click()
     page.keyboard.press("ArrowLeft")  # belongs to the number now
     page.wait_for_timeout(500)

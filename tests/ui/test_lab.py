@@ -299,9 +299,18 @@ def test_page_perturbs_when_the_tab_is_opened_and_on_request(page: Page):
     page.locator("#perturb").click()
     shown = expect(page.locator("#imexnet-after img"))
     shown.not_to_have_attribute("src", before or "", timeout=30_000)
+    expect(page.locator("#stability-measures")).to_contain_text("severity 0.2")
     page.get_by_role("tab", name="Step size and depth").click()
     page.locator("#stretch").click()
     expect(page.locator("#stretched-words")).to_contain_text("finite: ", timeout=30_000)
+    page.get_by_role("tab", name="Noise and attacks").click()
+    page.locator("#bounded input").click()
+    expect(page.locator("#stability-measures")).to_contain_text("6 of 6", timeout=60_000)
+    page.locator("#stability-task label", has_text="Paths").click()  # has no bounded pair
+    expect(page.locator("#stability-measures table")).to_have_count(0, timeout=30_000)
+    page.locator("#bounded input").click()
+    page.locator("#stability-task label", has_text="Q-tips").click()
+    expect(page.locator("#stability-measures table")).to_be_visible(timeout=60_000)
 
 
 @pytest.mark.browser

@@ -38,9 +38,12 @@ from imexnet.viz.colours import HEAT_COLOURS, SIGNED_COLOURS
 from imexnet.viz.heat_maps import CLIPPED, HeatMapStyle, heat_maps
 from imexnet.viz.spotlight import spotlights
 
-NONE_KEPT = '() => [{ __type__: "update", value: null, visible: false }, ""]'
-NO_LONGER_DIM = """() => {
-    document.querySelectorAll(".following").forEach((shown) => shown.classList.remove("following"));
+ASKED = """() => {
+    document.dispatchEvent(new Event("imexnet:asked"));
+    return [{ __type__: "update", value: null, visible: false }, ""];
+}"""  # files and link are of the question before
+REFUSED = """() => {
+    document.dispatchEvent(new Event("imexnet:refused"));
     return [];
 }"""
 
@@ -88,12 +91,12 @@ class Explorer:
         looked = self.form.look.click(
             **self.event, **LATEST, show_progress="hidden", api_name="field_of_view"
         )
-        looked.failure(None, js=NO_LONGER_DIM, **PRIVATE)
-        self.form.answer(self.event)
+        for asking in (looked, *self.form.answer(self.event)):
+            asking.failure(None, js=REFUSED, **PRIVATE)
         show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
         files = self.event | {"fn": self.files, "outputs": self.saved}
         self.saves: list[Any] = [show, show.then(**files, **PRIVATE)]
-        gr.on(self.form.asked, None, None, self.kept, js=NONE_KEPT, cancels=self.saves, **PRIVATE)
+        gr.on(self.form.asked, None, None, self.kept, js=ASKED, cancels=self.saves, **PRIVATE)
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 
@@ -252,7 +255,7 @@ class Explorer:
             visible=False,
             elem_id="saved-view",
         )
-        self.kept = [self.saved, self.link]  # of the question that was asked before
+        self.kept = [self.saved, self.link]
         self.outputs = [
             *self.maps, self.measures, self.decay, self.bar, *self.spotlights, self.sentence
         ]  # fmt: skip

@@ -88,22 +88,24 @@ class ViewForm:
             self.look.click, *self.submitted, *self.chosen, self.place.input, self.direction.input
         ]  # fmt: skip
 
-    def answer(self, view: dict[str, Any]) -> None:
-        """Makes what is chosen ask for the field of view by the event `view`.
+    def answer(self, view: dict[str, Any]) -> list[Any]:
+        """Makes what is chosen ask for the field of view by the event `view`: these events.
 
         Clicks on pictures go by `pictures.js`: it sets the numbers and presses the button, so that
         whatever comes last is what the visitor sees in them.
         """
-        gr.on(self.submitted, **view, **PRIVATE)
-        gr.on(self.chosen, **view, **QUIET, **LATEST)
+        asking = [
+            gr.on(self.submitted, **view, **PRIVATE),
+            gr.on(self.chosen, **view, **QUIET, **LATEST),
+        ]
         box = [self.place, self.corners, *self.corner, self.direction, self.method]
         placed = self.place.input(self.placed, [self.place, self.size, *self.pixel], box, **QUIET)
         turned = self.direction.input(self.turned, self.direction, box, **QUIET)
-        for event in (placed, turned):
-            event.then(**view, **QUIET, **LATEST)
+        asking += [event.then(**view, **QUIET, **LATEST) for event in (placed, turned)]
         fit = [self.task, self.direction, self.about, self.part]
         for changed in (self.task.change, self.direction.change):
             changed(fitting, fit, [self.about, self.part], queue=False, **QUIET)
+        return asking
 
     def opened(self, demo: gr.Blocks, begin: Mapping[str, Any]) -> Any:
         """The event at whose end a fresh page shows the photo and the settings of its link.

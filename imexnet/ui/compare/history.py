@@ -29,7 +29,7 @@ class History:
         self.folder = folder
         self.kept = gr.State([])
         self.strip = gr.Gallery(
-            label="Seen in this visit",
+            label="Seen in this visit, as small copies",
             columns=6,
             height="auto",
             allow_preview=False,

@@ -122,6 +122,8 @@ class Compare:
             words = f"{_about(task, trunk)} Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
             if task == "depth":
                 words = f"{words} {camera.words}"
+                if examples.drawn_task(photo):
+                    words = f"<b>This is a drawing: its depth means nothing.</b> {words}"
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
@@ -181,6 +183,8 @@ class Compare:
             self.room.source: self.room.sources(photo),
             self.size: photo.full_size,
             self.angle: View.angle,
+            self.explorer.form.place: "pixel",
+            self.explorer.form.corners: gr.update(visible=False),
             **self.explorer.form.at(*examples.first_pixel(photo, task)),
             **dict.fromkeys([self.values, *self.left]),
             **self.no_files(),
@@ -268,8 +272,8 @@ class Compare:
 
         form = self.explorer.form
         begun = [
-            self.task, self.size, self.angle, self.room.source, *form.pixel, *form.corner,
-            self.values, *self.left, *self.files,
+            self.task, self.size, self.angle, self.room.source, form.place, form.corners,
+            *form.pixel, *form.corner, self.values, *self.left, *self.files,
         ]  # fmt: skip
         begin: dict[str, Any] = {
             "fn": self.begin,
@@ -285,7 +289,7 @@ class Compare:
         answer_then_view(uploaded.then, api_name="predict")
         opened = form.opened(demo, begin)
         recalled = history.strip.select(
-            history.recall, history.kept, self.photo, **PRIVATE, **EVERY
+            history.recall, history.kept, self.photo, show_progress="hidden", **PRIVATE, **EVERY
         )
         again = recalled.success(**begin, **PRIVATE, **LATEST)
         for event in (*others, opened, again):

@@ -59,7 +59,7 @@ class DrawnExamples:
     def refusal(self) -> str:
         """Words for a picture that is none of the task."""
         return (
-            f"These two networks know only {self.pictures} of {self.greys} grey values on "
+            f"These two networks know only {self.pictures}, drawn with {self.greys} grey values on "
             f"{self.side} × {self.side} pixels. Choose depth or segmentation for a photo."
         )
 
@@ -165,7 +165,7 @@ def nearer_on(pair: Mapping[str, Network]) -> str:
         error = {kind: depth_scores(m, room.depth)["abs_rel"] for kind, m in metres.items()}
         ahead += error["imexnet"] < error["resnet"]
     return (
-        f"This example was chosen to open with. Of the {len(rooms)} kitchens, the IMEXNet is "
+        f"The page opens with this example. Of the {len(rooms)} kitchens, the IMEXNet is "
         f"nearer to the truth on {ahead}."
     )
 

@@ -127,10 +127,12 @@ def on_new_photo(
     }
     fit = {**fit, **PRIVATE}
     gone = fail or {"fn": lambda: None, "inputs": None, "outputs": chosen.photo}
-    dropped = chosen.photo.upload(as_read, chosen.photo, chosen.photo, **PRIVATE, **EVERY)
+    come: dict[str, Any] = {"outputs": chosen.photo, **PRIVATE, **EVERY}
+    come["show_progress"] = "hidden"  # else an error would lie over the photo and stay
+    dropped = chosen.photo.upload(as_read, chosen.photo, **come)
     dropped.failure(**gone, **PRIVATE)
-    arrived = chosen.upload.upload(to_show, chosen.upload, chosen.photo, **PRIVATE, **EVERY)
-    drawn = chosen.fresh.click(fresh, chosen.task, chosen.photo, **PRIVATE, **EVERY)
+    arrived = chosen.upload.upload(to_show, chosen.upload, **come)
+    drawn = chosen.fresh.click(fresh, chosen.task, **come)
     return [
         dropped.success(**fit, **LATEST),
         arrived.success(**fit, **LATEST),

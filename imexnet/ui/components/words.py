@@ -10,7 +10,7 @@ GLOSSARY = {
     "mIoU": "For each class, the overlap of answer and truth over their union; then the mean.",
     "IoU": "Overlap of answer and truth over their union: 1 is perfect, 0 is nothing in common.",
     "PGD": "An attack: changes each colour value by at most ε, in small steps, "
-    "so that the answer becomes wrong.",
+    "so that the network leaves the answer that it gave.",
     "Accuracy": "Share of the pixels with the right class.",
     "RMS radius": "Root of the mean squared distance from the pixel, weighted by sensitivity.",
     "ResNet": "Residual network: Y⁺ = Y + h f(Y) in each layer, forward Euler for Ẏ = f(Y). "

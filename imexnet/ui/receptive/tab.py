@@ -231,7 +231,7 @@ class Receptive:
                     self._build_whole(chosen.task)
                 with gr.Tab("Green's function") as greens:
                     green = self._build_green(chosen.task)
-        for event in (greens.select, chosen.task.input):
+        for event in (greens.select, chosen.task.change):
             event(self.ranges, chosen.task, [self.number, self.channel], **PRIVATE).then(**green)
         runs: list[Any] = [
             near.select(**steps),  # pyright: ignore[reportAttributeAccessIssue]
@@ -248,7 +248,7 @@ class Receptive:
         gr.HTML(GROWTH_NOTE)
         clicked = gr.State(None)  # (column, row) of the photo; None for its middle
         shown = gr.Gallery(
-            label="Sensitivity after each step", columns=7, format="png", height=370,
+            label="Sensitivity after each step", columns=7, format="png", height="auto",
             object_fit="contain", buttons=["fullscreen"], elem_id="growth", elem_classes="stages",
         )  # fmt: skip
         ticks = colours.decade_ticks(DECADES, 2)

@@ -60,7 +60,7 @@ def build() -> Page:
         gr.HTML(introduction(story.titles), js_on_load=static("page.js"))
         with gr.Column(elem_id="your-photo"):
             compare = Compare(page, folded)
-        story.build(compare.photo, compare.task)
+        story.build(compare.photo, compare.task, compare.angle)
         with gr.Column(elem_id="laboratory"):
             near = gr.HTML(LABORATORY, js_on_load=static("seen.js"))
             with gr.Tabs():

@@ -23,10 +23,12 @@ class Layer:
     Attributes:
         step: the trained layer.
         features: Y before it, (1, C, H, W).
+        place: which of the network's steps it is, in words.
     """
 
     step: ExplicitStep
     features: Tensor
+    place: str
 
 
 def choice(photo: gr.Image, task: gr.Radio) -> dict[str, Any]:
@@ -47,5 +49,9 @@ def find(
     """The chosen time step of the chosen network, the last one if there are not so many."""
     asked = pair_and_input(networks, photo, task)
     with torch.inference_mode():
-        layers = [Layer(step, before) for step, before, _ in walk(asked.pair[kind], asked.x)]
+        steps = list(walk(asked.pair[kind], asked.x))
+    layers = [
+        Layer(step, before, f"time step {place} of {len(steps)}")
+        for place, (step, before, _) in enumerate(steps, start=1)
+    ]
     return chosen_step(layers, number)

@@ -82,9 +82,10 @@ class Ode:
         ]
         h = float(step_size)
         note = (
-            f'<div class="note">z = {z:.2f}, |e^z| = {abs(np.exp(z)):.3g}. The layer: '
-            f"{len(spectrum)} eigenvalues on the centre of the features, hλ from "
-            f"{h * spectrum.real.min():.3g} to {h * spectrum.real.max():.3g}.</div>"
+            f'<div class="note">z = {z:.2f}, |e^z| = {abs(np.exp(z)):.3g}. '
+            f"{found.place.capitalize()}: {len(spectrum)} eigenvalues on the centre of the "
+            f"features, hλ from {h * spectrum.real.min():.3g} to "
+            f"{h * spectrum.real.max():.3g}.</div>"
         )
         return plane, figure, table(rows, shown, SCHEMES) + note
 

@@ -44,6 +44,7 @@ PATTERNS = [
     *((setting.name, name) for name, setting in reaction_diffusion.SETTINGS.items()),
     ("f and L of the chosen time step (experimental)", OWN_LAYER),
 ]
+PATTERN_NAMES = {name: title for title, name in PATTERNS}
 PHOTO_PIXELS = 96 * 128  # of the grey photo that is solved for, at most
 FRAMES = 48
 FRAME_MILLISECONDS = 90
@@ -98,8 +99,8 @@ class Solve:
         low, high = stages.multiplier.min(), stages.multiplier.max()
         words = (
             f'<div class="note">‖(I + hL) y − r‖ / ‖r‖ = <b>{stages.residual:.1e}</b>, L applied '
-            f"in space; grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}; mean of r "
-            f"{rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) from {low:.3g} to "
+            f"in space; {found.place}, grid {rhs.shape[1]} × {rhs.shape[0]}, channel {c}; mean of "
+            f"r {rhs.mean():.4f}, of y {stages.result.mean():.4f}; 1 / (1 + hλ) from {low:.3g} to "
             f"{high:.3g}; frequency 0 is in the middle of each spectrum.</div>"
         )
         return solve_figures.recipe_pictures(stages, size), words
@@ -123,8 +124,9 @@ class Solve:
         size = drawing.display_size(runs["IMEX × 5"][0].shape, SHOWN // 2)
         ends = ", ".join(f"{name}: {_size(maps[-1], maps[0])}" for name, maps in runs.items())
         words = (
-            f'<div class="note">Channel {c}; red above zero, blue below, one scale for all, to '
-            f"the largest value at the start. Size at the end, relative to the start: {ends}.</div>"
+            f'<div class="note">{found.place.capitalize()}, channel {c}; red above zero, '
+            "blue below, one scale for all, to the largest value at the start. Size at the end, "
+            f"relative to the start: {ends}.</div>"
         )
         return solve_figures.feature_pictures(runs, size), words
 
@@ -168,8 +170,8 @@ class Solve:
             motion = moving if changes[-1] > STILL else "at rest"
             ended = f"{motion}: it changes by {changes[-1]:.1e} of its size per unit of time"
         words = (
-            f'<div class="note">{len(changes)} steps of h = {step_size}, each one evaluation of f '
-            f"and one FFT solve; {ended}.</div>"
+            f'<div class="note">{PATTERN_NAMES[setting]}: {len(changes)} steps of h = {step_size}, '
+            f"each one evaluation of f and one FFT solve; {ended}.</div>"
         )
         return {
             self.pattern: animation,
@@ -219,7 +221,8 @@ class Solve:
                 of_layer += self.ode.outputs
                 self.once += self.ode.runs
         runs: list[Any] = [tab.select(**recipe)]
-        for event in (chosen.task.input, layer["kind"].input, layer["number"].release):
+        layer_events = layer["kind"].input, layer["number"].release, channel.change
+        for event in (chosen.task.input, *layer_events):
             # What the other tabs show is of the layer before; their patterns may be of none.
             event(**emptied([*of_layer, *recipe["outputs"]], self.once))
             runs.append(event(**recipe))

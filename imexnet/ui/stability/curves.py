@@ -147,5 +147,9 @@ class Curves:
             self.draw, [which, photos, kind, images, seed, bounded], [figure, words],
             **ON_DEVICE, **PRIVATE,
         )  # fmt: skip
-        for changed in (photos.change, bounded.input):  # what is shown is not of these
+        for changed in (
+            photos.change,
+            bounded.input,
+            which.change,
+        ):  # what is shown is not of these
             changed(**emptied([figure, words], [drawn]))

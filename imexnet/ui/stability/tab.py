@@ -121,7 +121,8 @@ class Stability:
         return {
             **shown,
             self.legend: legend + bar,
-            self.measures: _measures(task, grown, steps, local, scores, truth is not None),
+            self.measures: f'<div class="note">{NAMES[perturbation]}, severity {severity:g}.</div>'
+            + _measures(task, grown, steps, local, scores, truth is not None),
             self.figure: figure,
             self.seen: True,
         }
@@ -159,6 +160,8 @@ class Stability:
         outputs = [*perturbed, self.seen]
         show: dict[str, Any] = {"fn": self.perturb, "inputs": given, "outputs": outputs, **COMPUTE}
         runs: list[Any] = [on(**show) for on in (run.click, chosen.task.input, bounded.input)]
+        for asked in runs:  # no results of another task, or of other networks, under a refusal
+            asked.failure(**emptied(perturbed))
         others = [*self.stretch.outputs, *self.certificate.outputs]
         for begun in on_new_photo(chosen):
             begun.success(lambda: dict.fromkeys(others), None, others, **PRIVATE)
@@ -324,6 +327,7 @@ def _measures(
     return (
         table(rows, KINDS)
         + f'<div class="note">{score}. A step cannot amplify if its bound, which follows from its '
-        "weights alone, is at most 2. The Lipschitz constant is that of the map from the picture "
+        "weights alone, is at most 2; layers between the steps may amplify all the same. The "
+        "Lipschitz constant is that of the map from the picture "
         f"to the answer in {unit}.</div>"
     )

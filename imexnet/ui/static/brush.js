@@ -17,7 +17,7 @@ function draw() {
   canvas.height = Math.round(image.naturalHeight * scale);
   pen.drawImage(image, 0, 0, canvas.width, canvas.height);
   pen.lineCap = pen.lineJoin = "round";
-  pen.strokeStyle = "#808080";
+  pen.strokeStyle = "#fb923c"; // whatever fills the part, which may look like the photo
   pen.lineWidth = 2 * RADIUS * 512;
   for (const stroke of strokes) {
     pen.beginPath();

@@ -24,6 +24,16 @@ document.addEventListener("keyup", ({ target, key }) => { // Gradio's sliders kn
 document.addEventListener("load", ({ target }) => {
   if (target.closest?.("#spots")) target.closest("#your-photo").classList.add("opened");
 }, true);
+// Gradio's <base> makes of "#solve" another page than the one whose address has a query.
+document.addEventListener("click", (event) => {
+  const link = event.target.closest?.('a[href^="#"]'), target = link && document.querySelector(link.hash);
+  if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
+  event.preventDefault();
+  history.replaceState(history.state, "", location.pathname + location.search + link.hash);
+  target.scrollIntoView();
+  target.tabIndex = -1;
+  target.focus({ preventScroll: true }); // the next Tab goes on from there
+});
 document.addEventListener("paste", (event) => {
   const file = [...(event.clipboardData?.files ?? [])].find(({ type }) => type.startsWith("image/"));
   const upload = document.querySelector("input[type=file]:has(+ #upload)"); // the button's own

@@ -111,8 +111,12 @@ function ask(column, row) {
   put("column", column);
   put("row", row);
   mark();
-  for (const shown of document.querySelectorAll(FOLLOWING)) shown.classList.add("following");
   setTimeout(() => look.click(), 0);
+}
+
+// Dims the pictures of the field of view until the next ones are there.
+function follow(is) {
+  for (const shown of document.querySelectorAll(FOLLOWING)) shown.classList.toggle("following", is);
 }
 
 // Draws the crosshair on every picture, where the numbers say, and of a distance the line to its
@@ -212,6 +216,11 @@ document.addEventListener("load", (event) => { // of an image: a new answer is t
   event.target.closest?.(FOLLOWING)?.classList.remove("following");
   mark();
 }, captured);
+document.addEventListener("imexnet:asked", () => follow(true), options);
+document.addEventListener("imexnet:refused", () => follow(false), options);
+for (const moved of ["wheel", "touchmove"]) { // whoever scrolls away wants the keys to scroll, too
+  document.addEventListener(moved, () => { chosen = false; }, options);
+}
 document.addEventListener("input", mark, options);
 window.addEventListener("resize", mark, options);
 const seen = new MutationObserver(() => { followAddress(); mark(); });

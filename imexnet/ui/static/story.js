@@ -137,7 +137,7 @@ function layers(root) {
     props.value = ""; // so that the same film may come again
     slider.value = 0;
     slider.disabled = true;
-    words.textContent = "";
+    words.textContent = known ? "" : "Upload a photo above, or choose an example.";
     for (const canvas of root.querySelectorAll("canvas")) canvas.width = canvas.height = 0;
   }
 
@@ -179,7 +179,7 @@ function layers(root) {
     clear();
     ask();
   }, heard);
-  document.addEventListener("imexnet:refused", () => {
+  document.addEventListener("imexnet:no-film", () => {
     asked = false;
     words.textContent = "This could not be worked out. Scroll away and back to ask again.";
   }, heard);

@@ -18,7 +18,8 @@ CHAPTER = Chapter(
     "layers",
     "Layer by layer",
     "<p>Each layer lets the ResNet see a little further around the middle of your photo; the "
-    "IMEXNet sees the whole photo after one layer.</p>",
+    "IMEXNet sees the whole photo after one layer. Of a photo, these are always the plain "
+    "networks: behind a backbone both see nearly all of it from the start.</p>",
     "".join(
         f'<figure class="{kind}"><div class="frame"><canvas role="img" '
         f'aria-label="{label}: the photo, lit as far as the layer sees"></canvas></div>'
@@ -30,15 +31,18 @@ CHAPTER = Chapter(
 )
 
 
-def film(networks: Mapping[str, Network], photo: Photo | None, task: str) -> str:
+def film(
+    networks: Mapping[str, Network], photo: Photo | None, task: str, angle: float = 0.0
+) -> str:
     """JSON for the script: the photo, and for each layer the light of both networks and words.
 
     Args:
         networks: those of all tasks by name, not folded.
         photo: of which the middle is asked about.
         task: depth, segmentation, qtips, rods or paths.
+        angle: of view along the photo's longer side, in degrees; 0: as the photo says.
     """
-    photo, pair, x, _ = pair_and_input(networks, photo, task)
+    photo, pair, x, _ = pair_and_input(networks, photo, task, angle=angle)
     grid = (x.shape[-2], x.shape[-1])
     with as_user_error(), DEVICE:
         cell = to_grid((photo.shape[0] // 2, photo.shape[1] // 2), photo.shape, grid)

@@ -19,8 +19,8 @@ START = STEP_SIZES.index(TRAINED)
 CHAPTER = Chapter(
     "solve",
     "One solve",
-    "<p>One solve spreads a single dot of light over the whole grid. The larger the step size "
-    "<i>h</i>, the farther it spreads.</p>",
+    "<p>One solve spreads a single dot of light over the whole grid, though most cells get too "
+    "little to be seen here. The larger the step size <i>h</i>, the farther it spreads.</p>",
     '<div class="sprite" role="img" aria-label="A dot of light on a dark grid after one solve">'
     '</div><p class="about note"></p>',
     f'<input type="range" min="0" max="{len(STEP_SIZES) - 1}" step="1" value="{START}" '
@@ -52,6 +52,6 @@ def _said(h: float, found: Green) -> str:
         return "h = 0: no solve, and the dot stays where it is."
     about = ", as trained" if h == TRAINED else ""
     return (
-        f"h = {h:.3g}{about}: decay length {found.decay_length:.1f} cells. Over that distance the "
-        "light falls to 37 %."
+        f"h = {h:.3g}{about}: decay length {found.decay_length:.1f} cells. Over that distance, in "
+        "the brightest direction, the light falls to 37 %."
     )

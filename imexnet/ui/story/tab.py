@@ -15,7 +15,7 @@ from imexnet.ui.story import guess, layers, scores, solve
 from imexnet.ui.story.chapter import Chapter
 
 REFUSED = """() => {
-    document.dispatchEvent(new Event("imexnet:refused"));
+    document.dispatchEvent(new Event("imexnet:no-film"));
     return [];
 }"""  # as `story.js` hears of answers only
 
@@ -49,12 +49,13 @@ class Story:
         own = {chapter.name: chapter.title for chapter in self.chapters}
         return {"your-photo": "Your photo", **own, "laboratory": "Laboratory"}
 
-    def build(self, photo: gr.Image, task: gr.Radio) -> None:
+    def build(self, photo: gr.Image, task: gr.Radio, angle: gr.Slider) -> None:
         """The chapters, and what "Layer by layer" asks when it comes into view.
 
         Args:
             photo: of the visitor.
             task: that they chose for it.
+            angle: the camera's field of view.
         """
         story = gr.HTML(
             "",
@@ -64,10 +65,10 @@ class Story:
             **self._data,
         )
         asked: dict[str, Any] = {**COMPUTE, "show_progress": "hidden"}
-        run = story.submit(self.film, [photo, task], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
+        run = story.submit(self.film, [photo, task, angle], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
         run.failure(None, js=REFUSED, **PRIVATE)
         photo.change(None, cancels=run, **PRIVATE)
 
-    def film(self, photo: Photo | None, task: str) -> str:
+    def film(self, photo: Photo | None, task: str, angle: float) -> str:
         """What "Layer by layer" shows of the visitor's photo."""
-        return layers.film(self.networks, photo, task)
+        return layers.film(self.networks, photo, task, angle)
