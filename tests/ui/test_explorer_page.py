@@ -128,6 +128,7 @@ def test_arrow_keys_move_the_pixel_by_a_cell_of_the_input(page):
     assert query(page)["x"] == str(column + 48)
     assert query(page)["__theme"] == "dark"
     page.mouse.wheel(0, 10)
+    page.wait_for_timeout(500)  # the wheel's event comes later than the call ends
     page.keyboard.press("ArrowLeft")  # belongs to the page after that
     page.locator("#column input").click()
     page.keyboard.press("ArrowLeft")  # belongs to the number now

@@ -70,7 +70,7 @@ def test_averages_come_one_by_one_and_again_from_memory(tab):
 def test_greens_function_follows_h(tab):
     choose(tab, "Green's function")
     words = tab.locator("#green-words")
-    expect(words).to_contain_text("Decay length", timeout=30_000)
+    expect(words).to_contain_text("grid 64 × 64", timeout=30_000)
 
     def length() -> float:
         found = re.search(r"Decay length ([\d.]+)", words.inner_text())

@@ -88,15 +88,16 @@ class Explorer:
 
     def answer_events(self) -> None:
         """Makes the form and the buttons ask."""
+        show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
+        files = self.event | {"fn": self.files, "outputs": self.saved}
+        self.saves: list[Any] = [show, show.then(**files, **PRIVATE)]
+        # Before what asks: a refusal may be there at once.
+        gr.on(self.form.asked, None, None, self.kept, js=ASKED, cancels=self.saves, **PRIVATE)
         looked = self.form.look.click(
             **self.event, **LATEST, show_progress="hidden", api_name="field_of_view"
         )
         for asking in (looked, *self.form.answer(self.event)):
             asking.failure(None, js=REFUSED, **PRIVATE)
-        show = self.save.click(lambda: gr.update(visible=True), None, self.saved, **QUIET)
-        files = self.event | {"fn": self.files, "outputs": self.saved}
-        self.saves: list[Any] = [show, show.then(**files, **PRIVATE)]
-        gr.on(self.form.asked, None, None, self.kept, js=ASKED, cancels=self.saves, **PRIVATE)
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 
