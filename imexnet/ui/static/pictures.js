@@ -219,7 +219,10 @@ document.addEventListener("load", (event) => { // of an image: a new answer is t
 document.addEventListener("imexnet:asked", () => follow(true), options);
 document.addEventListener("imexnet:refused", () => follow(false), options);
 for (const moved of ["wheel", "touchmove"]) { // whoever scrolls away wants the keys to scroll, too
-  document.addEventListener(moved, () => { chosen = false; }, options);
+  document.addEventListener(moved, () => {
+    chosen = false;
+    document.activeElement?.closest?.(PICTURES) && document.activeElement.blur();
+  }, options);
 }
 document.addEventListener("input", mark, options);
 window.addEventListener("resize", mark, options);
