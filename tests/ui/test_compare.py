@@ -227,7 +227,7 @@ def test_no_answer_goes_to_a_part_of_the_page_with_many_others_in_it(tab):
             assert len(getattr(output, "children", ())) <= 2, function.name
 
 
-STROKE = json.dumps({"radius": 0.1, "strokes": [[[0.1, 0.1], [0.2, 0.1]]]})
+STROKE = json.dumps({"radius": 0.1, "strokes": [[[0.4, 0.5], [0.6, 0.5]]]})  # over the rod, too
 
 
 @pytest.mark.parametrize("task", ["qtips", "depth", "segmentation"])
