@@ -229,16 +229,14 @@ class ExplicitStep(nn.Module):
 
     def extra_repr(self) -> str:
         """The options, as far as they are not in the modules that are printed below it."""
-        said = {"step_size": self.step_size} | {
-            name: value
-            for name, value, usual in (
-                ("learned_step_size", self.log_step_size is not None, False),
-                ("step_size_range", tuple(self.step_size_range), (1, 1)),
-                ("bound", self.bound, None),
-            )
-            if value != usual
-        }
-        return ", ".join(f"{name}={value!r}" for name, value in said.items())
+        said = [f"step_size={self.step_size!r}"]
+        if self.log_step_size is not None:
+            said.append("learned_step_size=True")
+        if tuple(self.step_size_range) != (1, 1):
+            said.append(f"step_size_range={tuple(self.step_size_range)!r}")
+        if self.bound:
+            said.append(f"bound={self.bound!r}")
+        return ", ".join(said)
 
 
 class IMEXStep(ExplicitStep):

@@ -21,6 +21,7 @@ from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs, pair_and_input, require_photo
 from imexnet.ui.components.parts import (
+    ANNOUNCE,
     DEVICE,
     LATEST,
     ON_DEVICE,
@@ -42,10 +43,6 @@ ASKED = """() => {
     document.dispatchEvent(new Event("imexnet:asked"));
     return [{ __type__: "update", value: null, visible: false }, ""];
 }"""  # files and link are of the question before
-REFUSED = """() => {
-    document.dispatchEvent(new Event("imexnet:refused"));
-    return [];
-}"""
 
 
 class Explorer:
@@ -97,7 +94,7 @@ class Explorer:
             **self.event, **LATEST, show_progress="hidden", api_name="field_of_view"
         )
         for asking in (looked, *self.form.answer(self.event)):
-            asking.failure(None, js=REFUSED, **PRIVATE)
+            asking.failure(None, js=ANNOUNCE.format("imexnet:refused"), **PRIVATE)
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 

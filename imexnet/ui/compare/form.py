@@ -89,7 +89,7 @@ class ViewForm:
         ]  # fmt: skip
 
     def answer(self, view: dict[str, Any]) -> list[Any]:
-        """Makes what is chosen ask for the field of view by the event `view`: these events.
+        """Makes what is chosen ask for the field of view by the event `view`; returns the events.
 
         Clicks on pictures go by `pictures.js`: it sets the numbers and presses the button, so that
         whatever comes last is what the visitor sees in them.

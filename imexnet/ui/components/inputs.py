@@ -127,8 +127,10 @@ def on_new_photo(
     }
     fit = {**fit, **PRIVATE}
     gone = fail or {"fn": lambda: None, "inputs": None, "outputs": chosen.photo}
-    come: dict[str, Any] = {"outputs": chosen.photo, **PRIVATE, **EVERY}
-    come["show_progress"] = "hidden"  # else an error would lie over the photo and stay
+    # Progress is hidden, as an error would lie over the photo and stay.
+    come: dict[str, Any] = {
+        "outputs": chosen.photo, "show_progress": "hidden", **PRIVATE, **EVERY
+    }  # fmt: skip
     dropped = chosen.photo.upload(as_read, chosen.photo, **come)
     dropped.failure(**gone, **PRIVATE)
     arrived = chosen.upload.upload(to_show, chosen.upload, **come)
@@ -157,22 +159,25 @@ def leave_with(
     if once:
         photo.change(None, cancels=[*once], **PRIVATE)
     photo.clear(**emptied(shown, runs))
-    none = f"Array({len(shown)}).fill(null)"
     came = [part.change for part in shown if hasattr(part, "change")]
-    gr.on(came, None, photo, [*shown], js=f"(photo) => photo ? [] : {none}", **PRIVATE)
+    gr.on(came, None, photo, [*shown], js=f"(photo) => photo ? [] : {_none(shown)}", **PRIVATE)
 
 
 def emptied(shown: Sequence[Any], runs: Sequence[Any] = ()) -> dict[str, Any]:
-    """What an event does that empties components in the browser, and drops what is on its way.
+    """Arguments of a listener that empties components in the browser and cancels some events.
 
     Args:
         shown: components.
         runs: events that would fill them.
     """
-    none = f"() => Array({len(shown)}).fill(null)"
+    js = f"() => {_none(shown)}"
     return {
-        "fn": None, "inputs": None, "outputs": [*shown], "js": none, "cancels": [*runs], **PRIVATE
+        "fn": None, "inputs": None, "outputs": [*shown], "js": js, "cancels": [*runs], **PRIVATE
     }  # fmt: skip
+
+
+def _none(shown: Sequence[Any]) -> str:
+    return f"Array({len(shown)}).fill(null)"
 
 
 class Asked(NamedTuple):

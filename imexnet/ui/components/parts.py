@@ -38,6 +38,11 @@ DOWNLOAD = """(file) => {
     Object.assign(link, { href: file.url, download: file.orig_name }).click();
 }"""  # of the file that an event has just made
 
+ANNOUNCE = """() => {{
+    document.dispatchEvent(new Event("{}"));
+    return [];
+}}"""  # to a script of the page
+
 NO_PICTURE = "This file is not a picture that can be read. Try a JPEG, PNG, WebP or HEIC file."
 NOT_KEPT = (
     "This photo is no longer on this server: photos are kept for an hour. Please upload it again."

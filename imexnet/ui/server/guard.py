@@ -151,10 +151,9 @@ class Guard:
             if self.waiting(who) + self.joining[who] >= self.limits.waiting:
                 raise RefusalError(429, TOO_MANY)
             joining.enter_context(_one_more(self.joining, who))
-        if uploads and _free(self.folder) < self.limits.free + size:
-            raise RefusalError(503, NO_ROOM)
-        if path.startswith(internals.JOINS) and _free(self.folder) < self.limits.free // 4:
-            raise RefusalError(503, NO_ROOM)
+            _check_room(self.folder, self.limits.free // 4)
+        if uploads:
+            _check_room(self.folder, self.limits.free + size)
         return most
 
     def _fetch(self, scope: Scope, path: str, fetching: ExitStack) -> None:
@@ -244,10 +243,11 @@ def _one_more(counter: Counter[str], name: str) -> Iterator[None]:
             del counter[name]
 
 
-def _free(folder: Path) -> int:
+def _check_room(folder: Path, least: int) -> None:
     while not folder.exists():
         folder = folder.parent
-    return shutil.disk_usage(folder).free
+    if shutil.disk_usage(folder).free < least:
+        raise RefusalError(503, NO_ROOM)
 
 
 def _check_size(size: int, most: int) -> None:

@@ -221,8 +221,8 @@ class Solve:
                 of_layer += self.ode.outputs
                 self.once += self.ode.runs
         runs: list[Any] = [tab.select(**recipe)]
-        layer_events = layer["kind"].input, layer["number"].release, channel.change
-        for event in (chosen.task.input, *layer_events):
+        choices = chosen.task.input, layer["kind"].input, layer["number"].release, channel.change
+        for event in choices:
             # What the other tabs show is of the layer before; their patterns may be of none.
             event(**emptied([*of_layer, *recipe["outputs"]], self.once))
             runs.append(event(**recipe))

@@ -147,9 +147,6 @@ class Curves:
             self.draw, [which, photos, kind, images, seed, bounded], [figure, words],
             **ON_DEVICE, **PRIVATE,
         )  # fmt: skip
-        for changed in (
-            photos.change,
-            bounded.input,
-            which.change,
-        ):  # what is shown is not of these
+        # What is shown is not of these.
+        for changed in (photos.change, bounded.input, which.change):
             changed(**emptied([figure, words], [drawn]))

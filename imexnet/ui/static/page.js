@@ -26,7 +26,8 @@ document.addEventListener("load", ({ target }) => {
 }, true);
 // Gradio's <base> makes of "#solve" another page than the one whose address has a query.
 document.addEventListener("click", (event) => {
-  const link = event.target.closest?.('a[href^="#"]'), target = link && document.querySelector(link.hash);
+  const link = event.target.closest?.('a[href^="#"]');
+  const target = link && document.getElementById(link.hash.slice(1));
   if (!target || event.ctrlKey || event.metaKey || event.shiftKey) return;
   event.preventDefault();
   history.replaceState(history.state, "", location.pathname + location.search + link.hash);

@@ -221,7 +221,8 @@ document.addEventListener("imexnet:refused", () => follow(false), options);
 for (const moved of ["wheel", "touchmove"]) { // whoever scrolls away wants the keys to scroll, too
   document.addEventListener(moved, () => {
     chosen = false;
-    document.activeElement?.closest?.(PICTURES) && document.activeElement.blur();
+    const focus = document.activeElement;
+    if (focus?.closest?.(PICTURES)) focus.blur();
   }, options);
 }
 document.addEventListener("input", mark, options);

@@ -9,15 +9,10 @@ from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
 from imexnet.sensitivity.window import window_width
-from imexnet.ui.components.parts import COMPUTE, PRIVATE
+from imexnet.ui.components.parts import ANNOUNCE, COMPUTE, PRIVATE
 from imexnet.ui.components.style import static
 from imexnet.ui.story import guess, layers, scores, solve
 from imexnet.ui.story.chapter import Chapter
-
-REFUSED = """() => {
-    document.dispatchEvent(new Event("imexnet:no-film"));
-    return [];
-}"""  # as `story.js` hears of answers only
 
 
 class Story:
@@ -66,7 +61,7 @@ class Story:
         )
         asked: dict[str, Any] = {**COMPUTE, "show_progress": "hidden"}
         run = story.submit(self.film, [photo, task, angle], story, **asked)  # pyright: ignore[reportAttributeAccessIssue]
-        run.failure(None, js=REFUSED, **PRIVATE)
+        run.failure(None, js=ANNOUNCE.format("imexnet:no-film"), **PRIVATE)
         photo.change(None, cancels=run, **PRIVATE)
 
     def film(self, photo: Photo | None, task: str, angle: float) -> str:
