@@ -150,7 +150,7 @@ def test_from_drawing_to_prediction(family, tmp_path, capsys, monkeypatch):
     assert fresh["iou"] == again["iou"] and fresh["by_length"] == again["by_length"]
     command_line([*evaluate, "--data", str(folder)])
     given = json.loads(capsys.readouterr().out)
-    assert given["images"] == 5 and given["objects_right"] is None and given["by_length"] == []
+    assert given["images"] == 5 and not given.keys() & {"objects", "objects_right", "by_length"}
 
     weights.unlink()
     command_line([*train, "--out", str(weights)])
