@@ -1,12 +1,13 @@
 """A question as a person asks it, in the photo's own pixels, put to several networks."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from imexnet.inference import to_grid
+from imexnet.inference import forward, to_grid
 from imexnet.io.camera import Camera, camera_of
 from imexnet.io.photos import Photo, PhotoLike
 from imexnet.models.networks import Network
@@ -18,6 +19,7 @@ from imexnet.sensitivity.field_of_view import (
     Metres,
     field_of_view,
     influence,
+    read_output,
 )
 
 ANSWER = "answer"
@@ -119,8 +121,9 @@ def ask_all(
     x: Tensor,
     question: Question,
     camera: Camera | None = None,
+    ask: Callable[[Network, Tensor], tuple[dict[str, Tensor], Any]] = forward,
 ) -> dict[str, FieldOfView]:
-    """Network → its field of view for the question.
+    """Network → its field of view for the question; its reading is of the answer as `predict`'s.
 
     Args:
         networks: by name, in eval mode.
@@ -128,6 +131,8 @@ def ask_all(
         x: (1, C, h, w), what the networks are shown of it.
         question: what is asked.
         camera: of the photo, whose metres are meant; by default what `camera_of` finds.
+        ask: a network's outputs for an input, as `forward` gives them; one that remembers saves
+            their time.
 
     Raises:
         ValueError: for a pixel outside the photo.
@@ -139,14 +144,18 @@ def ask_all(
     found = {}
     for kind, network in networks.items():
         if question.direction == "outputs":
-            found[kind] = influence(network, question.task, x, cell, question.class_number)
-            continue
-        # The gradient itself comes with the answer, in one pass.
-        method = question.asked_by
-        attribute = None if method == GRADIENT else METHODS[method].attribute
-        found[kind] = field_of_view(
-            network, question.task, x, cell, other, question.class_number, attribute
-        )
+            view = influence(network, question.task, x, cell, question.class_number)
+        else:
+            # The gradient itself comes with the answer, in one pass.
+            method = question.asked_by
+            attribute = None if method == GRADIENT else METHODS[method].attribute
+            view = field_of_view(
+                network, question.task, x, cell, other, question.class_number, attribute
+            )
+        # Derivatives are of float32; what else is said of the answer may be of bfloat16.
+        values = ask(network, x)[0][question.task][0][(slice(None), *view.asked)]
+        read = read_output(TASKS[question.task], values.float(), question.class_number)
+        found[kind] = replace(view, reading=read)
     scale = (camera or camera_of(photo)).depth_scale
     return {kind: view.scaled(scale) for kind, view in found.items()}
 

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 from imexnet.data import qtips
-from imexnet.inference import to_input
+from imexnet.inference import predict_input, to_input
 from imexnet.models.checkpoints import WEIGHTS, load_pretrained
 from imexnet.models.config import MODELS
 from imexnet.models.networks import Network, build
@@ -23,7 +23,12 @@ from imexnet.sensitivity.attribution import (
     mean,
     occlusion,
 )
-from imexnet.sensitivity.field_of_view import field_of_view, input_sensitivity
+from imexnet.sensitivity.field_of_view import (
+    ClassReading,
+    Metres,
+    field_of_view,
+    input_sensitivity,
+)
 from imexnet.sensitivity.questions import Question, arrays, ask_all
 
 SHIPPED = pytest.mark.skipif(
@@ -249,6 +254,29 @@ def test_a_file_says_how_was_asked():
     found = arrays(question, ask_all({"resnet": own}, photo, x, question))
     assert found["method"] == "occlusion-mean"
     assert found["resnet_derivative"].shape == (1, *found["resnet_sensitivity"].shape)
+
+
+@pytest.mark.parametrize("direction", ["inputs", "outputs"])
+@pytest.mark.parametrize("task", ["depth", "segmentation"])
+def test_what_is_read_is_what_predict_answers(task, direction):
+    """To the last bit, though convolutions are in bfloat16 there and never in a derivative."""
+    own = network("indoor-imexnet")
+    own.precision = torch.bfloat16
+    photo = np.random.default_rng(0).integers(0, 256, (72, 96, 3), np.uint8)
+    x = to_input(photo, own.config, "cpu")
+    scale = x.shape[-1] / 96
+    view = ask_all({"own": own}, photo, x, Question(task, (30, 40), direction=direction))["own"]
+    rows, columns = view.asked
+    assert columns.start == int(40.5 * scale)
+    answered = np.asarray(predict_input(own, task, x))[rows, columns].item()
+    in_float32 = field_of_view(own, task, x, (rows.start, columns.start)).reading
+    if isinstance(view.reading, Metres):
+        assert view.reading.value == answered
+        assert isinstance(in_float32, Metres) and in_float32.value != answered
+    else:
+        assert view.reading.number == answered
+        assert isinstance(in_float32, ClassReading)
+        assert in_float32.probability != view.reading.probability
 
 
 def test_what_cannot_be_asked_is_said_in_a_sentence():

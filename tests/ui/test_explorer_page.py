@@ -91,12 +91,22 @@ def test_link_restores_the_view_and_the_address_follows_it(open_page):
     measures = page.locator("#measures")
     expect(measures).to_contain_text("columns 220 … 320, rows 200 … 300", timeout=30_000)
     expect(measures).to_contain_text("furniture, p =")
+    box, spot = page.locator("#resnet .crosshair.boxed"), page.locator("#spot-imexnet")
+    sides = box.evaluate(
+        "(of) => { const s = getComputedStyle(of, '::after'); "
+        "return ['left', 'top', 'width', 'height'].map((side) => parseFloat(s[side])) }"
+    )
+    scale = page.locator("#resnet img").bounding_box()["width"] / 640
+    assert sides == pytest.approx([scale * n for n in (-100.5, -0.5, 101, 101)], abs=0.5)
+    expect(spot).to_contain_text("IMEXNet looked here")
     page.locator("#heat-maps button").first.click()
     expect(page.locator("#heat-bar")).to_contain_text("−10⁻¹")
     page.locator("#asked button").first.click()
     expect(page.locator("#other-column input")).to_have_value("220")
     page.locator("#direction label", has_text="which outputs").click()
     expect(measures).to_contain_text("Answer at column 320, row 200", timeout=30_000)
+    expect(box).to_have_count(0)
+    expect(spot).to_contain_text("IMEXNet: what this point moves")
     assert query(page) == {
         "task": "segmentation", "example": "kitchen-0004", "x": "320", "y": "200",
         "about": "furniture", "show": "outputs", "boundary": "mirrored", "part": "signed",

@@ -1,5 +1,6 @@
 """The field of view of a clicked pixel: both networks' sensitivity maps on one scale."""
 
+import json
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
@@ -20,6 +21,7 @@ from imexnet.ui.compare import links
 from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs, pair_and_input, require_photo
+from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     ANNOUNCE,
     DEVICE,
@@ -43,6 +45,11 @@ ASKED = """() => {
     document.dispatchEvent(new Event("imexnet:asked"));
     return [{ __type__: "update", value: null, visible: false }, ""];
 }"""  # files and link are of the question before
+
+CAPTIONS = {
+    direction: [{"__type__": "update", "label": f"{plots.LABELS[kind]}{words}"} for kind in KINDS]
+    for direction, words in (("inputs", " looked here"), ("outputs", ": what this point moves"))
+}  # of the photo that is lit
 
 
 class Explorer:
@@ -95,6 +102,9 @@ class Explorer:
         )
         for asking in (looked, *self.form.answer(self.event)):
             asking.failure(None, js=ANNOUNCE.format("imexnet:refused"), **PRIVATE)
+        captioned = f"(direction) => ({json.dumps(CAPTIONS)})[direction]"
+        direction = self.form.direction
+        direction.change(None, direction, self.spotlights, js=captioned, **PRIVATE)
         asked = {"inputs": self.event["inputs"], "inputs_kwargs": self.form.fields}
         self.share.click(self.shared, outputs=self.link, **asked, **QUIET)
 
@@ -206,7 +216,8 @@ class Explorer:
             view = View.from_form(**form)
             with DEVICE:
                 twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
-                return photo, view, questions.ask_all(twins, photo, x, view.question, camera)
+                found = questions.ask_all(twins, photo, x, view.question, camera, forward)
+                return photo, view, found
 
     def _measures(self, view: View, fields: Mapping[str, FieldOfView]) -> str:
         question = view.question

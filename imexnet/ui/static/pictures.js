@@ -119,19 +119,26 @@ function follow(is) {
   for (const shown of document.querySelectorAll(FOLLOWING)) shown.classList.toggle("following", is);
 }
 
-// Draws the crosshair on every picture, where the numbers say, and of a distance the line to its
-// other end: measures all, then draws all.
+// Draws the crosshair on every picture, where the numbers say, and the box that is asked about or, of
+// a distance, the line to its other end: measures all, then draws all.
 function mark() {
-  const [column, row] = ["column", "row"].map((name) => parseFloat(number(name)?.value));
+  const [column, row, otherColumn, otherRow] =
+    ["column", "row", "other-column", "other-row"].map((name) => parseFloat(number(name)?.value));
+  const boxed = otherColumn >= 0 && otherRow >= 0;
   const places = [...document.querySelectorAll(PICTURES)].map((shown) => {
     const image = shown.querySelector("img");
     if (!(known && image?.naturalWidth && column >= 0 && row >= 0)) return [shown];
     const outer = shown.getBoundingClientRect(), { left, top, width, height } = frame(image);
-    const here = [(column + 0.5) / known.size[0], (row + 0.5) / known.size[1]];
-    const away = measured() && [(clicks[0][0] - here[0]) * width, (clicks[0][1] - here[1]) * height];
-    return [shown, left - outer.left + here[0] * width, top - outer.top + here[1] * height, away];
+    const across = (pixels) => (pixels / known.size[0]) * width;
+    const down = (pixels) => (pixels / known.size[1]) * height;
+    const here = [across(column + 0.5), down(row + 0.5)];
+    const box = boxed && [
+      across(Math.min(column, otherColumn)) - here[0], down(Math.min(row, otherRow)) - here[1],
+      across(Math.abs(column - otherColumn) + 1), down(Math.abs(row - otherRow) + 1)];
+    const away = !box && measured() && [clicks[0][0] * width - here[0], clicks[0][1] * height - here[1]];
+    return [shown, left - outer.left + here[0], top - outer.top + here[1], box, away];
   });
-  for (const [shown, left, top, away] of places) {
+  for (const [shown, left, top, box, away] of places) {
     let cross = shown.querySelector(":scope > .crosshair");
     if (left === undefined) {
       cross?.remove();
@@ -144,10 +151,15 @@ function mark() {
     }
     cross.style.left = `${left}px`;
     cross.style.top = `${top}px`;
+    cross.classList.toggle("boxed", Boolean(box));
     cross.classList.toggle("measured", Boolean(away));
-    if (!away) continue;
-    cross.style.setProperty("--length", `${Math.hypot(...away)}px`);
-    cross.style.setProperty("--angle", `${Math.atan2(away[1], away[0])}rad`);
+    if (box) {
+      ["--left", "--top", "--width", "--height"].forEach((name, side) =>
+        cross.style.setProperty(name, `${box[side]}px`));
+    } else if (away) {
+      cross.style.setProperty("--length", `${Math.hypot(...away)}px`);
+      cross.style.setProperty("--angle", `${Math.atan2(away[1], away[0])}rad`);
+    }
   }
 }
 
