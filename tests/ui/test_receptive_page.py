@@ -83,3 +83,14 @@ def test_greens_function_follows_h(tab):
     number.press("Enter")
     expect(words).not_to_contain_text(f"{before:.2f}", timeout=30_000)
     assert length() > before
+
+
+def test_whoever_changes_tasks_quickly_gets_the_last_one(tab):
+    """Of 64 channels at first, of 16 at last."""
+    choose(tab, "Green's function")
+    for task in ("Depth", "Q-tips", "Depth", "Q-tips"):
+        tab.locator("#reach-task label", has_text=task).click()
+        tab.wait_for_timeout(300)
+    expect(tab.locator("#green-words")).to_contain_text("of 16, grid 64 × 64", timeout=30_000)
+    tab.wait_for_timeout(1000)
+    expect(tab.locator("[data-testid=toast-body]")).to_have_count(0)

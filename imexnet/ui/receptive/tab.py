@@ -69,6 +69,16 @@ GREEN_NOTE = (
 )
 
 
+class UpTo(gr.Slider):
+    """A slider whose largest value follows the task: one that was meant for another is cut down."""
+
+    is_template = True  # the front end knows it as "slider"
+
+    def preprocess(self, payload: float) -> float:
+        """Whoever chooses tasks quickly has asked with the last one's value, which is no mistake."""
+        return super().preprocess(min(payload, self.maximum))
+
+
 class Receptive:
     """Builds the tab inside an open `gr.Tab` and answers its events.
 
@@ -290,10 +300,10 @@ class Receptive:
     def _build_green(self, task: gr.Radio) -> dict[str, Any]:
         gr.HTML(GREEN_NOTE)
         with gr.Row(equal_height=True):
-            number = self.number = gr.Slider(
+            number = self.number = UpTo(
                 1, MOST_STEPS, 1, step=1, label="Time step", elem_id="green-step"
             )
-            channel = self.channel = gr.Slider(0, 15, 0, step=1, label="Channel")
+            channel = self.channel = UpTo(0, 15, 0, step=1, label="Channel")
             h = gr.Slider(0, 100, 1, step=0.5, label="h", elem_id="green-h")
         with gr.Row():
             self.response = picture("G in space, logarithmic and signed", "green-response")
