@@ -20,7 +20,7 @@ from imexnet.sensitivity.window import window_width
 from imexnet.ui.compare import links
 from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
-from imexnet.ui.components.inputs import Inputs, pair_and_input, require_photo
+from imexnet.ui.components.inputs import Inputs, pair_and_input, still_there
 from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
     ANNOUNCE,
@@ -181,7 +181,7 @@ class Explorer:
 
     def shared(self, photo: Photo | None, **form: Any) -> str:
         """A link to this view of the visitor's own photo, which is kept for it from now on."""
-        photo = require_photo(photo)
+        photo = still_there(photo)
         with as_user_error():
             view = View.from_form(**form)
         links.share(photo)
@@ -211,7 +211,7 @@ class Explorer:
     ) -> tuple[Photo, View, dict[str, FieldOfView]]:
         """The photo, the view, and each network's field of view."""
         chosen = (form[name] for name in ("task", "trunk", "angle"))
-        photo, pair, x, camera = pair_and_input(self.networks, photo, *chosen)
+        photo, pair, x, camera = pair_and_input(self.networks, still_there(photo), *chosen)
         with as_user_error():
             view = View.from_form(**form)
             with DEVICE:

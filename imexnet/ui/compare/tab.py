@@ -30,7 +30,7 @@ from imexnet.ui.components.inputs import (
     on_new_photo,
     pair_and_input,
     pair_of,
-    require_photo,
+    still_there,
 )
 from imexnet.ui.components.kept import forward
 from imexnet.ui.components.parts import (
@@ -106,7 +106,9 @@ class Compare:
             colours: colour map of depth.
             angle: of view along the photo's longer side, in degrees; 0: as the photo says.
         """
-        photo, pair, x, camera = pair_and_input(self.networks, photo, task, trunk, angle)
+        photo, pair, x, camera = pair_and_input(
+            self.networks, still_there(photo), task, trunk, angle
+        )
         if colours not in COLOURS.values():
             raise user_error(f"There is no such colour map; choose {', '.join(COLOURS.values())}.")
         truth = examples.true_values(photo, task)
@@ -176,7 +178,7 @@ class Compare:
 
     def begin(self, photo: Photo | None, task: str) -> Changes:
         """For a new photo: its task, size and first pixel, its own camera, no values, no files."""
-        photo = require_photo(photo)
+        photo = still_there(photo)
         task = matching_task(photo, task)
         return {
             self.task: task,
@@ -286,14 +288,14 @@ class Compare:
             "outputs": [self.photo, *self.results],
         }
         uploaded, *others = on_new_photo(chosen, begin, refused)
-        answer_then_view(uploaded.then, api_name="predict")
+        answer_then_view(uploaded.success, api_name="predict")
         opened = form.opened(demo, begin)
         recalled = history.strip.select(
             history.recall, history.kept, self.photo, show_progress="hidden", **PRIVATE, **EVERY
         )
         again = recalled.success(**begin, **PRIVATE, **LATEST)
         for event in (*others, opened, again):
-            answer_then_view(event.then, **PRIVATE)
+            answer_then_view(event.success, **PRIVATE)
         for event in (uploaded, *others, opened):
             kept = [history.kept, history.strip]
             event.success(history.remember, [self.photo, history.kept], kept, **PRIVATE)

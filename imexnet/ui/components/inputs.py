@@ -35,6 +35,7 @@ TASK_CHOICES = [
     *((of.title, task) for task, of in examples.DRAWN.items()),
 ]
 PICTURES = ["image", *sorted(endings())]  # browsers do not take all of them for pictures
+NO_PHOTO = "Upload a photo first, or choose an example."
 CUT_SHORT = "The file is cut short or damaged: only a part of the picture could be read."
 FIRST = 3  # the kitchen that is shown first
 MOST_STEPS = 6  # that a slider offers
@@ -263,7 +264,7 @@ def to_show(path: str) -> str | Photo:
 
 def as_read(photo: Photo | None) -> Any:
     """The same for a file that the page shows already."""
-    return gr.skip() if _told(require_photo(photo)).is_plain else photo
+    return gr.skip() if _told(still_there(photo)).is_plain else photo
 
 
 def _told(photo: Photo) -> Photo:
@@ -275,11 +276,21 @@ def _told(photo: Photo) -> Photo:
 def require_photo(photo: Photo | None) -> Photo:
     """The photo, or the sentence that asks for one."""
     if photo is None:
-        raise user_error("Upload a photo first, or choose an example.")
+        raise user_error(NO_PHOTO)
+    return photo
+
+
+def still_there(photo: Photo | None) -> Photo:
+    """The photo; if it has been removed by now, an end without a message: the page says what to do.
+
+    Programs that send none get the sentence.
+    """
+    if photo is None:
+        raise gr.Error(NO_PHOTO, visible=False, print_exception=False)
     return photo
 
 
 def matching_task(photo: Photo | None, task: str) -> str:
     """The task that matches a new photo: that of a drawn picture, otherwise none of those."""
-    drawn = examples.drawn_task(require_photo(photo))
+    drawn = examples.drawn_task(still_there(photo))
     return drawn or ("depth" if task in examples.DRAWN else task)

@@ -75,7 +75,7 @@ class UpTo(gr.Slider):
     is_template = True  # the front end knows it as "slider"
 
     def preprocess(self, payload: float) -> float:
-        """Whoever chooses tasks quickly has asked with the last one's value, which is no mistake."""
+        """Whoever changes tasks quickly asks with a value of the last one, which is no mistake."""
         return super().preprocess(min(payload, self.maximum))
 
 
