@@ -173,7 +173,29 @@ def test_everything_in_metres_is_of_the_same_camera(tab, room, tele, tmp_path):
         np.testing.assert_allclose(found["array"], found["picture"], atol=0.001)
         pointed = [found[name].mean() for name in ("array", "pointer", "room")]
         np.testing.assert_allclose(pointed, pointed[0], rtol=0.02)
-        assert found["view"][1] == pytest.approx(found["hidden"][2], abs=0.011)
+        assert found["view"][1] == found["hidden"][2]  # both are of the answer that is shown
+
+
+def test_answers_that_mean_nothing_are_called_so(tab, room, tmp_path):
+    paths = []
+    for name, photo in (("room", room), ("q-tip", example("qtips", 0))):
+        paths.append(str(tmp_path / f"{name}.png"))
+        photo.picture.save(paths[-1])
+    for task, at, words in (
+        ("depth", "q-tip", "This is a drawing: depth means nothing."),
+        ("segmentation", "q-tip", "This is a drawing: these classes mean nothing."),
+        ("qtips", "room", "These two networks know only Q-tips"),
+        ("rods", "q-tip", "These two networks know only pictures of 3 to 5 rods"),
+    ):
+        _, rows = tab.several.compare(paths, task)
+        assert f"{at}.png:</b> {words}" in rows
+        photo = room if at == "room" else example("qtips", 0)
+        *_, answered = tab.predict(photo, task)
+        assert words in answered[tab.summary]
+    _, rows = tab.several.compare(paths[:1], "depth")
+    assert "nothing" not in rows
+    *_, answered = tab.predict(room, "depth")
+    assert "nothing" not in answered[tab.summary]
 
 
 def metres_in(html: str) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Several photos at once: both answers side by side, and where the networks differ, in a table."""
 
 from collections.abc import Mapping, Sequence
+from html import escape
 from pathlib import Path
 
 import gradio as gr
@@ -12,6 +13,7 @@ from imexnet.inference import answer, forward, in_metres
 from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS, TASKS
+from imexnet.ui.components import examples
 from imexnet.ui.components.answers import answer_pictures
 from imexnet.ui.components.inputs import PICTURES, emptied, pair_and_input, read
 from imexnet.ui.components.parts import (
@@ -90,17 +92,25 @@ class Several:
         if len(paths) > MOST:
             raise user_error(f"Choose at most {MOST} photos; these are {len(paths)}.")
         strips, rows = [], []
+        cautions: dict[str, list[str]] = {}  # sentence → names of photos
         for i, path in enumerate(paths):
             progress((i, len(paths)), unit="photos")
             name = Path(path).name
             try:
-                strip, row = self._one(read(path), task, trunk, colours, angle)
+                photo = read(path)
+                strip, row = self._one(photo, task, trunk, colours, angle)
             except gr.Error as error:
                 row = {"resnet": "–", "imexnet": "–", "apart": str(error.message), "camera": "–"}
             else:
                 strips.append((strip, name))
+                if caution := examples.caution(photo, task):
+                    cautions.setdefault(caution, []).append(name)
             rows.append((name, row))
-        note = f'<div class="note">{CLASSES if TASKS[task].classes else DEPTHS}</div>'
+        warned = "".join(
+            f"<p><b>{escape(', '.join(names))}:</b> {caution}</p>"
+            for caution, names in cautions.items()
+        )
+        note = f'<div class="note">{warned}{CLASSES if TASKS[task].classes else DEPTHS}</div>'
         columns = list(COLUMNS) if task == "depth" else list(COLUMNS)[:-1]
         return strips, table(rows, columns, COLUMNS) + note
 

@@ -124,13 +124,11 @@ class Compare:
             words = f"{_about(task, trunk)} Their input has {x.shape[-1]} × {x.shape[-2]} pixels."
             if task == "depth":
                 words = f"{words} {camera.words}"
-                if examples.drawn_task(photo):
-                    words = f"<b>This is a drawing: its depth means nothing.</b> {words}"
             answers = {} if truth is None else examples.answers_on(truth, task, outputs)
             if truth is not None:
                 words = f"<b>{examples.plain_verdict(task, answers, truth)}</b> {words}"
-            elif task in examples.DRAWN:
-                words = f"<b>{examples.DRAWN[task].refusal}</b>"
+            elif caution := examples.caution(photo, task):
+                words = f"<b>{caution}</b>"
             if truth is not None and task == "depth":
                 errors = examples.error_pictures(answers, truth, SHOWN)
                 arrays |= {f"{k}-error": error for k, error in errors.items()}

@@ -149,6 +149,17 @@ def true_values(photo: Photo, task: str) -> np.ndarray | None:
     return room.depth if task == "depth" else room.labels
 
 
+def caution(photo: Photo, task: str) -> str:
+    """Why answers for a picture mean nothing, in a sentence; nothing if they mean something."""
+    if task in DRAWN:
+        return "" if true_values(photo, task) is not None else DRAWN[task].refusal
+    if drawn_task(photo) is None:
+        return ""
+    return (
+        f"This is a drawing: {'depth means' if task == 'depth' else 'these classes mean'} nothing."
+    )
+
+
 def answers_on(
     truth: np.ndarray, task: str, outputs: Mapping[str, dict[str, Tensor]]
 ) -> dict[str, np.ndarray]:
