@@ -149,6 +149,8 @@ def load_networks(
         kind: ModelSpec.for_task(task, known_trunk(trunk), kind, bounded)
         for kind in model_kinds(model)
     }
+    if any(spec.trunk != trunk for spec in specs.values()):
+        raise ValueError(f"--trunk {trunk} is for depth and segmentation alone, got --task {task}")
     return {kind: load_network(spec, given.get(kind)) for kind, spec in specs.items()}
 
 

@@ -263,7 +263,7 @@ class IMEXStep(ExplicitStep):
             after the other have it in common after `one_stage`. Periodic boundary alone.
 
     Raises:
-        ValueError: for an invalid option, or two that exclude each other.
+        ValueError: for an invalid option, one of another operator, or two that exclude each other.
     """
 
     enters = False  # whether Y first passes (I + hL)^(−½), see `one_stage`
@@ -293,6 +293,13 @@ class IMEXStep(ExplicitStep):
             raise ValueError(f"stencil_size must be odd and at least 1, got {stencil_size}")
         if stencils < 1:
             raise ValueError(f"stencils must be at least 1, got {stencils}")
+        if operator != "learned" and (stencil_size, tuple(reach), stencils) != (3, (1, 1), 1):
+            raise ValueError(
+                "stencil_size, reach and stencils are of the learned operator, "
+                f"got {stencil_size}, {tuple(reach)} and {stencils} with the {operator}"
+            )
+        if operator != "identity" and alpha != 1:
+            raise ValueError(f"alpha is of the identity, got {alpha} with the {operator} operator")
         self.operator = operator
         self.boundary = boundary
         self.alpha = alpha
@@ -305,7 +312,9 @@ class IMEXStep(ExplicitStep):
 
     @classmethod
     def options(cls, config: ModelConfig, place: Place) -> dict[str, Any]:
-        names = ("operator", "boundary", "stencil_size", "reach", "stencils")
+        names = ("operator", "boundary")
+        if config.operator == "learned":
+            names += ("stencil_size", "reach", "stencils")
         return super().options(config, place) | {name: getattr(config, name) for name in names}
 
     def eigenvalues(self, y: Tensor) -> Tensor:

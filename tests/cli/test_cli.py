@@ -159,6 +159,8 @@ def test_every_command_about_a_network_knows_the_trunks(photo, here, tmp_path, c
     }[command]
     status, _, told = here(*words, "--task", "depth", "--trunk", "unet")
     assert status == 2 and "--trunk must be one of plain, backbone, got 'unet'" in told
+    status, _, told = here(*words, "--task", "qtips", "--trunk", "backbone")
+    assert status == 2 and "is for depth and segmentation alone, got --task qtips" in told
 
 
 @pytest.mark.slow

@@ -12,7 +12,6 @@ from imexnet.models.folding import fold
 from imexnet.models.networks import build, parameter_count
 from imexnet.models.steps import DiffusionReactionStep, ExplicitStep, IMEXStep, log_spaced
 from imexnet.ode.integrators import Problem
-from imexnet.spectral.operators import OPERATORS
 from imexnet.spectral.stages import implicit_solve_reference
 from imexnet.spectral.symbols import laplacian_eigenvalues
 
@@ -225,14 +224,13 @@ def test_decay_lengths_span_one_to_forty_cells():
         assert min(lengths) < 1.5 and max(lengths) > 20
 
 
-@pytest.mark.parametrize("stencils", [1, 2])
-@pytest.mark.parametrize("operator", OPERATORS)
+@pytest.mark.parametrize(
+    ("operator", "stencils"), [("learned", 1), ("learned", 2), ("laplacian", 1)]
+)
 @pytest.mark.parametrize("h", [1.0, 1e8, 1e30])
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (60, 80)])
 def test_constants_pass_at_every_step_size_in_float32(stencils, operator, h, size):
     """Frequency 0 has λ = 0 exactly, whatever h and however many stencils."""
-    if operator == "identity":  # damps constants, too
-        return
     torch.manual_seed(0)
     step = IMEXStep(4, h, operator=operator, stencils=stencils)
     r = torch.full((1, 4, *size), 3.0)

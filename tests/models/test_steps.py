@@ -55,11 +55,17 @@ def apply_operator(step: IMEXStep, y: torch.Tensor) -> torch.Tensor:
     return y
 
 
+def of(operator: str, alpha: float = 1.0, stencil_size: int = 3) -> dict[str, Any]:
+    """The options that an operator takes."""
+    more = {"identity": {"alpha": alpha}, "learned": {"stencil_size": stencil_size}}
+    return {"operator": operator, **more.get(operator, {})}
+
+
 @pytest.mark.parametrize("operator", OPERATORS)
 @pytest.mark.parametrize("size", [(8, 8), (7, 10)])
 def test_one_solve_form_equals_the_literal_update(operator, size):
     torch.manual_seed(0)
-    step = prepared(IMEXStep(4, step_size=0.6, operator=operator, alpha=2.0))
+    step = prepared(IMEXStep(4, step_size=0.6, **of(operator, alpha=2.0)))
     y = torch.randn(2, 4, *size, dtype=torch.float64)
     h = step.step_size
     right = y + h * apply_operator(step, y) + h * step.rhs(y)
@@ -262,6 +268,17 @@ def test_unknown_operator_is_named():
         IMEXStep(4, operator="heat")
 
 
+def test_options_of_another_operator_are_refused():
+    """They would do nothing, and whoever gives them believes that they do."""
+    learned: list[dict[str, Any]] = [{"reach": (0.5, 16.0)}, {"stencils": 2}, {"stencil_size": 5}]
+    for options in learned:
+        with pytest.raises(ValueError, match=r"are of the learned operator, got .* the laplacian"):
+            IMEXStep(4, operator="laplacian", **options)
+    for operator in ("learned", "laplacian"):
+        with pytest.raises(ValueError, match=rf"alpha is of the identity, got 2.0 .* {operator}"):
+            IMEXStep(4, operator=operator, alpha=2.0)
+
+
 def test_opening_changes_width_and_resolution():
     assert Opening(3, 8, stride=2)(torch.rand(2, 3, 9, 12)).shape == (2, 8, 5, 6)
 
@@ -410,9 +427,9 @@ def test_a_step_is_printed_with_its_options():
 @pytest.mark.parametrize("size", [(8, 8), (7, 9)])
 def test_a_step_in_half_precision_solves_in_float32(operator, boundary, kind, size):
     torch.manual_seed(0)
-    step = IMEXStep(3, 0.7, operator=operator, boundary=boundary, alpha=0.3).to(kind).eval()
+    step = IMEXStep(3, 0.7, boundary=boundary, **of(operator, alpha=0.3)).to(kind).eval()
     r = torch.randn(2, 3, *size).to(kind)
-    exact = IMEXStep(3, 0.7, operator=operator, boundary=boundary, alpha=0.3).eval()
+    exact = IMEXStep(3, 0.7, boundary=boundary, **of(operator, alpha=0.3)).eval()
     exact.load_state_dict(step.state_dict())  # the rounded weights
     expected = exact.solve(r.float())
     assert step.solve(r).dtype == kind
@@ -459,7 +476,7 @@ def test_no_picture_gives_no_features_and_zero_gradients(step):
 def test_maps_smaller_than_the_stencil(operator, boundary, size):
     """(I + hL) y = r with L applied in space; a map wraps round, also several times."""
     torch.manual_seed(0)
-    step = IMEXStep(2, 0.6, operator=operator, boundary=boundary, stencil_size=5).double().eval()
+    step = IMEXStep(2, 0.6, boundary=boundary, **of(operator, stencil_size=5)).double().eval()
     r = torch.randn(1, 2, *size, dtype=torch.float64)
     y = step.solve(r)
     assert y.shape == step(r).shape == r.shape
