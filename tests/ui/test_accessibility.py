@@ -10,6 +10,13 @@ from playwright.sync_api import Browser, Page, expect
 
 pytestmark = IN_BROWSER
 
+UNSEEN = """() => [...document.querySelectorAll("button, a, input, [tabindex]")].filter((stop) => {
+    const shown = { opacityProperty: true, visibilityProperty: true, contentVisibilityAuto: true };
+    const box = stop.getBoundingClientRect();
+    return stop.tabIndex >= 0 && !stop.disabled && box.width > 2 && !stop.checkVisibility(shown)
+        && getComputedStyle(stop).visibility === "visible";
+}).map((stop) => stop.outerHTML.slice(0, 100))"""  # what takes the focus of a keyboard unseen
+
 
 def visit(browser: Browser, address: str, width: int = 1440, height: int = 900, **options) -> Page:
     page = browser.new_page(viewport={"width": width, "height": height}, **options)
@@ -44,9 +51,11 @@ def test_no_serious_finding_of_axe(still):
         page.locator(f"#{name} > button").click()
     expect(page.locator("#scores table")).to_be_visible()
     assert findings(page) == []
-    page.get_by_role("tab", name="In 3-D").click()
-    expect(page.locator("#build")).to_be_visible()
-    assert findings(page) == []
+    for tab, there in (("Hide a part", "#brush button"), ("In 3-D", "#build")):
+        page.get_by_role("tab", name=tab).click()
+        expect(page.locator(there)).to_be_visible()
+        assert findings(page) == []
+    assert page.evaluate(UNSEEN) == []
     page.evaluate("document.querySelector('#build').insertAdjacentHTML('afterend', '<button/>')")
     assert len(findings(page)) == 1  # axe sees a button without a name
     page.evaluate("document.querySelector('#build + button').remove()")
