@@ -126,4 +126,8 @@ def test_small_screens(browser, url, width, height):
     assert tops["resnet"] == tops["imexnet"] < tops["spot-resnet"] == tops["spot-imexnet"]
     if width < 640:
         assert tops["photo"] < tops["resnet"] and tops["invitation"] < tops["kitchen"]
+    page.get_by_role("tab", name="Receptive field").click()
+    captions = page.locator("#growth .caption-label")
+    expect(captions).to_have_count(14, timeout=60_000)
+    assert captions.evaluate_all("all => all.filter((e) => e.scrollWidth > e.clientWidth)") == []
     page.close()
