@@ -63,6 +63,7 @@ def test_averages_come_one_by_one_and_again_from_memory(tab):
     expect(words).to_have_text(re.compile("48 pixels"))
     assert words.inner_text() == said
     assert set(tab.evaluate("window.counts")) <= {48}  # not one by one
+    expect(tab.locator(".generating")).to_have_count(0)  # the answer has come to its end
     tab.locator("#reach-task label", has_text="Q-tips").click()
     expect(words).to_be_empty()
 
