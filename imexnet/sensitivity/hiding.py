@@ -118,7 +118,7 @@ def hide_and_see(
         ValueError: for a pixel outside the picture, and as `hidden`.
     """
     known = task_named(task)
-    # The middle grey is that of rods and curves.
+    # Rods and curves are middle grey themselves, so a drawing gets its background.
     covered = hidden(picture, mask, filling, BACKGROUND if known.drawn else GREY)
     found = {}
     for kind, network in networks.items():

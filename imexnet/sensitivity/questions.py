@@ -123,7 +123,7 @@ def ask_all(
     camera: Camera | None = None,
     ask: Callable[[Network, Tensor], tuple[dict[str, Tensor], Any]] = forward,
 ) -> dict[str, FieldOfView]:
-    """Network → its field of view for the question; its reading is of the answer as `predict`'s.
+    """Network → its field of view for the question, whose reading is the answer of `predict`.
 
     Args:
         networks: by name, in eval mode.
@@ -152,7 +152,7 @@ def ask_all(
             view = field_of_view(
                 network, question.task, x, cell, other, question.class_number, attribute
             )
-        # Derivatives are of float32; what else is said of the answer may be of bfloat16.
+        # The derivative is in float32, the answer shown elsewhere may be in bfloat16: read that.
         values = ask(network, x)[0][question.task][0][(slice(None), *view.asked)]
         read = read_output(TASKS[question.task], values.float(), question.class_number)
         found[kind] = replace(view, reading=read)

@@ -281,9 +281,9 @@ def require_photo(photo: Photo | None) -> Photo:
 
 
 def still_there(photo: Photo | None) -> Photo:
-    """The photo; if it has been removed by now, an end without a message: the page says what to do.
+    """The photo. If it has been removed, the event ends without a message: the page has one.
 
-    Programs that send none get the sentence.
+    Programs that send no photo get the sentence of `require_photo`.
     """
     if photo is None:
         raise gr.Error(NO_PHOTO, visible=False, print_exception=False)

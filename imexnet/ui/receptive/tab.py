@@ -70,12 +70,12 @@ GREEN_NOTE = (
 
 
 class UpTo(gr.Slider):
-    """A slider whose largest value follows the task: one that was meant for another is cut down."""
+    """A slider whose maximum follows the task."""
 
     is_template = True  # the front end knows it as "slider"
 
     def preprocess(self, payload: float) -> float:
-        """Whoever changes tasks quickly asks with a value of the last one, which is no mistake."""
+        """At most the maximum: after a quick change of task, the last value may still come."""
         return super().preprocess(min(payload, self.maximum))
 
 
