@@ -192,10 +192,13 @@ def render_command(
         str | None, typer.Option(help="WIDTHxHEIGHT of depth and classes if not the photos'.")
     ] = None,
     split: Annotated[str, typer.Option(help="train, val or test, for index.csv")] = "train",
+    validation: Annotated[
+        int, typer.Option(min=0, help="How many of them, the last ones, are val instead.")
+    ] = 0,
 ) -> None:
     """Render kitchens with exact depth and classes, in the layout of prepare-nyu."""
     from imexnet.kitchens.dataset import render_kitchens
 
     truth = size_of(truth_size) if truth_size else None
-    written = render_kitchens(out, count, seed, size_of(size), quality, truth, split)
+    written = render_kitchens(out, count, seed, size_of(size), quality, truth, split, validation)
     print(f"{written} kitchens written to {out}")

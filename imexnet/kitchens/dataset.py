@@ -25,6 +25,7 @@ def render_kitchens(
     quality: str = "low",
     truth_size: tuple[int, int] | None = None,
     split: str = "train",
+    validation: int = 0,
 ) -> int:
     """Write kitchens 0001… of sequence `seed` under `out`, one process a core.
 
@@ -37,7 +38,8 @@ def render_kitchens(
         size: (H, W) of the photos.
         quality: low or high.
         truth_size: (h, w) of depth and classes if not the photos', in the same proportions.
-        split: what `index.csv` says of all of them.
+        split: train, val or test, for `index.csv`.
+        validation: how many of them, the last ones, are of the split val instead.
 
     Returns:
         The number of kitchens written.
@@ -50,6 +52,8 @@ def render_kitchens(
         raise ValueError(f"the quality must be one of {', '.join(QUALITIES)}, got {quality!r}")
     if split not in SPLITS:
         raise ValueError(f"the split must be one of {', '.join(SPLITS)}, got {split!r}")
+    if not 0 <= validation <= count:
+        raise ValueError(f"of {count} kitchens, {validation} cannot be for validation")
     for height, width in (size, truth_size or size):
         if not (16 <= height <= 4096 and 16 <= width <= 4096):
             raise ValueError(f"sizes must be 16…4096 pixels a side, got {width}x{height}")
@@ -67,8 +71,10 @@ def render_kitchens(
         for index, made in tqdm(done, "Rendering", count, unit="image"):
             photo = Image.fromarray(made.photo)
             room_folder.write_room(out, _name(index), photo, made.depth, made.label40)
-    official = "test" if split == "test" else "train"
-    room_folder.write_index(out, ((_name(i), official, split, "kitchen", i) for i in range(count)))
+    official = {"train": "train", "val": "train", "test": "test"}
+    splits = [split] * (count - validation) + ["val"] * validation
+    rows = ((_name(i), official[of], of, "kitchen", i) for i, of in enumerate(splits))
+    room_folder.write_index(out, rows)
     return count
 
 

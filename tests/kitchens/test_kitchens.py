@@ -11,7 +11,6 @@ from PIL import Image
 from trimesh import creation
 
 from imexnet.cli.main import main
-from imexnet.data import room_folder
 from imexnet.data.nyu import CLASSES, NYU40_TO_13, Room, read_rooms
 from imexnet.kitchens import path_tracing
 from imexnet.kitchens.dataset import render_kitchens
@@ -224,10 +223,10 @@ def true_room(seed: int, index: int) -> Room:
 
 
 def test_index_and_split(tmp_path):
-    out = tmp_path / "val"
-    render_kitchens(out, 1, seed=0, size=(16, 20), split="val")
-    text = (out / "index.csv").read_text()
-    assert text.split() == [",".join(room_folder.COLUMNS), "0001,train,val,kitchen,0"]
+    out = tmp_path / "out"
+    render_kitchens(out, 2, seed=0, size=(16, 20), split="test", validation=1)
+    rows = (out / "index.csv").read_text().split()[1:]
+    assert rows == ["0001,test,test,kitchen,0", "0002,train,val,kitchen,1"]
     assert not list(out.rglob("*.part"))
     with Image.open(out / "depth" / "0001.png") as image:
         assert (image.mode, image.size) == ("I;16", (20, 16))
@@ -252,6 +251,7 @@ def test_bad_input_gives_one_line_and_no_file(folder, tmp_path, monkeypatch, cap
         (("--truth-size", "320x120"), "the proportions of the photos, got 320x120 and 320x240"),
         (("--quality", "best"), "must be one of low, high, got 'best'"),
         (("--split", "all"), "must be one of train, val, test, got 'all'"),
+        (("--validation", "2"), "of 1 kitchens, 2 cannot be for validation"),
     ):
         assert message in run(monkeypatch, capsys, "--count", "1", "--out", out, *words)
     assert "already holds a data set" in run(
