@@ -2,9 +2,12 @@
 
 python benchmarks/twins.py score NYU FOLDER   (every KIND-SEED.safetensors, on validation photos)
 python benchmarks/twins.py table
+python benchmarks/twins.py score NYU          (the shipped networks, both seeds)
+python benchmarks/twins.py table --shipped
 
 The photos come as they are, with noise, and cut to shapes and lenses unlike those of the training;
-the cameras of the cuts are given, so that the scores are about more than scale. Trained by:
+the cameras of the cuts are given, so that the scores are about more than scale. A folder's networks
+are trained by:
 python -m imexnet train indoor --trunk backbone --size 160x120 --epochs 12 --start-from ENCODER …
 """
 
@@ -28,10 +31,12 @@ from imexnet.metrics import confusion_matrix, depth_scores, median_scaled, pixel
 from imexnet.models.checkpoints import load
 from imexnet.models.networks import Network
 from imexnet.models.tasks import KINDS
+from imexnet.places import WEIGHTS
 from imexnet.program import run
 from imexnet.stability.corruptions import perturb
 
 NOISE = 0.1  # σ
+SHIPPED = r"indoor-backbone-(\w+?)(?:-seed(\d+))?"
 SCORES = {"abs_rel": "AbsRel", "scaled_abs_rel": "AbsRel, scaled", "accuracy": "accuracy"}
 
 
@@ -76,40 +81,51 @@ def of_photos(network: Network, rooms: list[Room]) -> dict[str, list[float]]:
     return found
 
 
-def command(kind: str) -> str:
+def command(kind: str, shipped: bool = False) -> str:
     """By which a kind's scores are known in pictures.csv."""
-    return f"python benchmarks/twins.py score NYU FOLDER: {kind}"
+    return f"python benchmarks/twins.py score NYU{'' if shipped else ' FOLDER'}: {kind}"
 
 
-def score(data: Path, folder: Path) -> None:
-    """Notes the scores of all networks of a folder in pictures.csv.
+def files(folder: Path | None) -> dict[Path, tuple[str, int]]:
+    """The networks of a folder, or those shipped → kind and seed.
 
     Raises:
         ValueError: if there are none.
     """
-    rooms, name = read_rooms(data, "val"), re.compile(rf"({'|'.join(KINDS)})-(\d+)\.safetensors")
-    files = {path: name.fullmatch(path.name) for path in sorted(folder.glob("*.safetensors"))}
-    if not any(files.values()):
-        raise ValueError(f"there is no resnet-0.safetensors or the like in {folder.name}")
-    for path, found in files.items():
-        if found is not None:
-            with torch.inference_mode():
-                note(command(found[1]), int(found[2]), of_photos(load(path, "cpu"), rooms))
+    root, name = folder or WEIGHTS, r"(\w+)-(\d+)" if folder else SHIPPED
+    matches = {path: re.fullmatch(name, path.stem) for path in sorted(root.glob("*.safetensors"))}
+    found = {
+        path: (match[1], int(match[2] or 0))
+        for path, match in matches.items()
+        if match and match[1] in KINDS
+    }
+    if not found:
+        raise ValueError(f"there is no resnet-0.safetensors or the like in {root.name}")
+    return found
 
 
-def table() -> str:
+def score(data: Path, folder: Path | None = None) -> None:
+    """Notes the scores of all networks of a folder, or of those shipped, in pictures.csv."""
+    rooms = read_rooms(data, "val")
+    for path, (kind, seed) in files(folder).items():
+        with torch.inference_mode():
+            note(command(kind, folder is None), seed, of_photos(load(path, "cpu"), rooms))
+
+
+def table(shipped: bool = False) -> str:
     """Markdown: of each kind of photo, both networks, and the difference with its interval."""
+    imexnet, resnet = command("imexnet", shipped), command("resnet", shipped)
     heads = ["validation photos", "score", "ResNet", "IMEXNet", "IMEXNet − ResNet"]
     lines = [heads, ["---"] * len(heads)]
     for words in PHOTOS:
         for name, title in SCORES.items():
             means = []
             for kind in KINDS:
-                values = per_picture(command(kind), f"{name}, {words}").values()
+                values = per_picture(command(kind, shipped), f"{name}, {words}").values()
                 if not values:
                     raise ValueError(f"there are no scores of {kind} yet; `score` notes them")
                 means.append(summary([float(np.nanmean(v)) for v in values], 3))
-            found = paired(command("imexnet"), command("resnet"), f"{name}, {words}")
+            found = paired(imexnet, resnet, f"{name}, {words}")
             lines.append([words, title, *means, interval(found)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -119,13 +135,13 @@ def main(arguments: list[str]) -> None:
     actions = parser.add_subparsers(dest="action", required=True)
     scored = actions.add_parser("score")
     scored.add_argument("data", type=Path)
-    scored.add_argument("folder", type=Path)
-    actions.add_parser("table")
+    scored.add_argument("folder", type=Path, nargs="?")
+    actions.add_parser("table").add_argument("--shipped", action="store_true")
     given = parser.parse_args(arguments)
     if given.action == "score":
         score(given.data, given.folder)
     else:
-        print(table())
+        print(table(given.shipped))
 
 
 if __name__ == "__main__":

@@ -22,8 +22,19 @@ def twins(monkeypatch, tmp_path):
     return importlib.import_module("twins")
 
 
-def test_scores_of_two_seeds_stand_in_the_table(twins, tmp_path, write_rooms):
-    data = write_rooms([made_room("val", 1), made_room("val", 2), made_room("train", 3)])
+@pytest.fixture
+def data(write_rooms):
+    return write_rooms([made_room("val", 1), made_room("val", 2), made_room("train", 3)])
+
+
+def test_the_shipped_networks_have_a_table_of_their_own(twins, data):
+    twins.score(data)
+    with pytest.raises(ValueError, match="no scores of resnet yet"):
+        twins.table()
+    assert twins.table(shipped=True).count("±") == 2 * len(twins.PHOTOS) * len(twins.SCORES)
+
+
+def test_scores_of_two_seeds_stand_in_the_table(twins, tmp_path, data):
     with pytest.raises(ValueError, match=r"no resnet-0\.safetensors or the like"):
         twins.score(data, tmp_path)
     with pytest.raises(ValueError, match="no scores of resnet yet"):
