@@ -12,7 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -152,10 +152,19 @@ def serve(threads: int) -> Iterator[Server]:
         process.wait()
 
 
-def requests(server: Server, size: tuple[int, int], name: str, *values: object) -> dict:
-    """The first request for a new upload, and the median of those that follow."""
+def requests(
+    server: Server, size: tuple[int, int], name: str, values: Callable[[int], Sequence[object]]
+) -> dict:
+    """The first request for a new upload, and the median of those that follow.
+
+    Args:
+        server: that is asked.
+        size: (width, height) of the upload.
+        name: of the endpoint.
+        values: that the i-th request gives it.
+    """
     photo = server.photo(size)
-    times = [server.call(name, photo, *values) for _ in range(16)]
+    times = [server.call(name, photo, *values(i)) for i in range(16)]
     return {"first, ms": times[0], "later, ms": statistics.median(times[1:])}
 
 

@@ -306,21 +306,24 @@ def training(timing: Timing) -> dict:
 
 
 def page(timing: Timing) -> dict:
-    """Requests over HTTP to both networks; the page remembers later answers, but not clicks."""
+    """Requests over HTTP to both networks: the same answer, which is remembered, and new clicks."""
     threads = torch.get_num_threads()
-    asked = "depth", 320, 240, "answer", None, None, "inputs", "trained"
+
+    def asked(trunk: str) -> dict:
+        return {
+            "predict": pages.requests(
+                server, pages.SMALL, "predict", lambda _: ("depth", trunk)
+            ),
+            "field_of_view": pages.requests(
+                server, pages.SMALL, "field_of_view",
+                lambda i: ("depth", 40 * i, 240, "answer", None, None, "inputs", "trained", trunk),
+            ),
+        }  # fmt: skip
+
     with pages.serve(threads) as server:
-        small = {
-            trunk: {
-                "predict": pages.requests(server, pages.SMALL, "predict", "depth", trunk),
-                "field_of_view": pages.requests(
-                    server, pages.SMALL, "field_of_view", *asked, trunk
-                ),
-            }
-            for trunk in TRUNKS
-        }
+        small = {trunk: asked(trunk) for trunk in TRUNKS}
         before = server.memory()
-        large = pages.requests(server, pages.LARGE, "predict", "depth")
+        large = pages.requests(server, pages.LARGE, "predict", lambda _: ("depth",))
         peak = server.memory()
         ready = server.ready
     torch_alone, library = pages.seconds_to_run("import torch", "from imexnet import *")

@@ -279,6 +279,25 @@ def test_a_stroke_asks_each_network_once(tab, room, task, monkeypatch):
     assert again[tab.hide.words] == first[tab.hide.words] and len(asked) == 8
 
 
+def test_a_field_of_view_is_asked_for_once_however_it_is_drawn(tab, room, monkeypatch):
+    asked, real = [], kept.questions.ask_all
+    monkeypatch.setattr(
+        kept.questions, "ask_all", lambda *given: asked.append(given[3].pixel) or real(*given)
+    )
+    kept.forget_answers()
+    explorer = tab.explorer
+    first = explorer.field_of_view(room, "depth", 80, 60)
+    other = explorer.field_of_view(room, "depth", 80, 60, scale="linear", opacity=0.2)
+    assert asked == [(60, 80)] and other[explorer.measures].startswith(
+        first[explorer.measures].partition('<span id="view-state"')[0]
+    )
+    explorer.field_of_view(room, "depth", 81, 60)
+    explorer.field_of_view(room, "segmentation", 80, 60)
+    explorer.field_of_view(room, "depth", 80, 60, boundary="mirrored")
+    explorer.field_of_view(room, "depth", 80, 60, angle=30)
+    assert len(asked) == 5
+
+
 def test_what_is_kept_is_bounded_and_the_least_asked_for_goes_first():
     few = kept.Kept(10, len)
     for word in ("four", "two", "six"):

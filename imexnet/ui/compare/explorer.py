@@ -21,7 +21,7 @@ from imexnet.ui.compare import links
 from imexnet.ui.compare.form import QUIET, ViewForm
 from imexnet.ui.compare.view import View
 from imexnet.ui.components.inputs import Inputs, pair_and_input, still_there
-from imexnet.ui.components.kept import forward
+from imexnet.ui.components.kept import ask_all
 from imexnet.ui.components.parts import (
     ANNOUNCE,
     DEVICE,
@@ -216,8 +216,7 @@ class Explorer:
             view = View.from_form(**form)
             with DEVICE:
                 twins = {kind: self._twin(network, view.boundary) for kind, network in pair.items()}
-                found = questions.ask_all(twins, photo, x, view.question, camera, forward)
-                return photo, view, found
+                return photo, view, ask_all(twins, photo, x, view.question, camera)
 
     def _measures(self, view: View, fields: Mapping[str, FieldOfView]) -> str:
         question = view.question

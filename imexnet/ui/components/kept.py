@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from hashlib import sha256
 from threading import Lock
 from typing import Any, Generic, TypeVar
@@ -10,9 +10,14 @@ from typing import Any, Generic, TypeVar
 from torch import Tensor
 
 from imexnet import inference
+from imexnet.io.camera import Camera
+from imexnet.io.photos import Photo
 from imexnet.models.networks import Network
+from imexnet.sensitivity import questions
+from imexnet.sensitivity.field_of_view import FieldOfView
 
 ANSWERS = 16 * 2**20  # bytes of networks' outputs: some 60 of rooms, more of Q-tips
+FIELDS = 16 * 2**20  # bytes of fields of view: 6 of pairs with a backbone, 26 of plain ones
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
@@ -83,7 +88,7 @@ class Kept(Generic[Key, Value]):
 
 def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[], float]]:
     """As `inference.forward`, whose outputs for an input that was there before are still known."""
-    key = network, x.shape, sha256(x.cpu().numpy().tobytes()).digest()
+    key = network, *_identity(x)
     known = _answers.get(key)
     if known is not None:
         return known, lambda: 0.0
@@ -92,13 +97,39 @@ def forward(network: Network, x: Tensor) -> tuple[dict[str, Tensor], Callable[[]
     return outputs, seconds
 
 
+def ask_all(
+    networks: Mapping[str, Network],
+    photo: Photo,
+    x: Tensor,
+    question: questions.Question,
+    camera: Camera,
+) -> dict[str, FieldOfView]:
+    """As `questions.ask_all`; what was asked before is still known, however it is then drawn."""
+    key = *networks.items(), photo.shape, *_identity(x), question, camera.depth_scale
+    found = _fields.get(key)
+    if found is None:
+        found = questions.ask_all(networks, photo, x, question, camera, forward)
+        _fields.put(key, found)
+    return found
+
+
 def forget_answers() -> None:
-    """Drops what networks said; those that are still asked for it say it again."""
+    """Drops what networks said and saw; those that are still asked for it say it again."""
     _answers.clear()
+    _fields.clear()
+
+
+def _identity(x: Tensor) -> tuple[Any, ...]:
+    return x.shape, sha256(x.cpu().numpy().tobytes()).digest()
 
 
 def _bytes(outputs: dict[str, Tensor]) -> int:
     return sum(y.nbytes for y in outputs.values())
 
 
+def _bytes_of_fields(fields: dict[str, FieldOfView]) -> int:
+    return sum(field.sensitivity.nbytes + field.derivative.nbytes for field in fields.values())
+
+
 _answers: Kept[Any, dict[str, Tensor]] = Kept(ANSWERS, _bytes)
+_fields: Kept[Any, dict[str, FieldOfView]] = Kept(FIELDS, _bytes_of_fields)
