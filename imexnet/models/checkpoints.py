@@ -25,15 +25,18 @@ from imexnet.places import WEIGHTS
 
 SUMS = "SHA256SUMS"  # of the shipped files, for `sha256sum -c`
 _LARGER = "--size 128x128 --epochs 6 --seed 100"
-_SHARPER = "--size 320x240 --epochs 16 --learning-rate 2e-3 --edge-weight 100 --seed 100"
 TRAININGS = {
     "qtips": ("", "--epochs 24 --learning-rate 2e-3 --seed 100"),
     "rods": ("--epochs 24", _LARGER),
     "paths": ("--epochs 24", _LARGER),
     "indoor-bounded": ("--epochs 30",),
-    "indoor-backbone": ("--size 160x120 --epochs 96 --start-from encoder.safetensors", _SHARPER),
+    "indoor-backbone": (
+        "--data KITCHENS --size 160x120 --epochs 12 --start-from encoder.safetensors",
+        "--size 160x120 --epochs 96",
+        "--size 320x240 --epochs 32 --learning-rate 2e-3 --edge-weight 100 --seed 100",
+    ),
 }
-"""Shipped pair → options of its one training, or of two of which the second goes on."""
+"""Shipped pair → options of its trainings, each of which goes on from the one before."""
 GOLDEN_SIDE = 32
 GOLDEN_GRID = 4  # cells of a coarsest grid, at least
 
@@ -110,20 +113,20 @@ def _remedy(name: str) -> str:
     )
 
 
-def _train_command(spec: ModelSpec) -> str:
-    return spec.train_command + (" --data NYU" if spec.family == "indoor" else "")
+def _train_command(spec: ModelSpec, options: str = "") -> str:
+    data = "--data NYU" if spec.family == "indoor" and "--data" not in options else ""
+    return " ".join(filter(None, (spec.train_command, data, options)))
 
 
 def training_command(name: str) -> str:
-    """What trains a shipped network: one command, or two of which the second goes on."""
+    """What trains a shipped network: one command, or several, each of which goes on."""
     spec = ModelSpec.from_name(name)
-    train = _train_command(spec)
-    out = f"--out weights/{name}.safetensors"
-    stages = TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",))
-    if len(stages) == 1:
-        return " ".join(filter(None, (train, stages[0], out)))
-    first = " ".join(filter(None, (train, stages[0], f"--out {name}-1.safetensors")))
-    return f"{first} && {train} {stages[1]} --start-from {name}-1.safetensors {out}"
+    command, start = "", ""
+    *earlier, last = TRAININGS.get(name.replace(f"-{spec.kind}", ""), ("",))
+    for stage, options in enumerate(earlier, 1):
+        command += f"{_train_command(spec, options)}{start} --out {name}-{stage}.safetensors && "
+        start = f" --start-from {name}-{stage}.safetensors"
+    return f"{command}{_train_command(spec, last)}{start} --out weights/{name}.safetensors"
 
 
 def load(path: str | os.PathLike[str], device: torch.device | str | None = None) -> Network:

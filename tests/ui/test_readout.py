@@ -19,6 +19,7 @@ from imexnet.io import point_cloud
 from imexnet.io.photos import read_photo
 from imexnet.models.checkpoints import load_pretrained
 from imexnet.ui.components import examples
+from imexnet.ui.components.style import static
 
 KITCHEN = Path(examples.kitchens()[3])  # the one that is shown first
 pytestmark = IN_BROWSER
@@ -81,6 +82,23 @@ def test_metres_at_the_pointer_are_those_of_the_networks(page):
         assert 0.3 < float(found["Truth"]) < 10
     page.mouse.move(5, 5)
     expect(tip).not_to_be_visible()
+
+
+def test_a_click_counts_though_the_page_is_mounted_anew(fresh):
+    """Gradio may run the script of a component twice while a page loads."""
+    over(fresh, "imexnet", (60, 20), (120, 160))
+    fresh.mouse.down()
+    fresh.mouse.up()
+    expect(fresh.locator(".readout")).to_contain_text("At the point")
+    fresh.evaluate(
+        """source => new Function("element", "props", "watch", source)(
+            document.querySelector("#values"), { value: window.imexnetClicked.of }, () => {})""",
+        static("pictures.js"),
+    )
+    over(fresh, "imexnet", (70, 120), (120, 160))
+    fresh.mouse.down()
+    fresh.mouse.up()
+    expect(fresh.locator(".readout")).to_contain_text("Between the last two clicks")
 
 
 def test_distance_between_two_clicks(fresh):

@@ -396,8 +396,12 @@ def _about(task: str, trunk: str) -> str:
     """What the networks are, as the page says beside their answers."""
     if task in examples.DRAWN:
         return f"Small networks, trained on {examples.DRAWN[task].pictures}."
-    begun = "" if trunk == "plain" else " that begin with layers from ImageNet"
-    return f"Small networks{begun}, trained on photos of rooms."
+    if trunk == "plain":
+        return "Small networks, trained on photos of rooms."
+    return (
+        "Small networks that begin with layers from ImageNet, trained on rendered kitchens like "
+        "the examples, then on photos of rooms."
+    )
 
 
 def _if_any(picture: str | None) -> dict[str, Any]:

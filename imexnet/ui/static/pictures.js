@@ -73,6 +73,12 @@ function distance() {
     `(for a camera that sees ${Math.round(known.angle)}° along the longer side).`;
 }
 
+// Notes the last clicks on this answer, also for the next mount: Gradio may mount the page twice.
+function keep(places) {
+  clicks = places;
+  window.imexnetClicked = { of: props.value, places };
+}
+
 function measured() {
   return Boolean(known) && !known.classes && clicks.length === 2;
 }
@@ -205,7 +211,7 @@ document.addEventListener("click", (event) => {
   const at = event.target.matches?.("img") ? place(event) : null; // not on a button over it
   tip.hidden = true; // till the next move: the line below has the values, and the photo may go
   if (!at) return;
-  clicks = [...clicks, at].slice(-2);
+  keep([...clicks, at].slice(-2));
   say();
   ask(...at.map((share, axis) => Math.floor(share * known.size[axis])));
 }, captured);
@@ -220,7 +226,7 @@ document.addEventListener("keydown", (event) => {
   const moved = (name, way, step, size) =>
     Math.max(0, Math.min(size - 1, Number(number(name).value) + way * cells * step));
   const pixel = [moved("column", move[0], stepX, width), moved("row", move[1], stepY, height)];
-  if (known) clicks = [pixel.map((i, axis) => (i + 0.5) / known.size[axis])];
+  if (known) keep([pixel.map((i, axis) => (i + 0.5) / known.size[axis])]);
   say();
   ask(...pixel);
 }, options);
@@ -245,7 +251,7 @@ options.signal.addEventListener("abort", () => seen.disconnect());
 
 function arrived() {
   known = window.imexnetKnown = unpack(props.value);
-  clicks = [];
+  keep(window.imexnetClicked?.of === props.value ? window.imexnetClicked.places : []);
   say();
   mark();
   document.dispatchEvent(new CustomEvent("imexnet:answered", { detail: Boolean(known) }));
