@@ -93,11 +93,10 @@ def files(folder: Path | None) -> dict[Path, tuple[str, int]]:
         ValueError: if there are none.
     """
     root, name = folder or WEIGHTS, r"(\w+)-(\d+)" if folder else SHIPPED
-    matches = {path: re.fullmatch(name, path.stem) for path in sorted(root.glob("*.safetensors"))}
     found = {
         path: (match[1], int(match[2] or 0))
-        for path, match in matches.items()
-        if match and match[1] in KINDS
+        for path in sorted(root.glob("*.safetensors"))
+        if (match := re.fullmatch(name, path.stem)) and match[1] in KINDS
     }
     if not found:
         raise ValueError(f"there is no resnet-0.safetensors or the like in {root.name}")
@@ -114,18 +113,18 @@ def score(data: Path, folder: Path | None = None) -> None:
 
 def table(shipped: bool = False) -> str:
     """Markdown: of each kind of photo, both networks, and the difference with its interval."""
-    imexnet, resnet = command("imexnet", shipped), command("resnet", shipped)
+    commands = {kind: command(kind, shipped) for kind in KINDS}
     heads = ["validation photos", "score", "ResNet", "IMEXNet", "IMEXNet − ResNet"]
     lines = [heads, ["---"] * len(heads)]
     for words in PHOTOS:
         for name, title in SCORES.items():
             means = []
-            for kind in KINDS:
-                values = per_picture(command(kind, shipped), f"{name}, {words}").values()
+            for kind, of in commands.items():
+                values = per_picture(of, f"{name}, {words}").values()
                 if not values:
                     raise ValueError(f"there are no scores of {kind} yet; `score` notes them")
                 means.append(summary([float(np.nanmean(v)) for v in values], 3))
-            found = paired(imexnet, resnet, f"{name}, {words}")
+            found = paired(commands["imexnet"], commands["resnet"], f"{name}, {words}")
             lines.append([words, title, *means, interval(found)])
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 

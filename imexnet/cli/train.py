@@ -193,7 +193,7 @@ def render_command(
     ] = None,
     split: Annotated[str, typer.Option(help="train, val or test, for index.csv")] = "train",
     validation: Annotated[
-        int, typer.Option(min=0, help="How many of them, the last ones, are val instead.")
+        int, typer.Option(min=0, help="How many of the last ones are val instead.")
     ] = 0,
 ) -> None:
     """Render kitchens with exact depth and classes, in the layout of prepare-nyu."""

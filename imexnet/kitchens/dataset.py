@@ -39,7 +39,7 @@ def render_kitchens(
         quality: low or high.
         truth_size: (h, w) of depth and classes if not the photos', in the same proportions.
         split: train, val or test, for `index.csv`.
-        validation: how many of them, the last ones, are of the split val instead.
+        validation: how many of the last ones are of the split val instead.
 
     Returns:
         The number of kitchens written.
@@ -71,9 +71,11 @@ def render_kitchens(
         for index, made in tqdm(done, "Rendering", count, unit="image"):
             photo = Image.fromarray(made.photo)
             room_folder.write_room(out, _name(index), photo, made.depth, made.label40)
-    official = {"train": "train", "val": "train", "test": "test"}
     splits = [split] * (count - validation) + ["val"] * validation
-    rows = ((_name(i), official[of], of, "kitchen", i) for i, of in enumerate(splits))
+    rows = (
+        (_name(i), "test" if of == "test" else "train", of, "kitchen", i)
+        for i, of in enumerate(splits)
+    )
     room_folder.write_index(out, rows)
     return count
 

@@ -11,6 +11,7 @@ from PIL import Image
 from trimesh import creation
 
 from imexnet.cli.main import main
+from imexnet.data import room_folder
 from imexnet.data.nyu import CLASSES, NYU40_TO_13, Room, read_rooms
 from imexnet.kitchens import path_tracing
 from imexnet.kitchens.dataset import render_kitchens
@@ -225,7 +226,8 @@ def true_room(seed: int, index: int) -> Room:
 def test_index_and_split(tmp_path):
     out = tmp_path / "out"
     render_kitchens(out, 2, seed=0, size=(16, 20), split="test", validation=1)
-    rows = (out / "index.csv").read_text().split()[1:]
+    head, *rows = (out / "index.csv").read_text().split()
+    assert head == ",".join(room_folder.COLUMNS)
     assert rows == ["0001,test,test,kitchen,0", "0002,train,val,kitchen,1"]
     assert not list(out.rglob("*.part"))
     with Image.open(out / "depth" / "0001.png") as image:

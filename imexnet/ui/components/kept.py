@@ -17,7 +17,7 @@ from imexnet.sensitivity import questions
 from imexnet.sensitivity.field_of_view import FieldOfView
 
 ANSWERS = 16 * 2**20  # bytes of networks' outputs: some 60 of rooms, more of Q-tips
-FIELDS = 16 * 2**20  # bytes of fields of view: 6 of pairs with a backbone, 26 of plain ones
+FIELDS = 16 * 2**20  # bytes of fields of view: of 6 pairs with a backbone, or 27 plain ones
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
